@@ -1,0 +1,71 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// The map of the house. Arrows point downwards only; CONTRIBUTING.md says what lives in each room.
+
+let swiftSettings: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+  .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+}
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let collections = Target.Dependency.product(name: "Collections", package: "swift-collections")
+
+let package = Package(
+  name: "powerinfer-swift",
+  platforms: [.macOS(.v15)],
+  products: [
+    .executable(name: "powerinfer", targets: ["powerinfer"]),
+    .library(name: "PowerInfer", targets: ["Inference", "Model", "GGUF", "Toolkit"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+  ],
+  targets: [
+    // The command line: one file per subcommand, no logic.
+    .executableTarget(
+      name: "powerinfer",
+      dependencies: ["Inference", "Toolkit", "Model", "GGUF", "Kernels", "Platform", argumentParser],
+      swiftSettings: swiftSettings),
+
+    // Offline work on model files: quantize (convert, profile, train to come).
+    room("Toolkit", ["Inference", "Model", "GGUF", "Kernels", "Platform"]),
+    // Sessions, key/value cache, the CPU executor, sampling, generation.
+    room("Inference", ["Model", "Kernels", "Platform", crypto]),
+    // Architectures as data, weights, tokenizers, chat templates.
+    room("Model", ["GGUF", "Kernels", "Jinja", "Platform", collections]),
+    // The subset of the Jinja template language that chat templates use.
+    room("Jinja", [collections]),
+    // Quantised blocks, matrix products, attention, norms; the thread team; picks the instruction set.
+    room("Kernels", ["CKernels", "Platform"]),
+    // C inner loops, several instruction sets in one binary, no build flags.
+    .target(name: "CKernels"),
+    // The GGUF container, both magics: read, write, describe.
+    room("GGUF", ["Platform", collections]),
+    // Everything that differs between Linux and macOS: mapped files, processors, terminals, signals.
+    room("Platform"),
+
+    // Writes tiny random models and reads golden files, for the tests.
+    .target(name: "TestKit", dependencies: ["GGUF", "Platform"], path: "Tests/TestKit", swiftSettings: swiftSettings),
+    tests("PlatformTests", ["Platform"]),
+    tests("GGUFTests", ["GGUF", "TestKit"]),
+    tests("KernelsTests", ["Kernels", "TestKit"]),
+    tests("JinjaTests", ["Jinja"]),
+    tests("ModelTests", ["Model", "TestKit"]),
+    tests("InferenceTests", ["Inference", "TestKit"]),
+    tests("ToolkitTests", ["Toolkit", "TestKit"]),
+    tests("CommandLineTests", ["powerinfer", "TestKit"]),
+  ],
+  swiftLanguageModes: [.v6]
+)
