@@ -1,5 +1,6 @@
 // Models published in parts: "model-00001-of-00003.gguf", each a file of its own, the metadata in the first.
 
+import Platform
 /// The names of all parts, from the name of one.
 struct SplitName {
   let paths: [String]
@@ -52,7 +53,7 @@ extension GGUFFile {
         do throws(GGUFError) {
           part = try map(partPath)
         } catch {
-          guard case .file(let cause) = error, case .missing = cause else { throw error }
+          guard case .file(.missing) = error else { throw error }
           throw .missingPart(path: partPath, part: index + 1, count: count)
         }
       }
