@@ -46,14 +46,14 @@ public final class Conversation {
   ///   for the conversation.
   public func reply(
     to text: String, options: GenerationOptions = GenerationOptions(), cancellation: CancellationFlag? = nil,
-    onProgress: ((_ done: Int, _ of: Int) -> Void)? = nil, onText: (String) throws -> Void = { _ in }
+    onText: (String) throws -> Void = { _ in }, onProgress: ((_ done: Int, _ of: Int) -> Void)? = nil
   ) throws -> GenerationResult {
     let before = messages
     messages.append(Message(.user, text))
     do {
       let prompt = try render(transcript)
       let result = try generator.generate(
-        prompt, options: options, cancellation: cancellation, onProgress: onProgress, onText: onText)
+        prompt, options: options, cancellation: cancellation, onText: onText, onProgress: onProgress)
       messages.append(Message(.assistant, result.text))
       return result
     } catch GenerationError.promptTooLong(let tokens, let contextSize) where !before.isEmpty {

@@ -30,12 +30,12 @@ public final class Generator {
   /// - Parameters:
   ///   - prompt: the tokens to go on from, at least one and fewer than the context holds.
   ///   - cancellation: looked at between tokens and between batches of the prompt.
-  ///   - onProgress: told how many tokens of the prompt are read and how many there are to read.
   ///   - onText: given the text as it is certain: whole characters, never a part of a stop string.
+  ///   - onProgress: told how many tokens of the prompt are read and how many there are to read.
   /// - Throws: `GenerationError`, `SamplingError`, what the evaluator throws and what `onText` throws.
   public func generate(
     _ prompt: [Int32], options: GenerationOptions = GenerationOptions(), cancellation: CancellationFlag? = nil,
-    onProgress: ((_ done: Int, _ of: Int) -> Void)? = nil, onText: (String) throws -> Void = { _ in }
+    onText: (String) throws -> Void = { _ in }, onProgress: ((_ done: Int, _ of: Int) -> Void)? = nil
   ) throws -> GenerationResult {
     try options.validate()
     try check(prompt, options)
