@@ -1,1 +1,102 @@
-#pragma once
+// Inner loops of the engine, several instruction sets in one binary. Each set is one table of functions; Swift picks a table at start.
+#ifndef CKERNELS_H
+#define CKERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__clang__)
+#define PI_NONNULL _Nonnull
+#define PI_NULLABLE _Nullable
+#else
+#define PI_NONNULL
+#define PI_NULLABLE
+#endif
+
+// Numbers of the GGUF format.
+enum {
+  PI_F32 = 0,
+  PI_F16 = 1,
+  PI_Q4_0 = 2,
+  PI_Q4_1 = 3,
+  PI_Q5_0 = 6,
+  PI_Q5_1 = 7,
+  PI_Q8_0 = 8,
+  PI_Q4_K = 12,
+  PI_Q5_K = 13,
+  PI_Q6_K = 14,
+  PI_BF16 = 30,
+};
+
+// Rows of weights, one row per output, contiguous.
+typedef struct {
+  const void *PI_NONNULL data;
+  size_t row_bytes;
+  size_t columns;
+  uint32_t format;
+} pi_matrix;
+
+// Vectors of a batch of tokens. `values` is [tokens, columns]. The 8-bit form holds, per block of 32 columns, signed codes,
+// one scale, and scale × (sum of codes) over the whole block, its first half and its second half: `codes` is
+// [tokens, code_stride], `scales` [tokens, block_stride], `sums` [tokens, 3, block_stride]. Padding is zero. The order of the
+// codes inside a row belongs to the instruction set that wrote them.
+typedef struct {
+  const float *PI_NONNULL values;
+  const int8_t *PI_NONNULL codes;
+  const float *PI_NONNULL scales;
+  const float *PI_NONNULL sums;
+  size_t columns;
+  size_t code_stride;   // multiple of 128
+  size_t block_stride;  // multiple of 16
+} pi_activations;
+
+typedef struct {
+  // y[t * stride + r] = sum over c of w[r, c] * x[t, c], for the given rows and tokens.
+  void (*PI_NONNULL multiply)(const pi_matrix *PI_NONNULL w, size_t row_begin, size_t row_end,
+                              const pi_activations *PI_NONNULL x, size_t token_begin, size_t token_end,
+                              float *PI_NONNULL y, size_t stride);
+  // y[t * stride + c] += sum over r of h[t * h_stride + r] * w[r, c]; rows whose h is 0 are skipped; r ascends.
+  void (*PI_NONNULL accumulate_rows)(const pi_matrix *PI_NONNULL w, size_t rows, const float *PI_NONNULL h,
+                                     size_t h_stride, size_t token_begin, size_t token_end, size_t column_begin,
+                                     size_t column_end, float *PI_NONNULL y, size_t stride);
+  // Fills the 8-bit form of one token.
+  void (*PI_NONNULL quantize_activations)(const float *PI_NONNULL x, size_t columns, int8_t *PI_NONNULL codes,
+                                          size_t code_stride, float *PI_NONNULL scales, float *PI_NONNULL sums,
+                                          size_t block_stride);
+  void (*PI_NONNULL rms_norm)(const float *PI_NONNULL x, const float *PI_NONNULL weight, float epsilon, size_t count,
+                              float *PI_NONNULL y);
+  void (*PI_NONNULL add)(const float *PI_NONNULL x, float *PI_NONNULL y, size_t count);
+  void (*PI_NONNULL gate_silu)(const float *PI_NONNULL gate, const float *PI_NONNULL up, float *PI_NONNULL y,
+                               size_t count);
+  void (*PI_NONNULL gate_relu)(const float *PI_NONNULL gate, const float *PI_NONNULL up, float *PI_NONNULL y,
+                               size_t count);
+  void (*PI_NONNULL rotate)(float *PI_NONNULL x, size_t heads, size_t head_size, size_t rotary,
+                            const float *PI_NONNULL cosines, const float *PI_NONNULL sines);
+  void (*PI_NONNULL store_f16)(const float *PI_NONNULL x, size_t count, uint16_t *PI_NONNULL y);
+  void (*PI_NONNULL attend)(const float *PI_NONNULL queries, size_t group, size_t head_size,
+                            const uint16_t *PI_NONNULL keys, const uint16_t *PI_NONNULL values, size_t positions,
+                            float scale, float *PI_NONNULL scores, float *PI_NONNULL out);
+  void (*PI_NONNULL softmax)(float *PI_NONNULL x, size_t count);
+} pi_kernels;
+
+// The others return NULL where the build or the processor lacks the instruction set.
+const pi_kernels *PI_NONNULL pi_kernels_portable(void);
+const pi_kernels *PI_NULLABLE pi_kernels_avx2(void);
+const pi_kernels *PI_NULLABLE pi_kernels_avx512(void);
+const pi_kernels *PI_NULLABLE pi_kernels_neon(void);
+
+// `count` is a multiple of the format's block.
+void pi_dequantize(uint32_t format, const void *PI_NONNULL source, size_t count, float *PI_NONNULL y);
+// F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0; other formats write nothing.
+void pi_quantize(uint32_t format, const float *PI_NONNULL x, size_t count, void *PI_NONNULL y);
+
+// Tells the processor that this is a waiting loop.
+static inline void pi_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ __volatile__("yield");
+#endif
+}
+
+#endif

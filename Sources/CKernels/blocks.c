@@ -1,0 +1,130 @@
+// Whole blocks from and to floats, one element after the other. Used when a model is made or one embedding row is read.
+#include "blocks.h"
+
+#include <math.h>
+
+void pi_dequantize(uint32_t format, const void *source, size_t count, float *y) {
+  const uint8_t *p = source;
+  switch (format) {
+    case PI_F32: memcpy(y, source, count * 4); return;
+    case PI_F16:
+      for (size_t i = 0; i < count; i++) y[i] = pi_f16_at(p + 2 * i);
+      return;
+    case PI_BF16:
+      for (size_t i = 0; i < count; i++) y[i] = pi_from_bf16(pi_load_u16(p + 2 * i));
+      return;
+    default: break;
+  }
+  // Codes less their offset are exact in a float, so that one rounding remains where the format defines one.
+  const float offset = format == PI_Q4_0 ? 8 : format == PI_Q5_0 ? 16 : format == PI_Q8_0 ? 128 : format == PI_Q6_K ? 32 : 0;
+  for (size_t b = 0; b < count / PI_BLOCK; b++) {
+    pi_block block;
+    pi_read_block(format, p, b, &block);
+    for (size_t j = 0; j < PI_BLOCK; j++) {
+      const float code = block.codes[j];
+      const float product = block.scale[j / 16] * (code - offset);
+      y[b * PI_BLOCK + j] = offset != 0 ? product : product + block.bias[j / 16];
+    }
+  }
+}
+
+static void put_u16(uint8_t *p, uint16_t v) { memcpy(p, &v, 2); }
+
+// Truncates toward zero and keeps within 0...limit; NaN becomes 0.
+static uint8_t code_of(double v, int limit) {
+  if (!(v > 0)) return 0;
+  return v >= limit ? (uint8_t)limit : (uint8_t)v;
+}
+
+// The signed element of largest magnitude, and the smallest and largest element, of a block.
+typedef struct {
+  float peak, least, most;
+} extent;
+
+static extent measure(const float *x) {
+  extent e = {0, x[0], x[0]};
+  for (size_t j = 0; j < PI_BLOCK; j++) {
+    if (fabsf(x[j]) > fabsf(e.peak)) e.peak = x[j];
+    if (x[j] < e.least) e.least = x[j];
+    if (x[j] > e.most) e.most = x[j];
+  }
+  return e;
+}
+
+// Q4 and Q5: codes of `bits` bits; the fifth bits are gathered in a word before the nibbles.
+static uint8_t *write_codes(const uint8_t *codes, int bits, uint8_t *p) {
+  if (bits == 5) {
+    uint32_t fifth = 0;
+    for (size_t j = 0; j < PI_BLOCK; j++) fifth |= (uint32_t)(codes[j] >> 4) << j;
+    memcpy(p, &fifth, 4);
+    p += 4;
+  }
+  for (size_t j = 0; j < 16; j++) p[j] = (codes[j] & 15) | (uint8_t)((codes[j + 16] & 15) << 4);
+  return p + 16;
+}
+
+// Symmetric: x = scale * (code - 2^(bits-1)). The products are taken in double, as the reference encoder does.
+static uint8_t *write_symmetric(const float *x, int bits, uint8_t *p) {
+  uint8_t codes[PI_BLOCK];
+  const int offset = 1 << (bits - 1);
+  const float scale = measure(x).peak / -(float)offset;
+  const float inverse = scale != 0 ? 1 / scale : 0;
+  put_u16(p, pi_to_f16(scale));
+  for (size_t j = 0; j < PI_BLOCK; j++) {
+    codes[j] = code_of((double)x[j] * (double)inverse + (offset + 0.5), 2 * offset - 1);
+  }
+  return write_codes(codes, bits, p + 2);
+}
+
+// Affine: x = scale * code + minimum.
+static uint8_t *write_affine(const float *x, int bits, uint8_t *p) {
+  uint8_t codes[PI_BLOCK];
+  const int limit = (1 << bits) - 1;
+  const extent e = measure(x);
+  const float scale = (e.most - e.least) / (float)limit;
+  const float inverse = scale != 0 ? 1 / scale : 0;
+  put_u16(p, pi_to_f16(scale));
+  put_u16(p + 2, pi_to_f16(e.least));
+  for (size_t j = 0; j < PI_BLOCK; j++) {
+    const float product = (x[j] - e.least) * inverse;
+    const float rounded = product + 0.5f;
+    codes[j] = code_of(rounded, limit);
+  }
+  return write_codes(codes, bits, p + 4);
+}
+
+static uint8_t *write_q8_0(const float *x, uint8_t *p) {
+  const float scale = fabsf(measure(x).peak) / 127;
+  const float inverse = scale != 0 ? 1 / scale : 0;
+  put_u16(p, pi_to_f16(scale));
+  for (size_t j = 0; j < PI_BLOCK; j++) {
+    const float v = roundf(x[j] * inverse);
+    const int8_t code = !(v == v) ? 0 : v > 127 ? 127 : v < -127 ? -127 : (int8_t)v;
+    p[2 + j] = (uint8_t)code;
+  }
+  return p + PI_Q8_0_BYTES;
+}
+
+void pi_quantize(uint32_t format, const float *x, size_t count, void *target) {
+  uint8_t *p = target;
+  switch (format) {
+    case PI_F32: memcpy(p, x, count * 4); return;
+    case PI_F16:
+      for (size_t i = 0; i < count; i++) put_u16(p + 2 * i, pi_to_f16(x[i]));
+      return;
+    case PI_BF16:
+      for (size_t i = 0; i < count; i++) put_u16(p + 2 * i, pi_to_bf16(x[i]));
+      return;
+    default: break;
+  }
+  for (size_t b = 0; b < count / PI_BLOCK; b++, x += PI_BLOCK) {
+    switch (format) {
+      case PI_Q4_0: p = write_symmetric(x, 4, p); break;
+      case PI_Q5_0: p = write_symmetric(x, 5, p); break;
+      case PI_Q4_1: p = write_affine(x, 4, p); break;
+      case PI_Q5_1: p = write_affine(x, 5, p); break;
+      case PI_Q8_0: p = write_q8_0(x, p); break;
+      default: return;
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import CKernels
+
+/// Vectors of a batch of tokens, [capacity, columns] in F32, beside the 8-bit form that products with quantised weights read.
+///
+/// The 8-bit form has one scale per 32 columns. It is filled by ``quantize(tokens:using:)`` after ``values`` change, with
+/// the same kernels that will read it. Several threads may fill and read different tokens at the same time.
+public final class Activations: @unchecked Sendable {
+  public let columns: Int
+  public let capacity: Int
+  /// [capacity, columns]
+  public let values: UnsafeMutablePointer<Float>
+
+  let codes: UnsafeMutablePointer<Int8>  // [capacity, codeStride]
+  let scales: UnsafeMutablePointer<Float>  // [capacity, blockStride]
+  let sums: UnsafeMutablePointer<Float>  // [capacity, 3, blockStride]: scale × sum of codes: block, first half, second
+  let codeStride: Int
+  let blockStride: Int
+
+  /// Zeroed space for `tokens` vectors of `columns` elements.
+  public init(columns: Int, capacity tokens: Int) {
+    self.columns = columns
+    capacity = tokens
+    codeStride = (columns + 127) / 128 * 128
+    blockStride = (columns + 511) / 512 * 16
+    values = Self.zeroed(tokens * columns)
+    codes = Self.zeroed(tokens * codeStride)
+    scales = Self.zeroed(tokens * blockStride)
+    sums = Self.zeroed(tokens * 3 * blockStride)
+  }
+
+  deinit {
+    values.deallocate()
+    codes.deallocate()
+    scales.deallocate()
+    sums.deallocate()
+  }
+
+  /// The vector of token `index`, [columns].
+  public func row(_ index: Int) -> UnsafeMutablePointer<Float> {
+    values + index * columns
+  }
+
+  /// Fills the 8-bit form of the given tokens from ``values``.
+  public func quantize(tokens: Range<Int>, using kernels: Kernels) {
+    for token in tokens {
+      kernels.table.quantize_activations(
+        values + token * columns, columns, codes + token * codeStride, codeStride, scales + token * blockStride,
+        sums + token * 3 * blockStride, blockStride)
+    }
+  }
+
+  var view: pi_activations {
+    pi_activations(
+      values: values, codes: codes, scales: scales, sums: sums, columns: columns, code_stride: codeStride,
+      block_stride: blockStride)
+  }
+
+  /// Aligned to a cache line, with a line to spare, so that an empty batch has an address too.
+  private static func zeroed<Element: BinaryInteger>(_ count: Int) -> UnsafeMutablePointer<Element> {
+    let pointer = allocate(Element.self, count)
+    pointer.initialize(repeating: 0, count: count)
+    return pointer
+  }
+
+  private static func zeroed(_ count: Int) -> UnsafeMutablePointer<Float> {
+    let pointer = allocate(Float.self, count)
+    pointer.initialize(repeating: 0, count: count)
+    return pointer
+  }
+
+  private static func allocate<Element>(_: Element.Type, _ count: Int) -> UnsafeMutablePointer<Element> {
+    UnsafeMutableRawPointer.allocate(byteCount: count * MemoryLayout<Element>.stride + 64, alignment: 64)
+      .assumingMemoryBound(to: Element.self)
+  }
+}

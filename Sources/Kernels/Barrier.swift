@@ -1,0 +1,61 @@
+import CKernels
+import Synchronization
+
+/// Where the workers of a team wait for each other: they spin briefly, then park.
+///
+/// What a worker wrote before `wait()` is visible to all others after it.
+final class Barrier: Sendable {
+  let count: Int
+  private let spins: Int
+  // A line of their own for the arrivals, which every worker writes, and for the round, which the waiting ones read.
+  private let padding0 = Line()
+  private let arrived = Atomic<Int>(0)
+  private let padding1 = Line()
+  private let round = Atomic<Int>(0)
+  private let sleepers = Atomic<Int>(0)
+  private let padding2 = Line()
+  private let monitor = Monitor()
+
+  private struct Line: Sendable {
+    let bytes: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
+  }
+
+  /// - Parameter spins: pauses before parking; a pause is about 40 ns.
+  init(count: Int, spins: Int) {
+    self.count = count
+    self.spins = spins
+  }
+
+  func wait() {
+    if count == 1 { return }
+    // Read before arriving: the round cannot end without this worker.
+    let current = round.load(ordering: .relaxed)
+    if arrived.add(1, ordering: .acquiringAndReleasing).newValue == count {
+      arrived.store(0, ordering: .relaxed)
+      // Sequentially consistent, as the sleeper's two steps are: either it sees the new round or we see it sleeping.
+      round.store(current &+ 1, ordering: .sequentiallyConsistent)
+      if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
+        monitor.lock()
+        monitor.wakeAll()
+        monitor.unlock()
+      }
+      return
+    }
+    for _ in 0..<spins {
+      if round.load(ordering: .acquiring) != current { return }
+      pi_pause()
+    }
+    park(current)
+  }
+
+  @inline(never)
+  private func park(_ current: Int) {
+    monitor.lock()
+    sleepers.add(1, ordering: .sequentiallyConsistent)
+    while round.load(ordering: .sequentiallyConsistent) == current {
+      monitor.wait()
+    }
+    sleepers.subtract(1, ordering: .sequentiallyConsistent)
+    monitor.unlock()
+  }
+}

@@ -1,0 +1,127 @@
+import CKernels
+
+/// The inner loops of one instruction set.
+///
+/// Nothing here allocates, locks or knows about threads. Every result depends only on its own row, token or head, never on
+/// how rows, tokens or columns were divided into calls: the same bits for any number of threads.
+public struct Kernels: @unchecked Sendable {
+  public let instructionSet: InstructionSet
+  let table: pi_kernels
+
+  /// The kernels of ``InstructionSet/active``.
+  public static let active =
+    Kernels(.active) ?? Kernels(instructionSet: .portable, table: pi_kernels_portable().pointee)
+
+  /// - Returns: nil when this processor lacks the instruction set.
+  public init?(_ instructionSet: InstructionSet) {
+    guard let table = instructionSet.table else { return nil }
+    self.init(instructionSet: instructionSet, table: table.pointee)
+  }
+
+  private init(instructionSet: InstructionSet, table: pi_kernels) {
+    self.instructionSet = instructionSet
+    self.table = table
+  }
+
+  /// `y[t * stride + r] = Σ_c w[r, c] · x[t, c]` for every row and token given.
+  ///
+  /// Quantised formats read the 8-bit form of `x`, which must have been filled by these kernels; others its floats.
+  public func multiply(
+    _ w: Matrix, rows: Range<Int>, by x: Activations, tokens: Range<Int>, into y: UnsafeMutablePointer<Float>,
+    stride: Int
+  ) {
+    assert(w.columns == x.columns && rows.upperBound <= w.rows && tokens.upperBound <= x.capacity)
+    var matrix = w.view
+    var activations = x.view
+    table.multiply(
+      &matrix, rows.lowerBound, rows.upperBound, &activations, tokens.lowerBound, tokens.upperBound, y, stride)
+  }
+
+  /// `y[t * stride + c] += Σ_r h[t * hStride + r] · w[r, c]` for the given columns (bounds are multiples of the format's
+  /// block, and of 32).
+  ///
+  /// Rows whose coefficient is 0 are not read. Rows are added in ascending order.
+  public func accumulateRows(
+    _ w: Matrix, coefficients h: UnsafePointer<Float>, hStride: Int, tokens: Range<Int>, columns: Range<Int>,
+    into y: UnsafeMutablePointer<Float>, stride: Int
+  ) {
+    assert(columns.lowerBound % w.format.blockElements == 0 && columns.upperBound <= w.columns)
+    var matrix = w.view
+    table.accumulate_rows(
+      &matrix, w.rows, h, hStride, tokens.lowerBound, tokens.upperBound, columns.lowerBound, columns.upperBound, y,
+      stride)
+  }
+
+  /// `y = x / √(mean(x²) + epsilon) · weight`, all [count]. `y` may be `x`.
+  public func rmsNorm(
+    _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, epsilon: Float, count: Int,
+    into y: UnsafeMutablePointer<Float>
+  ) {
+    table.rms_norm(x, weight, epsilon, count, y)
+  }
+
+  /// `y += x`, both [count].
+  public func add(_ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, count: Int) {
+    table.add(x, y, count)
+  }
+
+  /// `y = gate · sigmoid(gate) · up`, all [count]. `y` may be either input.
+  public func gateSiLU(
+    _ gate: UnsafePointer<Float>, up: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    table.gate_silu(gate, up, y, count)
+  }
+
+  /// `y = max(gate, 0) · up`, all [count]. `y` may be either input. A NaN gate gives NaN.
+  public func gateReLU(
+    _ gate: UnsafePointer<Float>, up: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    table.gate_relu(gate, up, y, count)
+  }
+
+  /// Rotary position embedding in place over adjacent pairs (2j, 2j+1), j < rotaryDimensions / 2, of each head of
+  /// `x` [heads, headSize]; the rest of each head stays as it is. `cosines` and `sines` are [rotaryDimensions / 2].
+  public func rotate(
+    _ x: UnsafeMutablePointer<Float>, heads: Int, headSize: Int, rotaryDimensions: Int,
+    cosines: UnsafePointer<Float>, sines: UnsafePointer<Float>
+  ) {
+    table.rotate(x, heads, headSize, rotaryDimensions, cosines, sines)
+  }
+
+  /// Rounds to half precision, to nearest even.
+  public func storeF16(_ x: UnsafePointer<Float>, count: Int, into y: UnsafeMutablePointer<UInt16>) {
+    table.store_f16(x, count, y)
+  }
+
+  /// Attention of the queries that share one key/value head: `out[g] = softmax(scale · queries[g] · keysᵀ) · values`.
+  ///
+  /// `queries` and `out` are [groupSize, headSize]; `keys` and `values` are F16 [positions, headSize]; `scores` is scratch
+  /// [groupSize, positions].
+  public func attend(
+    queries: UnsafePointer<Float>, groupSize: Int, headSize: Int, keys: UnsafePointer<UInt16>,
+    values: UnsafePointer<UInt16>, positions: Int, scale: Float, scores: UnsafeMutablePointer<Float>,
+    into out: UnsafeMutablePointer<Float>
+  ) {
+    table.attend(queries, groupSize, headSize, keys, values, positions, scale, scores, out)
+  }
+
+  /// Softmax in place over [count].
+  public func softmax(_ x: UnsafeMutablePointer<Float>, count: Int) {
+    table.softmax(x, count)
+  }
+
+  /// `count` stored elements as floats; `count` is a multiple of the format's block.
+  public func dequantize(
+    _ format: WeightFormat, _ source: UnsafeRawPointer, count: Int, into y: UnsafeMutablePointer<Float>
+  ) {
+    pi_dequantize(format.rawValue, source, count, y)
+  }
+
+  /// `count` floats stored in `format`; `count` is a multiple of the format's block. The rounding is that of the GGUF
+  /// reference encoder. Writes nothing where ``WeightFormat/canEncode`` is false.
+  public func quantize(
+    _ format: WeightFormat, _ source: UnsafePointer<Float>, count: Int, into y: UnsafeMutableRawPointer
+  ) {
+    pi_quantize(format.rawValue, source, count, y)
+  }
+}

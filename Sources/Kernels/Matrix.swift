@@ -1,0 +1,33 @@
+import CKernels
+
+/// A view of weights [rows, columns], one contiguous row per output, in one ``WeightFormat``.
+///
+/// The bytes belong to someone else (a mapped file, usually) and must outlive the view.
+public struct Matrix: @unchecked Sendable {
+  public let format: WeightFormat
+  public let rows: Int  // outputs, or neurons
+  public let columns: Int  // inputs; a multiple of the format's block
+  public let data: UnsafeRawPointer  // [rows, columns]
+  public let rowBytes: Int  // distance between rows
+
+  /// - Parameter rowBytes: distance between rows; rows follow one another where it is left out.
+  public init(
+    format: WeightFormat, rows: Int, columns: Int, data: UnsafeRawPointer, rowBytes: Int? = nil
+  ) {
+    precondition(columns % format.blockElements == 0, "a row holds whole blocks")
+    self.format = format
+    self.rows = rows
+    self.columns = columns
+    self.data = data
+    self.rowBytes = rowBytes ?? format.rowBytes(columns: columns)
+  }
+
+  /// The bytes of row `index`.
+  public func row(_ index: Int) -> UnsafeRawPointer {
+    data + index * rowBytes
+  }
+
+  var view: pi_matrix {
+    pi_matrix(data: data, row_bytes: rowBytes, columns: columns, format: format.rawValue)
+  }
+}

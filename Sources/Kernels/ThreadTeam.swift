@@ -1,0 +1,143 @@
+import Foundation
+import Synchronization
+
+/// Threads that run one body together and meet at barriers, for the length of a whole forward pass.
+///
+/// ```swift
+/// team.run { member in
+///   multiply(rows: member.share(of: rows))
+///   member.sync()  // everyone's rows are there
+///   normalize()
+/// }
+/// ```
+public final class ThreadTeam: Sendable {
+  private let crew: Crew
+  private let threads: [SystemThread]
+  private let turn = Mutex(())
+
+  /// Workers of the team, the calling thread among them.
+  public var count: Int { threads.count + 1 }
+
+  /// A team of `workers` (at least one). Where the system refuses a thread the team is smaller; see ``count``.
+  public init(workers: Int) {
+    let crew = Crew()
+    var threads: [SystemThread] = []
+    for index in 1..<max(workers, 1) {
+      guard let thread = SystemThread({ crew.work(index: index) }) else { break }
+      threads.append(thread)
+    }
+    self.crew = crew
+    self.threads = threads
+    crew.open(count: threads.count + 1, threadIDs: threads.map(\.id))
+  }
+
+  deinit {
+    crew.stop()
+    for thread in threads { thread.join() }
+  }
+
+  /// Runs `body` once on every worker, the caller being worker 0, and returns when all are done.
+  ///
+  /// Calls from several threads wait for each other. A call from inside a body of the same team runs on its thread alone, as
+  /// the only member.
+  public func run(_ body: (Member) -> Void) {
+    if crew.isWorking(SystemThread.currentID) {
+      body(Member(index: 0, barrier: Crew.alone))
+      return
+    }
+    turn.withLock { _ in
+      withoutActuallyEscaping(body) { crew.lead($0) }
+    }
+  }
+}
+
+/// A worker's view of the run it takes part in.
+public struct Member: Sendable {
+  /// 0..<count
+  public let index: Int
+  public var count: Int { barrier.count }
+  let barrier: Barrier
+
+  /// Waits until every member has come here. What they wrote before is visible after. All members must make the same calls.
+  public func sync() {
+    barrier.wait()
+  }
+
+  /// This member's part of `0..<n`, in pieces of `multiple`. The parts of all members cover `0..<n` in order.
+  public func share(of n: Int, multiple: Int = 1) -> Range<Int> {
+    let pieces = (n + multiple - 1) / multiple
+    let begin = min(n, pieces * index / count * multiple)
+    let end = min(n, pieces * (index + 1) / count * multiple)
+    return begin..<end
+  }
+}
+
+/// What the threads of a team share. They hold it, not the team, so that the team can end.
+private final class Crew: @unchecked Sendable {
+  /// The barrier of a run by one thread only.
+  static let alone = Barrier(count: 1, spins: 0)
+
+  // Written before `opened`, constant after.
+  private var barrier = Crew.alone
+  private var threadIDs: [UInt] = []
+  private var opened = false
+  private let gate = Monitor()
+
+  // Written by the leader while all others wait at the barrier.
+  private var body: ((Member) -> Void)?
+  private var stopping = false
+  private let leader = Atomic<UInt>(0)
+
+  /// Lets the threads begin, now that their number is known.
+  func open(count: Int, threadIDs: [UInt]) {
+    gate.lock()
+    if count > 1 {
+      // With a processor for each, spin for about the length of a small product (100 µs); else give way almost at once.
+      let spins = count <= ProcessInfo.processInfo.activeProcessorCount ? 2500 : 20
+      barrier = Barrier(count: count, spins: spins)
+    }
+    self.threadIDs = threadIDs
+    opened = true
+    gate.wakeAll()
+    gate.unlock()
+  }
+
+  /// Whether this thread is inside a run.
+  func isWorking(_ thread: UInt) -> Bool {
+    leader.load(ordering: .relaxed) == thread || threadIDs.contains(thread)
+  }
+
+  /// The life of a thread.
+  func work(index: Int) {
+    gate.lock()
+    while !opened { gate.wait() }
+    gate.unlock()
+    while true {
+      barrier.wait()
+      if stopping { return }
+      perform(index)
+      barrier.wait()
+    }
+  }
+
+  func lead(_ body: @escaping (Member) -> Void) {
+    leader.store(SystemThread.currentID, ordering: .relaxed)
+    self.body = body
+    barrier.wait()
+    perform(0)
+    barrier.wait()
+    self.body = nil
+    leader.store(0, ordering: .relaxed)
+  }
+
+  func stop() {
+    stopping = true
+    barrier.wait()
+  }
+
+  // Not inlined, so that a thread holds nothing of the body when it goes to the barrier.
+  @inline(never)
+  private func perform(_ index: Int) {
+    body?(Member(index: index, barrier: barrier))
+  }
+}
