@@ -24,7 +24,10 @@ struct BytePairEncoder: Sendable {
     tokens = symbols.table
 
     symbols.next = tokenCount
-    byteSymbols = (UInt8.min...UInt8.max).map { symbols.id(of: [$0]) }
+    byteSymbols = (UInt8.min...UInt8.max).map { byte in
+      let symbol = symbols.id(of: [byte])
+      return symbol == Symbols.forbidden ? symbols.unnamed() : symbol
+    }
 
     var merges = MergeTable(capacity: vocabulary.merges.count)
     for (rank, merge) in vocabulary.merges.enumerated() {
@@ -106,6 +109,12 @@ struct BytePairEncoder: Sendable {
       let id = table.insert(bytes, value: next)
       if id == next { next += 1 }
       return id
+    }
+
+    /// A symbol that no byte string leads to, so that nothing merges with it.
+    mutating func unnamed() -> Int32 {
+      defer { next += 1 }
+      return next
     }
   }
 }
