@@ -15,10 +15,13 @@ struct Tokenize: ParsableCommand {
         powerinfer tokenize -m model.gguf --decode "19556 28 905 17"
       """)
 
-  @Option(name: [.short, .long], help: "The model file (GGUF).")
-  var model: String
+  @Option(
+    name: [.short, .long],
+    help: "The model, a GGUF file. (default: the embedded model; environment: POWERINFER_MODEL)",
+    completion: .file(extensions: ["gguf"]))
+  var model: String?
 
-  @Option(name: [.short, .long], help: "Read the text from a file.")
+  @Option(name: [.short, .long], help: "Read the text from a file.", completion: .file())
   var file: String?
 
   @Argument(help: "The text; without it and without --file, standard input is read.")
@@ -52,7 +55,7 @@ struct Tokenize: ParsableCommand {
   }
 
   func run() throws {
-    let tokenizer = try Tokenizer(metadata: GGUFFile(opening: model).metadata)
+    let tokenizer = try Tokenizer(metadata: GGUFFile(opening: ModelLocator().locate(model)).metadata)
     let input = try readInput()
     guard nullSeparated else {
       return try show(input, tokenizer)
@@ -65,11 +68,8 @@ struct Tokenize: ParsableCommand {
   private func readInput() throws -> [UInt8] {
     if let text { return Array(text.utf8) }
     guard let file else { return Array(FileHandle.standardInput.readDataToEndOfFile()) }
-    do {
-      return Array(try Data(contentsOf: URL(fileURLWithPath: file)))
-    } catch {
-      throw ValidationError("The file \(file) cannot be read: \(error.localizedDescription)")
-    }
+    guard let data = FileManager.default.contents(atPath: file) else { throw TokenizeError.unreadable(file) }
+    return Array(data)
   }
 
   private func show(_ input: [UInt8], _ tokenizer: Tokenizer) throws {
@@ -98,7 +98,7 @@ struct Tokenize: ParsableCommand {
     let separators: Set<Character> = [" ", ",", "[", "]", "\n", "\r\n", "\t"]
     return try String(decoding: input, as: UTF8.self).split { separators.contains($0) }.map { word in
       guard let id = Int32(word), id >= 0, Int(id) < tokenizer.count else {
-        throw ValidationError("\"\(word)\" is no token id; expected a number from 0 to \(tokenizer.count - 1).")
+        throw TokenizeError.noID(String(word), count: tokenizer.count)
       }
       return id
     }
@@ -125,6 +125,21 @@ struct Tokenize: ParsableCommand {
       return "\""
         + text.unicodeScalars.map { $0.properties.generalCategory == .control ? $0.escaped(asASCII: true) : String($0) }
         .joined() + "\""
+    }
+  }
+}
+
+/// Why there is nothing to tokenize.
+enum TokenizeError: Error, Equatable, CustomStringConvertible {
+  case unreadable(String)
+  case noID(String, count: Int)
+
+  var description: String {
+    switch self {
+    case .unreadable(let path):
+      "There is no file at \(path) that can be read."
+    case .noID(let word, let count):
+      "\"\(word)\" is no token id; expected a number from 0 to \(count - 1)."
     }
   }
 }

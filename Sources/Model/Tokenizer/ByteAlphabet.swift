@@ -31,13 +31,22 @@ enum ByteAlphabet {
     return byte < 0 ? nil : UInt8(byte)
   }
 
-  /// Writes the raw bytes behind a text to `output`, replacing what it held.
+  /// Writes the raw bytes behind a text in UTF-8 to `output`, replacing what it held.
   /// - Returns: false when a character lies outside the alphabet.
-  static func decode(_ text: some Sequence<Unicode.Scalar>, into output: inout [UInt8]) -> Bool {
+  static func decode(_ text: Slice<UnsafeBufferPointer<UInt8>>, into output: inout [UInt8]) -> Bool {
     output.removeAll(keepingCapacity: true)
-    for scalar in text {
-      guard let byte = byte(of: scalar) else { return false }
-      output.append(byte)
+    var index = text.startIndex
+    while index < text.endIndex {
+      var value = Int(text[index])
+      index += 1
+      if value >= 0x80 {
+        // The whole alphabet lies below U+0800, where a character takes two bytes.
+        guard value & 0xe0 == 0xc0, index < text.endIndex else { return false }
+        value = (value & 0x1f) << 6 | Int(text[index] & 0x3f)
+        index += 1
+      }
+      guard value < bytes.count, bytes[value] >= 0 else { return false }
+      output.append(UInt8(truncatingIfNeeded: bytes[value]))
     }
     return true
   }

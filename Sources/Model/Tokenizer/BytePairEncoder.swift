@@ -17,8 +17,9 @@ struct BytePairEncoder: Sendable {
 
     var symbols = Symbols(capacity: vocabulary.tokens.count + 256)
     var bytes: [UInt8] = []
-    for (id, text) in vocabulary.tokens.enumerated() {
-      guard !text.isEmpty, ByteAlphabet.decode(text.unicodeScalars, into: &bytes) else { continue }
+    for (id, text) in vocabulary.tokens.enumerated() where !text.isEmpty {
+      var text = text
+      guard text.withUTF8({ ByteAlphabet.decode($0[...], into: &bytes) }) else { continue }
       symbols.table.insert(bytes, value: isOrdinary(id) ? Int32(id) : Symbols.forbidden)
     }
     tokens = symbols.table
@@ -31,20 +32,9 @@ struct BytePairEncoder: Sendable {
 
     var merges = MergeTable(capacity: vocabulary.merges.count)
     for (rank, merge) in vocabulary.merges.enumerated() {
-      // A part may itself begin with a space in files that do not use the byte alphabet.
-      let scalars = merge.unicodeScalars
-      guard let first = scalars.indices.first,
-        let gap = scalars[scalars.index(after: first)...].firstIndex(of: " "),
-        ByteAlphabet.decode(scalars[..<gap], into: &bytes)
-      else { continue }
-      var whole = bytes
-      let left = symbols.id(of: bytes)
-      guard ByteAlphabet.decode(scalars[scalars.index(after: gap)...], into: &bytes), !bytes.isEmpty else { continue }
-      whole.append(contentsOf: bytes)
-      let right = symbols.id(of: bytes)
-      let merged = symbols.id(of: whole)
-      guard left != Symbols.forbidden, right != Symbols.forbidden, merged != Symbols.forbidden else { continue }
-      merges.insert(left: left, right: right, rank: UInt32(rank), merged: merged)
+      var merge = merge
+      guard let pair = merge.withUTF8({ symbols.pair(in: $0) }) else { continue }
+      merges.insert(left: pair.left, right: pair.right, rank: UInt32(rank), merged: pair.merged)
     }
     self.merges = merges
   }
@@ -101,6 +91,10 @@ struct BytePairEncoder: Sendable {
     var table: ByteStringTable
     var next: Int32 = 0
 
+    /// Reused from merge to merge.
+    private var whole: [UInt8] = []
+    private var part: [UInt8] = []
+
     init(capacity: Int) {
       table = ByteStringTable(capacity: capacity)
     }
@@ -109,6 +103,20 @@ struct BytePairEncoder: Sendable {
       let id = table.insert(bytes, value: next)
       if id == next { next += 1 }
       return id
+    }
+
+    /// The symbols of a merge spelt `left right`; nil where it is misspelt or must not happen.
+    mutating func pair(in merge: UnsafeBufferPointer<UInt8>) -> (left: Int32, right: Int32, merged: Int32)? {
+      guard let gap = merge.dropFirst().firstIndex(of: 0x20), gap + 1 < merge.count,
+        ByteAlphabet.decode(merge[..<gap], into: &whole)
+      else { return nil }
+      let left = id(of: whole)
+      guard ByteAlphabet.decode(merge[(gap + 1)...], into: &part) else { return nil }
+      let right = id(of: part)
+      whole.append(contentsOf: part)
+      let merged = id(of: whole)
+      let isAllowed = left != Self.forbidden && right != Self.forbidden && merged != Self.forbidden
+      return isAllowed ? (left, right, merged) : nil
     }
 
     /// A symbol that no byte string leads to, so that nothing merges with it.

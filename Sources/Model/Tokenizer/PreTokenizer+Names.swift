@@ -59,6 +59,7 @@ extension PreTokenizer {
       names: ["qwen2", "deepseek-r1-qwen", "stablelm2", "hunyuan", "megrez", "solar-open", "grok-2", "kormo"],
       stages: [.llama3(digits: 1, marksJoinLetters: false)]),
     Family(names: ["qwen35"], stages: [.llama3(digits: 1, marksJoinLetters: true)]),
+    // The punctuation includes U+3000, which is also white space; llama.cpp only takes it for the latter.
     Family(
       names: ["deepseek-llm"],
       stages: [
