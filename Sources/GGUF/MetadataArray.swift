@@ -59,13 +59,13 @@ public struct MetadataArray: Sendable {
   /// The integers, of any width. Nil when the elements are no integers or one exceeds `Int`.
   public var integers: [Int]? {
     switch elementKind {
-    case .uint8: numbers(UInt8.self).map(Int.init)
-    case .int8: numbers(Int8.self).map(Int.init)
-    case .uint16: numbers(UInt16.self).map(Int.init)
-    case .int16: numbers(Int16.self).map(Int.init)
-    case .uint32: numbers(UInt32.self).map(Int.init)
-    case .int32: numbers(Int32.self).map(Int.init)
-    case .int64: numbers(Int64.self).map(Int.init)
+    case .uint8: numbers(UInt8.self).map { Int($0) }
+    case .int8: numbers(Int8.self).map { Int($0) }
+    case .uint16: numbers(UInt16.self).map { Int($0) }
+    case .int16: numbers(Int16.self).map { Int($0) }
+    case .uint32: numbers(UInt32.self).map { Int($0) }
+    case .int32: numbers(Int32.self).map { Int($0) }
+    case .int64: numbers(Int64.self).map { Int($0) }
     case .uint64: exactly(numbers(UInt64.self))
     case .float32, .float64, .bool, .string, .array: nil
     }
@@ -76,15 +76,15 @@ public struct MetadataArray: Sendable {
     switch elementKind {
     case .float32: numbers(UInt32.self).map { Double(Float(bitPattern: $0)) }
     case .float64: numbers(UInt64.self).map(Double.init(bitPattern:))
-    case .uint64: numbers(UInt64.self).map(Double.init)
-    default: integers?.map(Double.init)
+    case .uint64: numbers(UInt64.self).map { Double($0) }
+    default: integers?.map { Double($0) }
     }
   }
 
   /// The numbers, of any type, as floats. Nil when the elements are no numbers.
   public var floats: [Float]? {
     if elementKind == .float32 { return numbers(UInt32.self).map(Float.init(bitPattern:)) }
-    return doubles?.map(Float.init)
+    return doubles?.map { Float($0) }
   }
 
   /// The truth values. Nil when the elements are none.

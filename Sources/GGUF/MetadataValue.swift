@@ -55,7 +55,7 @@ public enum MetadataValue: Sendable, Equatable {
     case .float32(let value): Double(value)
     case .float64(let value): value
     case .uint64(let value): Double(value)
-    default: integer.map(Double.init)
+    default: integer.map { Double($0) }
     }
   }
 

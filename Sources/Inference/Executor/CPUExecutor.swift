@@ -153,8 +153,8 @@ final class CPUExecutor {
       let start = t * f + rows.lowerBound
       let (gate, up, hidden) = (work.gate + start, work.up + start, work.hidden.values + start)
       switch configuration.gateActivation {
-      case .silu: kernels.gateSiLU(gate, up, into: hidden, count: rows.count)
-      case .relu: kernels.gateReLU(gate, up, into: hidden, count: rows.count)
+      case .silu: kernels.gateSiLU(gate, up: up, into: hidden, count: rows.count)
+      case .relu: kernels.gateReLU(gate, up: up, into: hidden, count: rows.count)
       }
     }
     member.sync()

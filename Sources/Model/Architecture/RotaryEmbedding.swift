@@ -1,3 +1,5 @@
+import GGUF
+
 #if canImport(Darwin)
   import Darwin
 #elseif canImport(Musl)

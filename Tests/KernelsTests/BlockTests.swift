@@ -1,0 +1,87 @@
+import Testing
+
+@testable import Kernels
+
+/// Encoding and decoding against bytes made by the Python package `gguf`.
+struct BlockTests {
+  @Test(arguments: GoldenBlocks.blocks.map(\.format))
+  func decodesToTheSameBits(_ format: WeightFormat) throws {
+    let golden = try #require(GoldenBlocks.blocks.first { $0.format == format })
+    var values = [Float](repeating: .nan, count: golden.values.count)
+    golden.bytes.withUnsafeBytes {
+      Kernels.active.dequantize(format, $0.baseAddress!, count: values.count, into: &values)
+    }
+    #expect(bits(values) == golden.values)
+  }
+
+  @Test(arguments: GoldenBlocks.blocks.map(\.format).filter(\.canEncode))
+  func encodesToTheSameBytes(_ format: WeightFormat) throws {
+    let golden = try #require(GoldenBlocks.blocks.first { $0.format == format })
+    let source = GoldenBlocks.source.map { Float(bitPattern: $0) }
+    var bytes = [UInt8](repeating: 0xAA, count: format.rowBytes(columns: source.count) + 1)
+    bytes.withUnsafeMutableBytes {
+      Kernels.active.quantize(format, source, count: source.count, into: $0.baseAddress!)
+    }
+    #expect(Array(bytes.dropLast()) == golden.bytes)
+    #expect(bytes.last == 0xAA)
+  }
+
+  @Test func sizesFollowTheFormat() {
+    #expect(WeightFormat.q4_0.rowBytes(columns: 576) == 324)
+    #expect(WeightFormat.q6_K.rowBytes(columns: 512) == 420)
+    #expect(WeightFormat.bf16.rowBytes(columns: 7) == 14)
+    #expect(WeightFormat.allCases.filter { !$0.canEncode } == [.q4_K, .q5_K, .q6_K])
+  }
+
+  /// All 65536 halves decode as the format defines, and encode back to themselves.
+  @Test func everyHalfSurvives() {
+    let all = (0...UInt16.max).map { $0 }
+    var values = [Float](repeating: 0, count: all.count)
+    all.withUnsafeBytes { Kernels.active.dequantize(.f16, $0.baseAddress!, count: all.count, into: &values) }
+    for (half, value) in zip(all, values) {
+      let expected = halfValue(half)
+      #expect(expected.isNaN ? value.isNaN : Double(value) == expected, "half \(half)")
+    }
+    for kernels in Kernels.all {
+      var back = [UInt16](repeating: 0, count: all.count)
+      kernels.storeF16(values, count: values.count, into: &back)
+      for (half, stored) in zip(all, back) {
+        let isNaN = half & 0x7fff > 0x7c00
+        #expect(isNaN ? stored & 0x7fff > 0x7c00 : stored == half, "half \(half) in \(kernels.instructionSet)")
+      }
+    }
+  }
+
+  /// Rounding of floats between halves: nearest, ties to even, overflow at 65520. Expected bits from NumPy's float16.
+  @Test func roundsToHalf() {
+    let cases: [(Float, UInt16)] = [
+      (65519.996, 0x7bff), (65520, 0x7c00), (1.00048828125, 0x3c00), (1.00146484375, 0x3c02), (2.9802322e-08, 0x0000),
+      (2.9802326e-08, 0x0001), (8.940697e-08, 0x0002), (-6.1e-05, 0x83ff), (0.1, 0x2e66), (-.infinity, 0xfc00),
+      (1e-40, 0), (3e38, 0x7c00), (-0.0, 0x8000),
+    ]
+    for kernels in Kernels.all {
+      var stored = [UInt16](repeating: 0, count: cases.count)
+      kernels.storeF16(cases.map(\.0), count: cases.count, into: &stored)
+      #expect(stored == cases.map(\.1), "\(kernels.instructionSet)")
+    }
+  }
+
+  @Test func extremesEncodeWithoutTrapping() {
+    let extremes: [Float] = [.nan, .infinity, -.infinity, 3e38, -3e38, 1e-45, -0.0, 65504]
+    for format in WeightFormat.allCases where format.canEncode {
+      for shift in 0..<8 {
+        let x = (0..<32).map { extremes[($0 + shift) % 8] }
+        var bytes = [UInt8](repeating: 0, count: format.rowBytes(columns: 32))
+        bytes.withUnsafeMutableBytes { Kernels.active.quantize(format, x, count: 32, into: $0.baseAddress!) }
+      }
+      let tiny = [Float](repeating: 1e-42, count: 32)
+      var bytes = [UInt8](repeating: 0, count: format.rowBytes(columns: 32))
+      var back = [Float](repeating: .nan, count: 32)
+      bytes.withUnsafeMutableBytes {
+        Kernels.active.quantize(format, tiny, count: 32, into: $0.baseAddress!)
+        Kernels.active.dequantize(format, $0.baseAddress!, count: 32, into: &back)
+      }
+      #expect(back.allSatisfy { abs($0) <= 1e-41 }, "\(format)")
+    }
+  }
+}

@@ -1,0 +1,153 @@
+import Foundation
+import Testing
+
+@testable import Kernels
+
+/// Products with weights, against exact sums in double precision over the dequantised values.
+struct MultiplyTests {
+  /// Error of float sums and products, as a share of ‖w‖·‖x‖. 1e-6 is typical; offsets of unsigned codes cost some more.
+  static let roundingLimit = 1e-5
+  /// Error of rounding activations to 8 bits, as a share of ‖w‖·‖x‖/√n. A code is off by at most 1/254 of the largest of 32
+  /// values (about 2.5 standard deviations), evenly spread: 0.006 is one standard deviation of the result's error.
+  static let activationLimit = 0.04
+
+  static let shapes: [(rows: Int, blocks: Int, tokens: Int)] = [
+    (1, 1, 1), (2, 3, 2), (3, 4, 3), (5, 5, 7), (17, 2, 1), (17, 18, 4), (4, 48, 1), (3, 7, 33), (1, 17, 16),
+    (6, 16, 8),
+  ]
+
+  static func columns(_ format: WeightFormat, _ blocks: Int) -> Int {
+    // Float formats get odd sizes.
+    format.blockElements == 1 ? blocks * 11 + 2 : blocks * format.blockElements
+  }
+
+  /// [tokens, rows]: exact products, and ‖w‖·‖x‖.
+  static func exact(_ w: OwnedMatrix, _ x: [Double]) -> (products: [Double], norms: [Double]) {
+    let n = w.matrix.columns
+    var products: [Double] = []
+    var norms: [Double] = []
+    for t in 0..<x.count / n {
+      for r in 0..<w.matrix.rows {
+        var sum = 0.0
+        var squaresW = 0.0
+        var squaresX = 0.0
+        for c in 0..<n {
+          let weight = Double(w.values[r * n + c])
+          sum += weight * x[t * n + c]
+          squaresW += weight * weight
+          squaresX += x[t * n + c] * x[t * n + c]
+        }
+        products.append(sum)
+        norms.append((squaresW * squaresX).squareRoot())
+      }
+    }
+    return (products, norms)
+  }
+
+  static func worst(_ y: [Float], _ exact: (products: [Double], norms: [Double])) -> Double {
+    zip(y, zip(exact.products, exact.norms)).reduce(0) { worst, item in
+      let share = abs(Double(item.0) - item.1.0) / max(item.1.1, 1e-30)
+      return max(worst, share.isNaN ? .infinity : share)
+    }
+  }
+
+  @Test(arguments: WeightFormat.allCases)
+  func equalsExactSums(_ format: WeightFormat) {
+    for (index, shape) in Self.shapes.enumerated() {
+      let columns = Self.columns(format, shape.blocks)
+      let w = OwnedMatrix(format, rows: shape.rows, columns: columns, seed: UInt64(index))
+      var generator = SeededGenerator(99)
+      let vectors = generator.normals(shape.tokens * columns)
+      let x = Activations(vectors, columns: columns)
+      // What the products really read: floats, or codes × scale, which the portable set keeps in their natural order.
+      x.quantize(tokens: 0..<shape.tokens, using: .portable)
+      let read =
+        format.usesQuantizedActivations
+        ? (0..<shape.tokens * columns).map { i in
+          let (t, c) = i.quotientAndRemainder(dividingBy: columns)
+          return Double(x.codes[t * x.codeStride + c]) * Double(x.scales[t * x.blockStride + c / 32])
+        } : vectors.map(Double.init)
+      let expected = Self.exact(w, read)
+      let ideal = Self.exact(w, vectors.map(Double.init))
+      for kernels in Kernels.all {
+        let y = kernels.product(w.matrix, x)
+        let name = "\(format) \(shape) in \(kernels.instructionSet)"
+        #expect(Self.worst(y, expected) < Self.roundingLimit, "\(name)")
+        #expect(Self.worst(y, ideal) * Double(columns).squareRoot() < Self.activationLimit, "\(name)")
+      }
+    }
+  }
+
+  /// The same bits however rows and tokens are divided into calls: that is what makes thread counts invisible.
+  @Test(arguments: WeightFormat.allCases)
+  func divisionIsInvisible(_ format: WeightFormat) {
+    let (rows, tokens) = (19, 37)
+    let columns = Self.columns(format, 6)
+    let w = OwnedMatrix(format, rows: rows, columns: columns, seed: 7)
+    var generator = SeededGenerator(8)
+    let x = Activations(generator.normals(tokens * columns), columns: columns)
+    for kernels in Kernels.all {
+      let whole = kernels.product(w.matrix, x)
+      for (rowStep, tokenStep) in [(1, 1), (3, 37), (19, 1), (7, 5), (4, 16), (19, 2)] {
+        var y = [Float](repeating: .nan, count: tokens * rows)
+        for row in stride(from: 0, to: rows, by: rowStep) {
+          for token in stride(from: 0, to: tokens, by: tokenStep) {
+            kernels.multiply(
+              w.matrix, rows: row..<min(rows, row + rowStep), by: x, tokens: token..<min(tokens, token + tokenStep),
+              into: &y, stride: rows)
+          }
+        }
+        #expect(bits(y) == bits(whole), "\(format) by \(rowStep)×\(tokenStep) in \(kernels.instructionSet)")
+      }
+    }
+  }
+
+  /// Nothing outside the asked rows and tokens is written.
+  @Test func writesOnlyWhatWasAsked() {
+    let w = OwnedMatrix(.q4_0, rows: 9, columns: 64, seed: 1)
+    var generator = SeededGenerator(2)
+    let x = Activations(generator.normals(5 * 64), columns: 64)
+    for kernels in Kernels.all {
+      x.quantize(tokens: 0..<5, using: kernels)
+      var y = [Float](repeating: 123, count: 5 * 12)
+      kernels.multiply(w.matrix, rows: 2..<7, by: x, tokens: 1..<4, into: &y, stride: 12)
+      for (index, value) in y.enumerated() {
+        let inside = (1..<4).contains(index / 12) && (2..<7).contains(index % 12)
+        #expect((value == 123) != inside, "\(index) in \(kernels.instructionSet)")
+      }
+    }
+  }
+
+  @Test(arguments: WeightFormat.allCases)
+  func extremesDoNotCrash(_ format: WeightFormat) {
+    let columns = Self.columns(format, 2)
+    let w = OwnedMatrix(format, rows: 3, columns: columns, seed: 3)
+    for kernels in Kernels.all {
+      for extreme in [Float.nan, .infinity, -.infinity, 3e38, 1e-42, 0] {
+        var generator = SeededGenerator(4)
+        var vectors = generator.normals(columns)
+        vectors[1] = extreme
+        let y = kernels.product(w.matrix, Activations(vectors, columns: columns))
+        // What is not a number anywhere must not look like one in the result.
+        #expect(
+          y.allSatisfy { $0.isFinite } == (abs(extreme) < 1), "\(format) with \(extreme) in \(kernels.instructionSet)")
+        let zeros = kernels.product(
+          w.matrix, Activations([Float](repeating: extreme * 0, count: columns), columns: columns))
+        #expect(zeros.allSatisfy { extreme.isFinite ? $0 == 0 : $0.isNaN }, "\(format) in \(kernels.instructionSet)")
+        let tiny = kernels.product(w.matrix, Activations([Float](repeating: 1e-42, count: columns), columns: columns))
+        #expect(tiny.allSatisfy { abs($0) < 1e-38 }, "\(format) in \(kernels.instructionSet)")
+      }
+    }
+  }
+
+  /// A product over the shape of a vocabulary, long and thin, touches every row once.
+  @Test func longMatrices() {
+    let w = OwnedMatrix(.q8_0, rows: 1031, columns: 64, seed: 5)
+    var generator = SeededGenerator(6)
+    let x = Activations(generator.normals(64), columns: 64)
+    let expected = Kernels.portable.product(w.matrix, x)
+    for kernels in Kernels.all {
+      #expect(largestDifference(kernels.product(w.matrix, x), expected.map(Double.init)) < 1e-5)
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import Foundation
+import Synchronization
+import Testing
+
+@testable import Kernels
+
+struct ThreadTeamTests {
+  /// Every member sees what all others wrote before the barrier, round after round.
+  @Test(arguments: [1, 2, 3, 5])
+  func barriersPublish(_ workers: Int) {
+    let team = ThreadTeam(workers: workers)
+    #expect(team.count == workers)
+    let slots = UnsafeMutablePointer<Int>.allocate(capacity: workers * 16)
+    defer { slots.deallocate() }
+    slots.initialize(repeating: 0, count: workers * 16)
+    let failures = Atomic<Int>(0)
+    let rounds = 2000
+    for run in 0..<3 {
+      team.run { member in
+        for round in 1...rounds {
+          slots[member.index * 16] = run * rounds + round
+          member.sync()
+          for other in 0..<member.count where slots[other * 16] != run * rounds + round {
+            failures.add(1, ordering: .relaxed)
+          }
+          member.sync()
+        }
+      }
+    }
+    #expect(failures.load(ordering: .relaxed) == 0)
+  }
+
+  /// A member that comes late finds the others parked, and wakes them.
+  @Test func parkedMembersWake() {
+    let team = ThreadTeam(workers: 3)
+    let order = Mutex<[Int]>([])
+    for late in 0..<3 {
+      team.run { member in
+        if member.index == late { Thread.sleep(forTimeInterval: 0.02) }
+        member.sync()
+        order.withLock { $0.append(late) }
+      }
+    }
+    Thread.sleep(forTimeInterval: 0.02)
+    team.run { _ in order.withLock { $0.append(3) } }
+    #expect(order.withLock { $0 } == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3])
+  }
+
+  @Test func sharesCoverEverythingInOrder() {
+    for workers in [1, 2, 3, 7] {
+      let team = ThreadTeam(workers: workers)
+      for (n, multiple) in [(0, 1), (1, 1), (2, 4), (10, 3), (1536, 32), (49152, 4), (7, 7)] {
+        let parts = Mutex<[Int: Range<Int>]>([:])
+        team.run { member in
+          let part = member.share(of: n, multiple: multiple)
+          parts.withLock { $0[member.index] = part }
+        }
+        let all = parts.withLock { parts in (0..<workers).compactMap { parts[$0] } }
+        #expect(all.flatMap { Array($0) } == Array(0..<n))
+        #expect(all.allSatisfy { $0.lowerBound % multiple == 0 || $0.isEmpty })
+      }
+    }
+  }
+
+  @Test func concurrentRunsTakeTurns() async {
+    let team = ThreadTeam(workers: 2)
+    let inside = Atomic<Int>(0)
+    let worst = Atomic<Int>(0)
+    await withTaskGroup(of: Void.self) { group in
+      for _ in 0..<4 {
+        group.addTask {
+          for _ in 0..<50 {
+            team.run { member in
+              let now = inside.add(1, ordering: .acquiringAndReleasing).newValue
+              worst.max(now, ordering: .relaxed)
+              member.sync()
+              inside.subtract(1, ordering: .acquiringAndReleasing)
+            }
+          }
+        }
+      }
+    }
+    #expect(worst.load(ordering: .relaxed) == 2)
+    #expect(inside.load(ordering: .relaxed) == 0)
+  }
+
+  @Test func nestedRunsAreAlone() {
+    let team = ThreadTeam(workers: 3)
+    let seen = Mutex<[Int]>([])
+    team.run { _ in
+      team.run { member in
+        member.sync()
+        seen.withLock { $0.append(member.count * 10 + member.index) }
+      }
+    }
+    #expect(seen.withLock { $0 } == [10, 10, 10])
+  }
+
+  @Test func manyTeamsComeAndGo() {
+    let total = Atomic<Int>(0)
+    for round in 0..<100 {
+      let team = ThreadTeam(workers: round % 4)
+      if round % 3 != 0 { team.run { _ in total.add(1, ordering: .relaxed) } }
+    }
+    // Teams of 0 (which has one), 1, 2 and 3 workers, of which two in three ran.
+    let expected = (0..<100).filter { $0 % 3 != 0 }.reduce(0) { $0 + max($1 % 4, 1) }
+    #expect(total.load(ordering: .relaxed) == expected)
+  }
+
+  /// A small feed-forward layer gives the same bits for any number of threads.
+  @Test func threadCountIsInvisible() {
+    let up = OwnedMatrix(.q4_0, rows: 320, columns: 96, seed: 1)
+    let gate = OwnedMatrix(.q4_1, rows: 320, columns: 96, seed: 2)
+    let down = OwnedMatrix(.q8_0, rows: 320, columns: 96, seed: 3)
+    var generator = SeededGenerator(4)
+    let vectors = generator.normals(5 * 96)
+    for kernels in Kernels.all {
+      var results: [[UInt32]] = []
+      for workers in [1, 2, 3, 5] {
+        let team = ThreadTeam(workers: workers)
+        let x = Activations(vectors, columns: 96)
+        let hidden = Activations(columns: 320, capacity: 5)
+        let gates = Activations(columns: 320, capacity: 5)
+        let out = Activations(columns: 96, capacity: 5)
+        team.run { member in
+          x.quantize(tokens: member.share(of: 5), using: kernels)
+          member.sync()
+          let rows = member.share(of: 320, multiple: 4)
+          kernels.multiply(up.matrix, rows: rows, by: x, tokens: 0..<5, into: hidden.values, stride: 320)
+          kernels.multiply(gate.matrix, rows: rows, by: x, tokens: 0..<5, into: gates.values, stride: 320)
+          for token in 0..<5 {
+            let at = token * 320 + rows.lowerBound
+            kernels.gateReLU(
+              gates.values + at, up: hidden.values + at, into: hidden.values + at, count: rows.count)
+          }
+          member.sync()
+          kernels.accumulateRows(
+            down.matrix, coefficients: hidden.values, hStride: 320, tokens: 0..<5,
+            columns: member.share(of: 96, multiple: 32), into: out.values, stride: 96)
+        }
+        results.append((0..<5 * 96).map { out.values[$0].bitPattern })
+      }
+      #expect(results.dropFirst().allSatisfy { $0 == results[0] }, "\(kernels.instructionSet)")
+      #expect(Set(results[0]).count > 100)
+    }
+  }
+}
