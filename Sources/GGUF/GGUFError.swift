@@ -132,19 +132,25 @@ public enum GGUFError: Error, Equatable, CustomStringConvertible {
   static let longestName = 65_535
 }
 
-/// A name from a file as a message shows it: quoted, without control characters, not endless.
-func shown(_ text: String) -> String {
+/// A text from a file as a message shows it: quoted, without control characters, at most `limit` characters of it.
+func shown(_ text: String, limit: Int = 200) -> String {
   var result = "\""
   for (index, scalar) in text.unicodeScalars.enumerated() {
-    if index == 200 {
+    if index == limit {
       result += "…"
       break
     }
-    switch scalar.properties.generalCategory {
-    case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse:
-      result += "\\u{" + String(scalar.value, radix: 16) + "}"
+    switch scalar {
+    case "\n": result += "\\n"
+    case "\r": result += "\\r"
+    case "\t": result += "\\t"
     default:
-      result.unicodeScalars.append(scalar)
+      switch scalar.properties.generalCategory {
+      case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse:
+        result += "\\u{" + String(scalar.value, radix: 16) + "}"
+      default:
+        result.unicodeScalars.append(scalar)
+      }
     }
   }
   return result + "\""

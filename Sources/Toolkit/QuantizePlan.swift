@@ -97,10 +97,9 @@ private struct TypeChooser {
   }
 
   private mutating func type(named name: String) -> TensorType {
-    for (regex, override) in patterns where (try? regex.firstMatch(in: name)) != nil {
-      used.insert(override.pattern)
-      return override.type
-    }
+    let fitting = patterns.filter { (try? $0.regex.firstMatch(in: name)) != nil }.map(\.override)
+    used.formUnion(fitting.map(\.pattern))
+    if let first = fitting.first { return first.type }
     if name == TypeChooser.output || (isTied && name == TypeChooser.embeddings) {
       return options.outputType ?? options.usualOutputType
     }

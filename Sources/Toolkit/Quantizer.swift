@@ -14,7 +14,7 @@ public struct Quantizer {
   public let plan: QuantizePlan
 
   /// Bytes of result made before they are written: large enough to keep all threads busy, small beside any model.
-  private static let pieceBytes = 8 << 20
+  var pieceBytes = 8 << 20
 
   /// Plans the conversion of a file.
   public init(_ file: GGUFFile, options: QuantizeOptions, team: ThreadTeam) throws(QuantizeError) {
@@ -48,9 +48,7 @@ public struct Quantizer {
         }
       }
       try writer.finish()
-      return QuantizeReport(
-        inputBytes: file.byteCount, outputBytes: writer.byteCount, notes: plan.notes,
-        tensors: plan.items.map { .init(name: $0.layout.name, from: $0.source.type.name, to: $0.layout.type.name) })
+      return QuantizeReport(plan, inputBytes: file.byteCount, outputBytes: writer.byteCount)
     } catch let error as GGUFError {
       throw .container(error)
     } catch let error as QuantizeError {
@@ -76,14 +74,14 @@ public struct Quantizer {
     let tensor = item.source
     guard item.layout.type != tensor.type, let conversion = RowConversion(tensor, to: item.layout.type) else {
       // As it is, in pieces, so that progress shows and cancelling works on large tensors too.
-      for start in stride(from: 0, to: tensor.byteCount, by: Quantizer.pieceBytes) {
-        let piece = tensor.bytes[start..<min(tensor.byteCount, start + Quantizer.pieceBytes)]
+      for start in stride(from: 0, to: tensor.byteCount, by: pieceBytes) {
+        let piece = tensor.bytes[start..<min(tensor.byteCount, start + pieceBytes)]
         try writer.append(UnsafeRawBufferPointer(rebasing: piece))
         try advance(piece.count)
       }
       return
     }
-    let rowsAtOnce = max(1, min(tensor.rows, Quantizer.pieceBytes / conversion.targetRowBytes))
+    let rowsAtOnce = max(1, min(tensor.rows, pieceBytes / conversion.targetRowBytes))
     let scratch = ConversionScratch(
       rows: rowsAtOnce, rowBytes: conversion.targetRowBytes, columns: tensor.columns, members: team.count)
     for start in stride(from: 0, to: tensor.rows, by: rowsAtOnce) {
@@ -92,20 +90,5 @@ public struct Quantizer {
       try writer.append(UnsafeRawBufferPointer(rebasing: scratch.result[..<(rows.count * conversion.targetRowBytes)]))
       try advance(rows.count * conversion.sourceRowBytes)
     }
-  }
-}
-
-/// What was done.
-public struct QuantizeReport: Sendable, Encodable {
-  public let inputBytes: Int
-  public let outputBytes: Int
-  public let notes: [String]
-  public let tensors: [TensorChange]
-
-  /// A tensor's type before and after.
-  public struct TensorChange: Sendable, Encodable {
-    public let name: String
-    public let from: String
-    public let to: String
   }
 }
