@@ -9,7 +9,7 @@ enum ChatCommand: Equatable {
   case stats
   case exit
 
-  static let help = """
+  static let overview = """
     /help          show this
     /reset         forget the conversation
     /system TEXT   tell the model how to behave and start anew; without a text, show what it was told

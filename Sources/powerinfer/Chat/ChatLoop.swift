@@ -87,7 +87,7 @@ final class ChatLoop {
 
   private func obey(_ command: ChatCommand) throws {
     switch command {
-    case .help: try write(ChatCommand.help + "\n")
+    case .help: try write(ChatCommand.overview + "\n")
     case .reset:
       conversation.reset()
       try write("The conversation starts anew.\n")

@@ -85,7 +85,9 @@ struct KeyDecoder {
     }
     let parameters = String(decoding: pending[2..<end], as: UTF8.self).split(separator: ";")
     let isModified = parameters.count > 1
-    guard pending[end] == UInt8(ascii: "~") else { return (Self.cursorKey(pending[end], modified: isModified), end + 1) }
+    guard pending[end] == UInt8(ascii: "~") else {
+      return (Self.cursorKey(pending[end], modified: isModified), end + 1)
+    }
     let key: Key? =
       switch parameters.first {
       case "1", "7": .home
