@@ -12,7 +12,7 @@ public final class Activations: @unchecked Sendable {
 
   let codes: UnsafeMutablePointer<Int8>  // [capacity, codeStride]
   let scales: UnsafeMutablePointer<Float>  // [capacity, blockStride]
-  let sums: UnsafeMutablePointer<Float>  // [capacity, 3, blockStride]: scale × sum of a block, its first, its second half
+  let sums: UnsafeMutablePointer<Float>  // [capacity, 3, blockStride]: scale × sum of codes: block, first half, second
   let codeStride: Int
   let blockStride: Int
 

@@ -123,7 +123,7 @@ struct MultiplyTests {
     let columns = Self.columns(format, 2)
     let w = OwnedMatrix(format, rows: 3, columns: columns, seed: 3)
     for kernels in Kernels.all {
-      for extreme in [Float.nan, .infinity, -.infinity, 3e38, 1e-42, 0] {
+      for extreme in [Float.nan, .infinity, -.infinity, 3e38, denormal, 0] {
         var generator = SeededGenerator(4)
         var vectors = generator.normals(columns)
         vectors[1] = extreme
@@ -134,7 +134,8 @@ struct MultiplyTests {
         let zeros = kernels.product(
           w.matrix, Activations([Float](repeating: extreme * 0, count: columns), columns: columns))
         #expect(zeros.allSatisfy { extreme.isFinite ? $0 == 0 : $0.isNaN }, "\(format) in \(kernels.instructionSet)")
-        let tiny = kernels.product(w.matrix, Activations([Float](repeating: 1e-42, count: columns), columns: columns))
+        let tiny = kernels.product(
+          w.matrix, Activations([Float](repeating: denormal, count: columns), columns: columns))
         #expect(tiny.allSatisfy { abs($0) < 1e-38 }, "\(format) in \(kernels.instructionSet)")
       }
     }

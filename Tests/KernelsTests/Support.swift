@@ -37,7 +37,8 @@ final class OwnedMatrix {
     var generator = SeededGenerator(seed)
     let rowBytes = format.rowBytes(columns: columns)
     // Exactly as many bytes as the rows have, so that a sanitizer sees a read past the end.
-    bytes = .allocate(byteCount: max(rows * rowBytes, 1), alignment: 1)
+    let bytes = UnsafeMutableRawPointer.allocate(byteCount: max(rows * rowBytes, 1), alignment: 1)
+    self.bytes = bytes
     if format.canEncode {
       let x = generator.normals(rows * columns).map { $0 * 0.05 }
       for row in 0..<rows {
@@ -68,6 +69,9 @@ final class OwnedMatrix {
 
   deinit { bytes.deallocate() }
 }
+
+/// About 1.1e-41.
+let denormal = Float.leastNormalMagnitude / 1024
 
 func halfBits(_ value: Float) -> UInt16 {
   var result: UInt16 = 0

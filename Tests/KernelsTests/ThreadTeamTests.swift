@@ -5,6 +5,11 @@ import Testing
 @testable import Kernels
 
 struct ThreadTeamTests {
+  final class Crowd: Sendable {
+    let inside = Atomic<Int>(0)
+    let worst = Atomic<Int>(0)
+  }
+
   /// Every member sees what all others wrote before the barrier, round after round.
   @Test(arguments: [1, 2, 3, 5])
   func barriersPublish(_ workers: Int) {
@@ -64,24 +69,23 @@ struct ThreadTeamTests {
 
   @Test func concurrentRunsTakeTurns() async {
     let team = ThreadTeam(workers: 2)
-    let inside = Atomic<Int>(0)
-    let worst = Atomic<Int>(0)
+    let crowd = Crowd()
     await withTaskGroup(of: Void.self) { group in
       for _ in 0..<4 {
         group.addTask {
           for _ in 0..<50 {
             team.run { member in
-              let now = inside.add(1, ordering: .acquiringAndReleasing).newValue
-              worst.max(now, ordering: .relaxed)
+              let now = crowd.inside.add(1, ordering: .acquiringAndReleasing).newValue
+              crowd.worst.max(now, ordering: .relaxed)
               member.sync()
-              inside.subtract(1, ordering: .acquiringAndReleasing)
+              crowd.inside.subtract(1, ordering: .acquiringAndReleasing)
             }
           }
         }
       }
     }
-    #expect(worst.load(ordering: .relaxed) == 2)
-    #expect(inside.load(ordering: .relaxed) == 0)
+    #expect(crowd.worst.load(ordering: .relaxed) == 2)
+    #expect(crowd.inside.load(ordering: .relaxed) == 0)
   }
 
   @Test func nestedRunsAreAlone() {
