@@ -62,7 +62,7 @@ let package = Package(
     tests("GGUFTests", ["GGUF", "TestKit"]),
     tests("KernelsTests", ["Kernels", "TestKit"]),
     tests("JinjaTests", ["Jinja"]),
-    tests("ModelTests", ["Model", "TestKit"], resources: [.copy("Golden")]),
+    tests("ModelTests", ["Model", "GGUF", "Kernels", "TestKit"], resources: [.copy("Golden")]),
     tests("InferenceTests", ["Inference", "TestKit"], resources: [.copy("Golden")]),
     tests("ToolkitTests", ["Toolkit", "TestKit"]),
     tests("CommandLineTests", ["powerinfer", "TestKit"]),

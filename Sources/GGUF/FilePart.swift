@@ -62,7 +62,7 @@ struct FilePart {
 
   private static func alignment(_ metadata: Metadata) throws(GGUFError) -> Int {
     guard let value = metadata["general.alignment"] else { return defaultAlignment }
-    guard let alignment = value.integer, alignment > 0, alignment & (alignment - 1) == 0 else {
+    guard let alignment = value.integer, alignment >= 8, alignment & (alignment - 1) == 0 else {
       throw .badAlignment(value.inWords)
     }
     return alignment

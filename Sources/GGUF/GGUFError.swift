@@ -87,7 +87,7 @@ public enum GGUFError: Error, Equatable, CustomStringConvertible {
     case .outOfRange(let key, let value):
       "The metadata key \(shown(key)) holds \(value), which is out of range."
     case .badAlignment(let found):
-      "The metadata key \"general.alignment\" holds \(found), where a power of two was expected."
+      "The metadata key \"general.alignment\" holds \(found), where a power of two from 8 on was expected."
     case .duplicateTensor(let tensor):
       "The tensor \(shown(tensor)) appears twice."
     case .dimensionCount(let tensor, let count):
