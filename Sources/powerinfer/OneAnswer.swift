@@ -1,3 +1,5 @@
+import ArgumentParser
+import Foundation
 import Inference
 import Platform
 
@@ -19,6 +21,7 @@ struct OneAnswer {
   let isQuiet: Bool
 
   /// - Parameter isRaw: goes on from the text without the chat template.
+  /// - Throws: also the exit status that shells expect, where the answer was cancelled by Ctrl-C.
   func answer(_ text: String, system: String?, isRaw: Bool) throws {
     let prompt = try tokens(text, system: system, isRaw: isRaw)
     let progress = ProgressBar.reading
@@ -45,6 +48,7 @@ struct OneAnswer {
       let report = AnswerReport(model: engine.name, seed: generator.sampler.seed, result: result)
       try StandardOutput.write(JSON.text(report, pretty: output == .json) + "\n")
     }
+    if result.finishReason == .cancelled { throw ExitCode(128 + SIGINT) }
   }
 
   private func tokens(_ text: String, system: String?, isRaw: Bool) throws -> [Int32] {

@@ -124,6 +124,24 @@ import Testing
     #expect(conversation.messages.count == 2)
   }
 
+  @Test func ctrlCAtThePromptLeavesAndDuringAnAnswerStopsIt() throws {
+    let flag = CancellationFlag()
+    let conversation = try Self.conversation()
+    var lines: [LineInput] = [.line("Hi"), .line("again")]
+    var raised: [Bool] = []
+    try ChatLoop(
+      conversation: conversation, options: GenerationOptions(), cancellation: flag, style: Style(isTerminal: false),
+      isQuiet: true,
+      readLine: {
+        raised.append(flag.isRaised)
+        return lines.isEmpty ? .end : lines.removeFirst()
+      },
+      write: { if $0 == "o", lines.isEmpty { flag.raise() } }
+    ).run()
+    #expect(raised == [true, true, true])
+    #expect(conversation.messages.map(\.content) == ["Hi", "ok", "again", "o"])
+  }
+
   @Test func whoeverStoppedListeningEndsTheChat() throws {
     let loop = ChatLoop(
       conversation: try Self.conversation(), options: GenerationOptions(), cancellation: CancellationFlag(),

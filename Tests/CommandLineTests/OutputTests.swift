@@ -67,7 +67,7 @@ import Testing
     #expect(shown == "")
     time = 1.1
     bar.update(25, of: 100)
-    #expect(shown == "\r\u{1B}[KReading ━━━━━───────────────  25/100 ".replacing("  ", with: " "))
+    #expect(shown == "\r\u{1B}[KReading ━━━━━──────────────── 25/100 ")
     shown = ""
     time = 1.15
     bar.update(26, of: 100)

@@ -36,7 +36,7 @@ final class ChatLoop {
   ///
   /// - Throws: only what `write` throws; every other error is shown and the chat goes on.
   func run() throws {
-    while case .line(let line) = readLine() {
+    while case .line(let line) = idleLine() {
       do {
         guard try respond(to: ChatLine(line)) else { return }
       } catch let error as OutputClosed {
@@ -45,6 +45,13 @@ final class ChatLoop {
         try write(style.red("Error: \(error)") + "\n")
       }
     }
+  }
+
+  /// The next line. Meanwhile there is no answer to stop, so that Ctrl-C leaves: the flag stands as if it had been
+  /// pressed once.
+  private func idleLine() -> LineInput {
+    cancellation.raise()
+    return readLine()
   }
 
   /// Does what a line asks for.
