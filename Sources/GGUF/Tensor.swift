@@ -1,0 +1,62 @@
+/// A tensor of an opened file: its description, and where its bytes are.
+///
+/// Sendable though unchecked: the bytes are read-only. They are valid while the `GGUFFile` lives, which this value does
+/// not keep alive.
+public struct Tensor: @unchecked Sendable {
+  public let name: String
+  public let type: TensorType
+  /// One to four dimensions, the contiguous one first: `[columns, rows]` for a weight of `rows` outputs.
+  public let shape: [Int]
+  /// The elements as stored.
+  public let bytes: UnsafeRawBufferPointer
+
+  public var byteCount: Int { bytes.count }
+
+  /// The number of elements; the reader has found that it can be counted.
+  public var elementCount: Int { shape.reduce(1, *) }
+
+  /// Elements in a row: the contiguous dimension.
+  public var columns: Int { shape.first ?? 0 }
+
+  /// The number of rows: the product of all other dimensions.
+  public var rows: Int { shape.dropFirst().reduce(1, *) }
+
+  /// What a writer needs to know of the tensor.
+  public var layout: TensorLayout { TensorLayout(name: name, type: type, shape: shape) }
+}
+
+/// A tensor without its data: name, type and shape.
+public struct TensorLayout: Sendable, Equatable {
+  public let name: String
+  public let type: TensorType
+  /// The contiguous dimension first.
+  public let shape: [Int]
+
+  public init(name: String, type: TensorType, shape: [Int]) {
+    self.name = name
+    self.type = type
+    self.shape = shape
+  }
+
+  /// The bytes the data takes.
+  ///
+  /// - Parameter allowingEmpty: whether a dimension may be 0, as in PowerInfer's index files.
+  /// - Throws: `GGUFError` where the shape is impossible for the type.
+  public func byteCount(allowingEmpty: Bool = false) throws(GGUFError) -> Int {
+    guard (1...4).contains(shape.count) else {
+      throw .dimensionCount(tensor: name, count: UInt32(clamping: shape.count))
+    }
+    var elements = 1
+    for (index, dimension) in shape.enumerated() {
+      if dimension == 0, !allowingEmpty { throw .zeroDimension(tensor: name, dimension: index) }
+      let (product, overflow) = elements.multipliedReportingOverflow(by: dimension)
+      if overflow || dimension < 0 { throw .tooLarge(tensor: name) }
+      elements = product
+    }
+    guard shape[0] % type.blockElements == 0 else {
+      throw .partialBlock(tensor: name, type: type, row: shape[0])
+    }
+    guard let bytes = type.byteCount(elements: elements) else { throw .tooLarge(tensor: name) }
+    return bytes
+  }
+}

@@ -1,0 +1,54 @@
+import Kernels
+import Model
+
+/// Every buffer a forward pass writes, allocated once: the hot path allocates nothing.
+///
+/// `B` is the most tokens in one pass; other letters as in ``Model/ModelConfiguration``.
+final class Workspace {
+  let batchSize: Int
+  let residual: UnsafeMutablePointer<Float>  // [B, d], the stream that layers add to
+  let normed: Activations  // [B, d], input of the attention and feed-forward matrices
+  let queries: UnsafeMutablePointer<Float>  // [B, heads · headSize]
+  let keys: UnsafeMutablePointer<Float>  // [B, kvHeads · headSize]
+  let values: UnsafeMutablePointer<Float>  // [B, kvHeads · headSize]
+  let attended: Activations  // [B, heads · headSize]
+  let gate: UnsafeMutablePointer<Float>  // [B, f]
+  let up: UnsafeMutablePointer<Float>  // [B, f]
+  let hidden: Activations  // [B, f], act(gate) · up
+  let projected: UnsafeMutablePointer<Float>  // [B, d], what a block adds to the residual
+  let cosines: UnsafeMutablePointer<Float>  // [B, rotary dimensions / 2]
+  let sines: UnsafeMutablePointer<Float>  // [B, rotary dimensions / 2]
+  let scores: UnsafeMutablePointer<Float>  // [workers, queries per kv head, context]
+  let logits: UnsafeMutablePointer<Float>  // [logitRows, V]
+  /// Positions whose logits are computed in one go.
+  static let logitRows = 8
+
+  let scoresPerWorker: Int
+
+  init(configuration c: ModelConfiguration, batchSize: Int, contextSize: Int, workers: Int) {
+    func floats(_ count: Int) -> UnsafeMutablePointer<Float> { .allocate(capacity: count) }
+    self.batchSize = batchSize
+    let b = batchSize
+    residual = floats(b * c.hiddenSize)
+    normed = Activations(columns: c.hiddenSize, capacity: b)
+    queries = floats(b * c.querySize)
+    keys = floats(b * c.keyValueSize)
+    values = floats(b * c.keyValueSize)
+    attended = Activations(columns: c.querySize, capacity: b)
+    gate = floats(b * c.feedForwardSize)
+    up = floats(b * c.feedForwardSize)
+    hidden = Activations(columns: c.feedForwardSize, capacity: b)
+    projected = floats(b * c.hiddenSize)
+    cosines = floats(b * c.rotary.dimensions / 2)
+    sines = floats(b * c.rotary.dimensions / 2)
+    scoresPerWorker = c.queriesPerKeyValueHead * contextSize
+    scores = floats(workers * scoresPerWorker)
+    logits = floats(Self.logitRows * c.vocabularySize)
+  }
+
+  deinit {
+    for buffer in [residual, queries, keys, values, gate, up, projected, cosines, sines, scores, logits] {
+      buffer.deallocate()
+    }
+  }
+}

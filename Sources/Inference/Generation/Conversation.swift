@@ -1,0 +1,101 @@
+/// One turn of a conversation.
+public struct Message: Sendable, Equatable, Codable {
+  public enum Role: String, Sendable, Codable {
+    case system, user, assistant
+  }
+
+  public var role: Role
+  public var content: String
+
+  public init(_ role: Role, _ content: String) {
+    self.role = role
+    self.content = content
+  }
+}
+
+/// A chat: the messages so far, and answers to new ones.
+///
+/// Every turn renders the whole conversation; the generator's memory makes sure that only what is new is read.
+public final class Conversation {
+  /// Renders messages, with the start of an answer after them, as tokens.
+  public typealias Renderer = ([Message]) throws -> [Int32]
+
+  public let generator: Generator
+  /// The messages after the system prompt.
+  public private(set) var messages: [Message] = []
+  /// What the model is told before the conversation; a change counts from the next turn on.
+  public var systemPrompt: String?
+
+  private let render: Renderer
+
+  public init(generator: Generator, systemPrompt: String? = nil, render: @escaping Renderer) {
+    self.generator = generator
+    self.systemPrompt = systemPrompt
+    self.render = render
+  }
+
+  /// The system prompt and the messages, as a template takes them.
+  public var transcript: [Message] {
+    (systemPrompt.map { [Message(.system, $0)] } ?? []) + messages
+  }
+
+  /// Answers a message. The message and as much of the answer as came, cancelled or not, join the conversation; after
+  /// an error it is as it was before.
+  ///
+  /// - Throws: what rendering and `Generator.generate` throw; `ConversationError.tooLong` where the context is too small
+  ///   for the conversation.
+  public func reply(
+    to text: String, options: GenerationOptions = GenerationOptions(), cancellation: CancellationFlag? = nil,
+    onText: (String) throws -> Void = { _ in }, onProgress: ((_ done: Int, _ of: Int) -> Void)? = nil
+  ) throws -> GenerationResult {
+    let before = messages
+    messages.append(Message(.user, text))
+    do {
+      let prompt = try render(transcript)
+      let result = try generator.generate(
+        prompt, options: options, cancellation: cancellation, onText: onText, onProgress: onProgress)
+      messages.append(Message(.assistant, result.text))
+      return result
+    } catch GenerationError.promptTooLong(let tokens, let contextSize) where !before.isEmpty {
+      messages = before
+      throw ConversationError.tooLong(tokens: tokens, contextSize: contextSize)
+    } catch {
+      messages = before
+      throw error
+    }
+  }
+
+  /// Starts anew with the same system prompt.
+  public func reset() {
+    messages.removeAll()
+  }
+
+  /// Goes on from an earlier conversation; a system message at its start becomes the system prompt.
+  ///
+  /// - Throws: `ConversationError.misplacedSystemMessage` where one stands elsewhere.
+  public func restore(_ transcript: [Message]) throws {
+    let system = transcript.first?.role == .system ? transcript.first : nil
+    let rest = Array(transcript.dropFirst(system == nil ? 0 : 1))
+    if let index = rest.firstIndex(where: { $0.role == .system }) {
+      throw ConversationError.misplacedSystemMessage(index: index + (system == nil ? 0 : 1))
+    }
+    systemPrompt = system?.content
+    messages = rest
+  }
+}
+
+/// Why a conversation cannot go on.
+public enum ConversationError: Error, Equatable, CustomStringConvertible {
+  case tooLong(tokens: Int, contextSize: Int)
+  case misplacedSystemMessage(index: Int)
+
+  public var description: String {
+    switch self {
+    case .tooLong(let tokens, let contextSize):
+      "The conversation has \(tokens) tokens by now, but the context holds \(contextSize) and the answer needs room too: "
+        + "start anew or use a larger context."
+    case .misplacedSystemMessage(let index):
+      "A system message may only stand first in a conversation, but message \(index + 1) is one."
+    }
+  }
+}

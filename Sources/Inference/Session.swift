@@ -1,0 +1,141 @@
+import Kernels
+import Model
+import Platform
+
+/// How a session uses the machine.
+public struct SessionOptions: Sendable {
+  /// Positions to make room for; `nil` takes the model's own context, at most ``defaultContextLimit``.
+  public var contextSize: Int?
+  /// Worker threads; `nil` takes the physical cores this process may use.
+  public var threads: Int?
+  /// Most tokens computed in one pass over the weights while reading a prompt.
+  public var batchSize: Int
+
+  /// A longer context than this is only made when asked for: its cache can outgrow the model.
+  public static let defaultContextLimit = 8192
+  /// Large enough that reading the weights is no longer what a prompt waits for, small enough that a pass stays in the
+  /// second-level cache.
+  public static let defaultBatchSize = 128
+
+  public init(contextSize: Int? = nil, threads: Int? = nil, batchSize: Int = defaultBatchSize) {
+    self.contextSize = contextSize
+    self.threads = threads
+    self.batchSize = batchSize
+  }
+}
+
+/// Why a session cannot be made or go on.
+public enum SessionError: Error, Equatable, CustomStringConvertible {
+  case invalidOption(String, value: Int, expected: String)
+  case contextTooLarge(tokens: Int, bytes: Int)
+  case noTokens
+  case unknownToken(Int32, vocabularySize: Int)
+  case contextFull(position: Int, adding: Int, contextSize: Int)
+
+  public var description: String {
+    switch self {
+    case .invalidOption(let name, let value, let expected):
+      return "The \(name) is \(value), expected \(expected)."
+    case .contextTooLarge(let tokens, let bytes):
+      return "A context of \(tokens) tokens needs \(bytes) bytes of key/value cache, more than this machine gives."
+    case .noTokens:
+      return "There are no tokens to evaluate, expected at least one."
+    case .unknownToken(let id, let vocabularySize):
+      return "Token id \(id) is not in the vocabulary, expected 0 to \(vocabularySize - 1)."
+    case .contextFull(let position, let adding, let contextSize):
+      return "\(adding) more tokens after \(position) do not fit the context of \(contextSize) tokens."
+    }
+  }
+}
+
+/// One sequence of tokens being run through a model: its key/value cache and position.
+///
+/// Not safe to use from two threads at once.
+public final class Session {
+  public let model: LanguageModel
+  public let contextSize: Int
+  public let threads: Int
+  /// Tokens in the cache.
+  public private(set) var position = 0
+
+  private let batchSize: Int
+  private let executor: CPUExecutor
+
+  /// - Throws: ``SessionError`` for an option out of range or a cache that does not fit in memory.
+  public init(model: LanguageModel, options: SessionOptions = SessionOptions()) throws {
+    func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws {
+      guard range.contains(value) else {
+        throw SessionError.invalidOption(name, value: value, expected: "\(range.lowerBound) to \(range.upperBound)")
+      }
+    }
+    contextSize = options.contextSize ?? min(model.configuration.contextLength, SessionOptions.defaultContextLimit)
+    threads = options.threads ?? Processors.recommended
+    try check("context size", contextSize, 1...(1 << 24))
+    try check("number of threads", threads, 1...512)
+    try check("batch size", options.batchSize, 1...4096)
+    batchSize = min(options.batchSize, contextSize)
+    self.model = model
+    executor = CPUExecutor(
+      model: model, cache: try KeyValueCache(configuration: model.configuration, capacity: contextSize),
+      team: ThreadTeam(workers: threads), batchSize: batchSize)
+  }
+
+  /// Runs tokens after those already in the cache and gives the logits of the last one, [V], valid until the next call
+  /// and only while the session lives.
+  ///
+  /// - Parameter progress: called between batches with the number of tokens done; `false` stops early, leaving the done tokens
+  ///   in the cache and giving the logits of the last of them.
+  /// - Throws: ``SessionError`` for no tokens, an unknown id, or more tokens than the context has room for; the cache is then
+  ///   unchanged.
+  public func evaluate(_ tokens: [Int32], progress: ((Int) -> Bool)? = nil) throws -> UnsafeBufferPointer<Float> {
+    try check(tokens)
+    var last = 0
+    for batch in batches(of: tokens) {
+      executor.forward(tokens: batch, position: position)
+      position += batch.count
+      last = batch.count - 1
+      if let progress, batch.endIndex < tokens.count, !progress(batch.endIndex) { break }
+    }
+    return UnsafeBufferPointer(start: executor.logits(of: last..<last + 1), count: model.configuration.vocabularySize)
+  }
+
+  /// Runs tokens and hands `body` the index and logits, [V], of each in turn.
+  ///
+  /// - Throws: as ``evaluate(_:progress:)``, and what `body` throws.
+  public func evaluateEach(_ tokens: [Int32], body: (Int, UnsafeBufferPointer<Float>) throws -> Void) throws {
+    try check(tokens)
+    let width = model.configuration.vocabularySize
+    for batch in batches(of: tokens) {
+      executor.forward(tokens: batch, position: position)
+      position += batch.count
+      for start in stride(from: 0, to: batch.count, by: Workspace.logitRows) {
+        let range = start..<min(start + Workspace.logitRows, batch.count)
+        let logits = executor.logits(of: range)
+        for t in range {
+          try body(
+            batch.startIndex + t, UnsafeBufferPointer(start: logits + (t - range.lowerBound) * width, count: width))
+        }
+      }
+    }
+  }
+
+  /// Forgets every token from `position` on. A position beyond the end changes nothing.
+  public func truncate(to position: Int) {
+    self.position = max(0, min(self.position, position))
+  }
+
+  private func check(_ tokens: [Int32]) throws {
+    guard !tokens.isEmpty else { throw SessionError.noTokens }
+    let width = model.configuration.vocabularySize
+    if let bad = tokens.first(where: { $0 < 0 || Int($0) >= width }) {
+      throw SessionError.unknownToken(bad, vocabularySize: width)
+    }
+    guard tokens.count <= contextSize - position else {
+      throw SessionError.contextFull(position: position, adding: tokens.count, contextSize: contextSize)
+    }
+  }
+
+  private func batches(of tokens: [Int32]) -> [ArraySlice<Int32>] {
+    stride(from: 0, to: tokens.count, by: batchSize).map { tokens[$0..<min($0 + batchSize, tokens.count)] }
+  }
+}

@@ -1,0 +1,261 @@
+/// The methods of Python's `str`.
+enum StringMethods {
+  typealias Method = (String, Arguments, Interpreter) throws -> Object
+
+  static func method(_ name: String, of text: String) -> Object? {
+    guard let method = table[name] else { return nil }
+    return .function(
+      Object.Function(name) { interpreter, arguments in
+        try interpreter.charge(text.utf8.count)
+        return try method(text, arguments, interpreter)
+      })
+  }
+
+  private nonisolated(unsafe) static let table: [String: Method] = {
+    var table = trimming
+    for more in [searching, shaping, classes] { table.merge(more) { _, new in new } }
+    return table
+  }()
+
+  private static func plain(_ name: String, _ body: @escaping (String) -> Object) -> Method {
+    { text, arguments, _ in
+      _ = try Binding(arguments, to: [], of: name)
+      return body(text)
+    }
+  }
+
+  private nonisolated(unsafe) static let trimming: [String: Method] = [
+    "strip": { text, arguments, _ in
+      let binding = try Binding(arguments, to: ["chars"], keywords: false, of: "strip")
+      return .string(PythonString.strip(text, try binding.optionalString("chars")))
+    },
+    "lstrip": { text, arguments, _ in
+      let binding = try Binding(arguments, to: ["chars"], keywords: false, of: "lstrip")
+      return .string(PythonString.strip(text, try binding.optionalString("chars"), right: false))
+    },
+    "rstrip": { text, arguments, _ in
+      let binding = try Binding(arguments, to: ["chars"], keywords: false, of: "rstrip")
+      return .string(PythonString.strip(text, try binding.optionalString("chars"), left: false))
+    },
+    "removeprefix": { text, arguments, _ in
+      let prefix = try Binding(arguments, to: ["prefix"], required: 1, keywords: false, of: "removeprefix").string(
+        "prefix")
+      let (whole, part) = (Array(text.utf8), Array(prefix.utf8))
+      return .string(whole.starts(with: part) ? String(decoding: whole.dropFirst(part.count), as: UTF8.self) : text)
+    },
+    "removesuffix": { text, arguments, _ in
+      let suffix = try Binding(arguments, to: ["suffix"], required: 1, keywords: false, of: "removesuffix").string(
+        "suffix")
+      let (whole, part) = (Array(text.utf8), Array(suffix.utf8))
+      guard whole.count >= part.count, whole.suffix(part.count).elementsEqual(part) else { return .string(text) }
+      return .string(String(decoding: whole.dropLast(part.count), as: UTF8.self))
+    },
+    "split": { text, arguments, interpreter in try split(text, arguments, interpreter, "split") },
+    "rsplit": { text, arguments, interpreter in try split(text, arguments, interpreter, "rsplit") },
+    "splitlines": { text, arguments, _ in
+      let binding = try Binding(arguments, to: ["keepends"], of: "splitlines")
+      return .list(PythonString.splitLines(text, keepingEnds: binding.isTrue("keepends")).map { .string($0) })
+    },
+    "partition": { text, arguments, _ in try partition(text, arguments, "partition") },
+    "rpartition": { text, arguments, _ in try partition(text, arguments, "rpartition") },
+  ]
+
+  private static func split(
+    _ text: String, _ arguments: Arguments, _ interpreter: Interpreter, _ name: String
+  ) throws -> Object {
+    let binding = try Binding(arguments, to: ["sep", "maxsplit"], of: name)
+    let limit = try binding.integer("maxsplit", default: -1)
+    let parts: [String]
+    if let separator = try binding.optionalString("sep") {
+      guard !separator.isEmpty else { throw JinjaError.runtime("'\(name)' needs a separator that is not empty.") }
+      parts = PythonString.split(text, at: separator, limit: limit, fromRight: name == "rsplit")
+    } else {
+      parts = PythonString.splitAtSpace(text, limit: limit, fromRight: name == "rsplit")
+    }
+    try interpreter.checkElements(parts.count)
+    return .list(parts.map { .string($0) })
+  }
+
+  private static func partition(_ text: String, _ arguments: Arguments, _ name: String) throws -> Object {
+    let separator = try Binding(arguments, to: ["sep"], required: 1, keywords: false, of: name).string("sep")
+    guard !separator.isEmpty else { throw JinjaError.runtime("'\(name)' needs a separator that is not empty.") }
+    let parts = PythonString.split(text, at: separator, limit: 1, fromRight: name == "rpartition")
+    if parts.count == 2 { return .tuple([.string(parts[0]), .string(separator), .string(parts[1])]) }
+    let empty = Object.string("")
+    return .tuple(name == "partition" ? [.string(text), empty, empty] : [empty, empty, .string(text)])
+  }
+
+  private nonisolated(unsafe) static let searching: [String: Method] = [
+    "startswith": { text, arguments, interpreter in try hasEdge(text, arguments, interpreter, "startswith") },
+    "endswith": { text, arguments, interpreter in try hasEdge(text, arguments, interpreter, "endswith") },
+    "find": { text, arguments, _ in .integer(try position(text, arguments, "find") ?? -1) },
+    "rfind": { text, arguments, _ in .integer(try position(text, arguments, "rfind") ?? -1) },
+    "index": { text, arguments, _ in .integer(try found(try position(text, arguments, "index"))) },
+    "rindex": { text, arguments, _ in .integer(try found(try position(text, arguments, "rindex"))) },
+    "count": { text, arguments, _ in
+      let (part, window, _) = try search(text, arguments, "count")
+      guard let window else { return .integer(0) }
+      if part.isEmpty { return .integer(window.count + 1) }
+      var count = 0
+      var index = 0
+      while let hit = PythonString.find(part, in: window, from: index) {
+        count += 1
+        index = hit + part.count
+      }
+      return .integer(count)
+    },
+    "replace": { text, arguments, interpreter in
+      let binding = try Binding(arguments, to: ["old", "new", "count"], required: 2, keywords: false, of: "replace")
+      return .string(
+        try PythonString.replace(
+          try binding.string("old"), with: try binding.string("new"), in: text,
+          limit: try binding.integer("count", default: -1), interpreter))
+    },
+  ]
+
+  /// The searched part, the scalars between the optional bounds (nil when they are beyond the end), and their start.
+  private static func search(
+    _ text: String, _ arguments: Arguments, _ name: String
+  ) throws -> (PythonString.Scalars, PythonString.Scalars?, Int) {
+    let binding = try Binding(arguments, to: ["sub", "start", "end"], required: 1, keywords: false, of: name)
+    let scalars = Array(text.unicodeScalars)
+    let (window, start) = try bounded(scalars, binding)
+    return (Array(try binding.string("sub").unicodeScalars), window, start)
+  }
+
+  private static func bounded(
+    _ scalars: PythonString.Scalars, _ binding: Binding
+  ) throws -> (PythonString.Scalars?, Int) {
+    func clamp(_ bound: Int) -> Int {
+      max(0, bound < 0 ? bound.addingReportingOverflow(scalars.count).partialValue : bound)
+    }
+    let start = clamp(try binding.integer("start") ?? 0)
+    let end = min(clamp(try binding.integer("end") ?? scalars.count), scalars.count)
+    return (start <= end ? Array(scalars[start..<end]) : nil, start)
+  }
+
+  private static func position(_ text: String, _ arguments: Arguments, _ name: String) throws -> Int? {
+    let (part, window, start) = try search(text, arguments, name)
+    guard let window else { return nil }
+    let hit =
+      name.hasPrefix("r")
+      ? PythonString.findLast(part, in: window, before: window.count) : PythonString.find(part, in: window, from: 0)
+    return hit.map { $0 + start }
+  }
+
+  private static func found(_ position: Int?) throws -> Int {
+    guard let position else { throw JinjaError.runtime("the substring is not found.") }
+    return position
+  }
+
+  private static func hasEdge(
+    _ text: String, _ arguments: Arguments, _ interpreter: Interpreter, _ name: String
+  ) throws -> Object {
+    let binding = try Binding(arguments, to: ["affix", "start", "end"], required: 1, keywords: false, of: name)
+    var affixes = [binding["affix"] ?? .none]
+    if case .tuple(let choices) = affixes[0] { affixes = choices.items }
+    let (window, _) = try bounded(Array(text.unicodeScalars), binding)
+    for affix in affixes {
+      guard let affix = affix.text else {
+        throw JinjaError.runtime("'\(name)' takes a string or a tuple of strings, found '\(affix.typeName)'.")
+      }
+      guard let window else { continue }
+      let part = Array(affix.unicodeScalars)
+      if name == "startswith" ? window.starts(with: part) : window.reversed().starts(with: part.reversed()) {
+        return .boolean(true)
+      }
+    }
+    return .boolean(false)
+  }
+
+  private nonisolated(unsafe) static let shaping: [String: Method] = [
+    "upper": plain("upper") { .string($0.uppercased()) },
+    "lower": plain("lower") { .string($0.lowercased()) },
+    "casefold": plain("casefold") { .string($0.lowercased().replacing("ß", with: "ss")) },
+    "capitalize": plain("capitalize") { .string(PythonString.capitalized($0)) },
+    "title": plain("title") { .string(PythonString.title($0)) },
+    "swapcase": plain("swapcase") { .string(PythonString.swapCase($0)) },
+    "center": { text, arguments, interpreter in try pad(text, arguments, interpreter, .center, "center") },
+    "ljust": { text, arguments, interpreter in try pad(text, arguments, interpreter, .left, "ljust") },
+    "rjust": { text, arguments, interpreter in try pad(text, arguments, interpreter, .right, "rjust") },
+    "zfill": { text, arguments, interpreter in
+      let width = try Binding(arguments, to: ["width"], required: 1, keywords: false, of: "zfill").integer(
+        "width", default: 0)
+      let hasSign = text.hasPrefix("+") || text.hasPrefix("-")
+      let digits = hasSign ? String(text.dropFirst()) : text
+      let inner = hasSign ? width.subtractingReportingOverflow(1).partialValue : width
+      return .string(
+        (hasSign ? String(text.prefix(1)) : "")
+          + (try PythonString.padded(digits, to: inner, with: "0", .right, interpreter)))
+    },
+    "expandtabs": { text, arguments, interpreter in
+      let size = try Binding(arguments, to: ["tabsize"], of: "expandtabs").integer("tabsize", default: 8)
+      var result = ""
+      var column = 0
+      for scalar in text.unicodeScalars {
+        if scalar == "\t" {
+          let gap = size > 0 ? size - column % size : 0
+          try interpreter.checkText(result.utf8.count.addingReportingOverflow(gap).partialValue)
+          result += String(repeating: " ", count: gap)
+          column += gap
+        } else {
+          result.unicodeScalars.append(scalar)
+          column = scalar == "\n" || scalar == "\r" ? 0 : column + 1
+        }
+      }
+      return .string(result)
+    },
+    "join": { text, arguments, interpreter in
+      let binding = try Binding(arguments, to: ["iterable"], required: 1, keywords: false, of: "join")
+      let parts = try interpreter.items(of: binding["iterable"] ?? .none).map { item in
+        guard let part = item.text else {
+          throw JinjaError.runtime("'join' joins strings, found '\(item.typeName)'.")
+        }
+        return part
+      }
+      return .string(try PythonString.joined(parts, by: text, interpreter))
+    },
+    "format": { text, arguments, interpreter in
+      .string(try BraceFormat.format(text, arguments, interpreter))
+    },
+    "format_map": { text, arguments, interpreter in
+      let binding = try Binding(arguments, to: ["mapping"], required: 1, keywords: false, of: "format_map")
+      guard case .dictionary(let mapping)? = binding["mapping"] else {
+        throw JinjaError.runtime("'format_map' needs a dictionary.")
+      }
+      return .string(try BraceFormat.format(text, Arguments(keywords: mapping.namedEntries), interpreter))
+    },
+  ]
+
+  private static func pad(
+    _ text: String, _ arguments: Arguments, _ interpreter: Interpreter, _ side: PythonString.Side, _ name: String
+  ) throws -> Object {
+    let binding = try Binding(arguments, to: ["width", "fillchar"], required: 1, keywords: false, of: name)
+    let fill = binding["fillchar"] == nil ? " " : try binding.string("fillchar")
+    return .string(
+      try PythonString.padded(text, to: try binding.integer("width", default: 0), with: fill, side, interpreter))
+  }
+
+  private static func every(_ name: String, _ test: @escaping (Unicode.Scalar) -> Bool) -> Method {
+    plain(name) { text in .boolean(!text.isEmpty && text.unicodeScalars.allSatisfy(test)) }
+  }
+
+  private nonisolated(unsafe) static let classes: [String: Method] = [
+    "isdigit": every("isdigit") { $0.isPythonDigit },
+    "isdecimal": every("isdecimal") { $0.isPythonDecimal },
+    "isnumeric": every("isnumeric") { $0.isPythonNumeric },
+    "isalpha": every("isalpha") { $0.isPythonLetter },
+    "isalnum": every("isalnum") { $0.isPythonLetter || $0.isPythonNumeric },
+    "isspace": every("isspace") { $0.isPythonSpace },
+    "isascii": plain("isascii") { text in .boolean(text.utf8.allSatisfy { $0 < 0x80 }) },
+    "isprintable": plain("isprintable") { text in .boolean(text.unicodeScalars.allSatisfy(\.isPythonPrintable)) },
+    "islower": plain("islower") { .boolean(PythonString.isLower($0)) },
+    "isupper": plain("isupper") { .boolean(PythonString.isUpper($0)) },
+    "istitle": plain("istitle") { .boolean(PythonString.isTitle($0)) },
+    "isidentifier": plain("isidentifier") { text in
+      let scalars = text.unicodeScalars
+      guard let first = scalars.first, first == "_" || first.properties.isXIDStart else { return .boolean(false) }
+      return .boolean(scalars.allSatisfy { $0 == "_" || $0.properties.isXIDContinue })
+    },
+  ]
+}

@@ -1,0 +1,132 @@
+import GGUF
+
+/// The hyperparameters of a model, read from its file's metadata and checked.
+public struct ModelConfiguration: Sendable, Equatable {
+  public let architecture: Architecture
+  /// `general.name`, or the architecture where the file has none.
+  public let name: String
+
+  /// Number of token ids, `V`.
+  public let vocabularySize: Int
+  /// Width of the residual stream, `d`.
+  public let hiddenSize: Int
+  /// Neurons in a feed-forward layer, `f`.
+  public let feedForwardSize: Int
+  public let layerCount: Int
+  public let headCount: Int
+  /// Heads of keys and values; each is shared by ``queriesPerKeyValueHead`` query heads.
+  public let keyValueHeadCount: Int
+  /// Elements in one head.
+  public let headSize: Int
+  /// The longest sequence the model was trained on, in tokens.
+  public let contextLength: Int
+  public let normEpsilon: Float
+  public let rotary: RotaryConfiguration
+  public let gateActivation: Activation
+  /// Factor on query · key before the softmax.
+  public let attentionScale: Float
+  /// The predictor's threshold (`powerinfer.sparse_threshold`); 0 where the file has none (spec §1.2).
+  public let sparseThreshold: Float
+
+  public var queriesPerKeyValueHead: Int { headCount / keyValueHeadCount }
+  /// Elements in a token's query vector.
+  public var querySize: Int { headCount * headSize }
+  /// Elements in a token's key vector, and in its value vector.
+  public var keyValueSize: Int { keyValueHeadCount * headSize }
+
+  /// Reads the hyperparameters.
+  ///
+  /// - Throws: `GGUFError` for a missing key or one of the wrong type, ``ModelError`` for a value that makes no model.
+  public init(metadata: Metadata, magic: Magic) throws {
+    let architecture = try Architecture.named(metadata.requireString("general.architecture"))
+    let keys = Keys(metadata: metadata, prefix: architecture.name)
+
+    self.architecture = architecture
+    name = try metadata.string("general.name") ?? architecture.name
+    vocabularySize = try keys.vocabularySize()
+    hiddenSize = try keys.count("embedding_length", in: 1...(1 << 20))
+    feedForwardSize = try keys.count("feed_forward_length", in: 1...(1 << 22))
+    layerCount = try keys.count("block_count", in: 1...4096)
+    headCount = try keys.count("attention.head_count", in: 1...65536)
+    keyValueHeadCount = try keys.count("attention.head_count_kv", in: 1...65536, default: headCount)
+    contextLength = try keys.count("context_length", in: 1...(1 << 30))
+    normEpsilon = try keys.real("attention.layer_norm_rms_epsilon", default: nil, expected: "a number above 0") {
+      $0 > 0
+    }
+
+    guard headCount % keyValueHeadCount == 0 else {
+      throw keys.invalid("attention.head_count_kv", keyValueHeadCount, "a divisor of head_count (\(headCount))")
+    }
+    let evenHead = hiddenSize / headCount
+    if metadata["\(architecture.name).attention.key_length"] == nil, hiddenSize % headCount != 0 {
+      throw keys.invalid("attention.head_count", headCount, "a divisor of embedding_length (\(hiddenSize))")
+    }
+    headSize = try keys.count("attention.key_length", in: 1...8192, default: evenHead)
+    let valueSize = try keys.count("attention.value_length", in: 1...8192, default: headSize)
+    guard valueSize == headSize else {
+      throw keys.invalid("attention.value_length", valueSize, "the key length (\(headSize))")
+    }
+    attentionScale = try keys.real(
+      "attention.scale", default: 1 / Float(headSize).squareRoot(), expected: "a number above 0"
+    ) { $0 > 0 }
+    rotary = try RotaryConfiguration(keys: keys, headSize: headSize, contextLength: contextLength)
+
+    if let named = try metadata.string("\(architecture.name).hidden_activation") {
+      guard let activation = Activation(rawValue: named) else {
+        let known = Activation.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
+        throw ModelError.invalidValue(
+          key: "\(architecture.name).hidden_activation", value: "\"\(named)\"", expected: known)
+      }
+      gateActivation = activation
+    } else {
+      gateActivation = magic == .powerInfer ? architecture.sparseGateActivation : architecture.gateActivation
+    }
+    let experts = try keys.count("expert_count", in: 0...65536, default: 0)
+    guard experts == 0 else {
+      throw ModelError.unsupportedFeature("\(experts) experts per layer (a mixture of experts)")
+    }
+    sparseThreshold = Float(try metadata.float("powerinfer.sparse_threshold") ?? 0)
+  }
+
+  /// Metadata keys under the architecture's prefix, with their ranges checked.
+  struct Keys {
+    let metadata: Metadata
+    let prefix: String
+
+    func count(_ key: String, in range: ClosedRange<Int>, default fallback: Int? = nil) throws -> Int {
+      let key = "\(prefix).\(key)"
+      if metadata[key] == nil, let fallback { return fallback }
+      let value = try metadata.requireInteger(key)
+      guard range.contains(value) else {
+        throw ModelError.invalidValue(
+          key: key, value: "\(value)", expected: "a whole number from \(range.lowerBound) to \(range.upperBound)")
+      }
+      return value
+    }
+
+    func real(
+      _ key: String, default fallback: Float?, expected: String, where holds: (Float) -> Bool
+    ) throws -> Float {
+      let key = "\(prefix).\(key)"
+      if metadata[key] == nil, let fallback { return fallback }
+      let value = Float(try metadata.requireFloat(key))
+      guard value.isFinite, holds(value) else {
+        throw ModelError.invalidValue(key: key, value: "\(value)", expected: expected)
+      }
+      return value
+    }
+
+    /// The token list decides where there is one; `vocab_size` serves files without a tokenizer.
+    func vocabularySize() throws -> Int {
+      if let tokens = metadata["tokenizer.ggml.tokens"], case .array(let array) = tokens {
+        guard array.count > 0 else { throw invalid("tokenizer.ggml.tokens", 0, "at least one token", prefixed: false) }
+        return array.count
+      }
+      return try count("vocab_size", in: 1...(1 << 28))
+    }
+
+    func invalid(_ key: String, _ value: Int, _ expected: String, prefixed: Bool = true) -> ModelError {
+      .invalidValue(key: prefixed ? "\(prefix).\(key)" : key, value: "\(value)", expected: expected)
+    }
+  }
+}

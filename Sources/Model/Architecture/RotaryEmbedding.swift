@@ -1,0 +1,124 @@
+import GGUF
+
+#if canImport(Darwin)
+  import Darwin
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Glibc
+#endif
+
+/// How positions beyond the trained context are folded into the trained range.
+public enum RotaryScaling: Sendable, Equatable {
+  case none
+  /// Every position is divided by `factor` (Chen et al. 2023, arXiv:2306.15595).
+  case linear(factor: Double)
+  /// Low frequencies are interpolated by `factor`, high ones kept, with a ramp between (Peng et al. 2023, arXiv:2309.00071).
+  case yarn(factor: Double, originalContext: Int, betaFast: Double, betaSlow: Double)
+}
+
+/// The settings of the rotary position embedding (Su et al. 2021, arXiv:2104.09864) in a model file.
+///
+/// Llama 3's scaling needs no case of its own: converters store its effect as one divisor per frequency in the tensor
+/// `rope_freqs.weight`.
+public struct RotaryConfiguration: Sendable, Equatable {
+  /// Elements of each head that are rotated, from its start; even.
+  public let dimensions: Int
+  public let base: Double
+  public let scaling: RotaryScaling
+  /// Extra factor on the rotated vectors (`rope.scaling.attn_factor`).
+  public let attentionFactor: Double
+
+  public init(dimensions: Int, base: Double, scaling: RotaryScaling = .none, attentionFactor: Double = 1) {
+    self.dimensions = dimensions
+    self.base = base
+    self.scaling = scaling
+    self.attentionFactor = attentionFactor
+  }
+
+  init(keys: ModelConfiguration.Keys, headSize: Int, contextLength: Int) throws {
+    let dimensions = try keys.count("rope.dimension_count", in: 2...8192, default: headSize)
+    guard dimensions % 2 == 0, dimensions <= headSize else {
+      throw keys.invalid("rope.dimension_count", dimensions, "an even number up to the head size (\(headSize))")
+    }
+    self.dimensions = dimensions
+    base = Double(try keys.real("rope.freq_base", default: 10000, expected: "a number above 0") { $0 > 0 })
+    attentionFactor = Double(
+      try keys.real("rope.scaling.attn_factor", default: 1, expected: "a number above 0") { $0 > 0 })
+
+    // Files of 2023 name the linear factor `scale_linear` and give no type.
+    let legacy = try keys.real("rope.scale_linear", default: 1, expected: "a number of 0 or more") { $0 >= 0 }
+    var factor = Double(
+      try keys.real("rope.scaling.factor", default: legacy, expected: "a number of 0 or more") { $0 >= 0 })
+    if factor == 0 { factor = 1 }
+    switch try keys.metadata.string("\(keys.prefix).rope.scaling.type") ?? "linear" {
+    case "none":
+      scaling = .none
+    case "linear":
+      scaling = factor == 1 ? .none : .linear(factor: factor)
+    case "yarn":
+      scaling = .yarn(
+        factor: factor,
+        originalContext: try keys.count(
+          "rope.scaling.original_context_length", in: 1...(1 << 30), default: contextLength),
+        betaFast: Double(
+          try keys.real("rope.scaling.yarn_beta_fast", default: 32, expected: "a number above 0") { $0 > 0 }),
+        betaSlow: Double(
+          try keys.real("rope.scaling.yarn_beta_slow", default: 1, expected: "a number above 0") { $0 > 0 }))
+    case let other:
+      throw ModelError.unsupportedFeature("rotary scaling of type \"\(other)\"")
+    }
+  }
+}
+
+/// Turns positions into the cosines and sines that rotate queries and keys.
+public struct RotaryEmbedding: Sendable {
+  /// Radians per position of each rotated pair, [dimensions / 2].
+  public let frequencies: [Double]
+  /// Factor on every cosine and sine.
+  public let magnitude: Double
+
+  /// - Parameter divisors: Llama 3's `rope_freqs.weight`, [dimensions / 2], or `nil`.
+  public init(_ configuration: RotaryConfiguration, divisors: [Float]? = nil) {
+    let pairs = configuration.dimensions / 2
+    var frequencies = (0..<pairs).map { pair in
+      pow(configuration.base, -2 * Double(pair) / Double(configuration.dimensions))
+        / Double(divisors?[pair] ?? 1)
+    }
+    var magnitude = configuration.attentionFactor
+    switch configuration.scaling {
+    case .none:
+      break
+    case .linear(let factor):
+      for pair in 0..<pairs { frequencies[pair] /= factor }
+    case .yarn(let factor, let originalContext, let betaFast, let betaSlow):
+      // The pair that turns `rotations` times over the original context (arXiv:2309.00071, §3.2).
+      func pairTurning(_ rotations: Double) -> Double {
+        Double(configuration.dimensions) * log(Double(originalContext) / (rotations * 2 * .pi))
+          / (2 * log(configuration.base))
+      }
+      let low = max(0, pairTurning(betaFast).rounded(.down))
+      let high = min(Double(configuration.dimensions - 1), pairTurning(betaSlow).rounded(.up))
+      for pair in 0..<pairs {
+        let ramp = min(1, max(0, (Double(pair) - low) / max(0.001, high - low)))
+        frequencies[pair] = frequencies[pair] * (1 - ramp) + frequencies[pair] / factor * ramp
+      }
+      if factor > 1 { magnitude *= 1 + 0.1 * log(factor) }
+    }
+    self.frequencies = frequencies
+    self.magnitude = magnitude
+  }
+
+  /// Writes the cosines and sines of one position, [dimensions / 2] each.
+  ///
+  /// Angles are formed in double precision: at position 100,000 a float angle is already off by 0.004 radians.
+  public func write(
+    position: Int, cosines: UnsafeMutablePointer<Float>, sines: UnsafeMutablePointer<Float>
+  ) {
+    for pair in frequencies.indices {
+      let angle = Double(position) * frequencies[pair]
+      cosines[pair] = Float(cos(angle) * magnitude)
+      sines[pair] = Float(sin(angle) * magnitude)
+    }
+  }
+}

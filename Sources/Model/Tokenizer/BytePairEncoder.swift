@@ -1,0 +1,157 @@
+/// Cuts text into words and merges the bytes of each by rank (GPT-2's byte-level byte-pair encoding).
+struct BytePairEncoder: Sendable {
+  private let preTokenizer: PreTokenizer
+  private let tokenCount: Int32
+  /// Tokens by their raw bytes.
+  private let tokens: ByteStringTable
+  /// The symbol of each single byte. Symbols below `tokenCount` are tokens; the others only occur in merges.
+  private let byteSymbols: [Int32]
+  private let merges: MergeTable
+
+  /// - Parameters:
+  ///   - isOrdinary: Whether text may become this token at all.
+  init(vocabulary: Vocabulary, isOrdinary: (Int) -> Bool) throws(VocabularyError) {
+    preTokenizer = try PreTokenizer(named: vocabulary.preTokenizer)
+    guard !vocabulary.merges.isEmpty else { throw .noMerges }
+    tokenCount = Int32(vocabulary.tokens.count)
+
+    var symbols = Symbols(capacity: vocabulary.tokens.count + 256)
+    var bytes: [UInt8] = []
+    for (id, text) in vocabulary.tokens.enumerated() {
+      guard !text.isEmpty, ByteAlphabet.decode(text.unicodeScalars, into: &bytes) else { continue }
+      symbols.table.insert(bytes, value: isOrdinary(id) ? Int32(id) : Symbols.forbidden)
+    }
+    tokens = symbols.table
+
+    symbols.next = tokenCount
+    byteSymbols = (UInt8.min...UInt8.max).map { symbols.id(of: [$0]) }
+
+    var merges = MergeTable(capacity: vocabulary.merges.count)
+    for (rank, merge) in vocabulary.merges.enumerated() {
+      // A part may itself begin with a space in files that do not use the byte alphabet.
+      let scalars = merge.unicodeScalars
+      guard let first = scalars.indices.first,
+        let gap = scalars[scalars.index(after: first)...].firstIndex(of: " "),
+        ByteAlphabet.decode(scalars[..<gap], into: &bytes)
+      else { continue }
+      var whole = bytes
+      let left = symbols.id(of: bytes)
+      guard ByteAlphabet.decode(scalars[scalars.index(after: gap)...], into: &bytes), !bytes.isEmpty else { continue }
+      whole.append(contentsOf: bytes)
+      let right = symbols.id(of: bytes)
+      let merged = symbols.id(of: whole)
+      guard left != Symbols.forbidden, right != Symbols.forbidden, merged != Symbols.forbidden else { continue }
+      merges.insert(left: left, right: right, rank: UInt32(rank), merged: merged)
+    }
+    self.merges = merges
+  }
+
+  /// Appends the tokens of a text in valid UTF-8. A byte that the vocabulary lacks leaves nothing.
+  func encode(
+    _ text: UnsafeBufferPointer<UInt8>, with merger: inout PairMerger, scratch: inout ScalarText,
+    to output: inout [Int32]
+  ) {
+    var start = 0
+    while start < text.count {
+      var end = min(text.count, start + PairMerger.longestText)
+      while end < text.count, text[end] & 0xc0 == 0x80 { end -= 1 }
+      let part = UnsafeBufferPointer(rebasing: text[start..<end])
+      scratch.read(part)
+      var wordStart = 0
+      for wordEnd in preTokenizer.wordEnds(in: scratch) {
+        let range = scratch.bytes(of: wordStart..<wordEnd)
+        encodeWord(UnsafeBufferPointer(rebasing: part[range]), with: &merger, to: &output)
+        wordStart = wordEnd
+      }
+      start = end
+    }
+  }
+
+  private func encodeWord(
+    _ word: UnsafeBufferPointer<UInt8>, with merger: inout PairMerger, to output: inout [Int32]
+  ) {
+    if preTokenizer.ignoresMerges, let token = tokens.value(of: word), token != Symbols.forbidden {
+      output.append(token)
+      return
+    }
+    merger.removeAll()
+    for (index, byte) in word.enumerated() {
+      merger.append(id: byteSymbols[Int(byte)], range: index..<index + 1)
+    }
+    merger.run(merges)
+    merger.forEach { symbol in
+      if symbol.id < tokenCount {
+        output.append(symbol.id)
+        return
+      }
+      for byte in word[Int(symbol.start)..<Int(symbol.end)] where byteSymbols[Int(byte)] < tokenCount {
+        output.append(byteSymbols[Int(byte)])
+      }
+    }
+  }
+
+  /// Numbers the byte strings that merges speak of: tokens by their id, others from `next` on.
+  private struct Symbols {
+    /// The value of tokens that merges must not make.
+    static let forbidden: Int32 = -1
+
+    var table: ByteStringTable
+    var next: Int32 = 0
+
+    init(capacity: Int) {
+      table = ByteStringTable(capacity: capacity)
+    }
+
+    mutating func id(of bytes: [UInt8]) -> Int32 {
+      let id = table.insert(bytes, value: next)
+      if id == next { next += 1 }
+      return id
+    }
+  }
+}
+
+/// The rank and the result of each mergeable pair, in a hash table with open addressing.
+private struct MergeTable: MergeRule, Sendable {
+  private struct Entry {
+    var pair: UInt64
+    var rank: UInt32
+    var merged: Int32
+  }
+
+  private static let empty = UInt64.max
+  private var entries: [Entry]
+  private let mask: Int
+
+  init(capacity: Int) {
+    var size = 16
+    while size < 2 * capacity { size *= 2 }
+    entries = [Entry](repeating: Entry(pair: Self.empty, rank: 0, merged: 0), count: size)
+    mask = size - 1
+  }
+
+  /// Stores a merge unless the pair is known already; at most `capacity` calls.
+  mutating func insert(left: Int32, right: Int32, rank: UInt32, merged: Int32) {
+    let pair = Self.pair(left, right)
+    let slot = slot(for: pair)
+    if entries[slot].pair == Self.empty { entries[slot] = Entry(pair: pair, rank: rank, merged: merged) }
+  }
+
+  @inline(__always)
+  func merge(left: Int32, right: Int32, range: Range<Int>) -> (order: UInt32, symbol: Int32)? {
+    let pair = Self.pair(left, right)
+    let entry = entries[slot(for: pair)]
+    return entry.pair == pair ? (entry.rank, entry.merged) : nil
+  }
+
+  @inline(__always)
+  private func slot(for pair: UInt64) -> Int {
+    var slot = Int(truncatingIfNeeded: (pair &* 0x9e37_79b9_7f4a_7c15) >> 32) & mask
+    while entries[slot].pair != pair, entries[slot].pair != Self.empty { slot = (slot + 1) & mask }
+    return slot
+  }
+
+  @inline(__always)
+  private static func pair(_ left: Int32, _ right: Int32) -> UInt64 {
+    UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
+  }
+}

@@ -1,0 +1,73 @@
+#if canImport(Glibc)
+  @preconcurrency import Glibc
+#elseif canImport(Musl)
+  @preconcurrency import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A whole file mapped read-only into memory: pages are read when first touched and shared between processes.
+///
+/// The file must not be shortened while it is mapped: touching a page that is gone ends the process (SIGBUS), as with
+/// every memory-mapped file. Replacing it by renaming another over it, as `AtomicFile` does, is safe.
+public final class MappedFile: @unchecked Sendable {
+  // Sendable though unchecked: the memory is read-only and lives until `deinit`.
+
+  /// The path the file was opened by.
+  public let path: String
+  /// The content, page-aligned; valid while this object lives.
+  public let bytes: UnsafeRawBufferPointer
+
+  /// How a range of the file is going to be used.
+  public enum Advice: Sendable {
+    case sequential, random, willNeed
+  }
+
+  /// Maps the file at `path`.
+  public init(_ path: String) throws(FileError) {
+    let (descriptor, openCode) = retryingInterrupts { open(path, O_RDONLY | O_CLOEXEC) }
+    guard descriptor >= 0 else { throw FileError(openCode, action: .open, path: path) }
+    defer { close(descriptor) }
+
+    var information = stat()
+    guard fstat(descriptor, &information) == 0 else { throw FileError(errno, action: .read, path: path) }
+    switch information.st_mode & S_IFMT {
+    case S_IFREG: break
+    case S_IFDIR: throw .isFolder(path: path)
+    default: throw .other(action: .map, path: path, reason: "it is not a regular file")
+    }
+    guard let size = Int(exactly: information.st_size) else {
+      throw .tooLarge(path: path, bytes: UInt64(clamping: information.st_size))
+    }
+    self.path = path
+    guard size > 0 else {
+      bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+      return
+    }
+    guard let start = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0), start != MAP_FAILED else {
+      throw FileError(errno, action: .map, path: path)
+    }
+    bytes = UnsafeRawBufferPointer(start: start, count: size)
+  }
+
+  deinit {
+    guard let start = bytes.baseAddress else { return }
+    munmap(UnsafeMutableRawPointer(mutating: start), bytes.count)
+  }
+
+  /// Tells the system how `range` (byte offsets; the whole file when nil) will be read. A hint: it never fails.
+  public func advise(_ advice: Advice, range: Range<Int>? = nil) {
+    guard let start = bytes.baseAddress else { return }
+    let wanted = (range ?? 0..<bytes.count).clamped(to: 0..<bytes.count)
+    guard !wanted.isEmpty else { return }
+    let page = max(1, Int(sysconf(Int32(_SC_PAGESIZE))))
+    let lower = wanted.lowerBound / page * page
+    let hint =
+      switch advice {
+      case .sequential: POSIX_MADV_SEQUENTIAL
+      case .random: POSIX_MADV_RANDOM
+      case .willNeed: POSIX_MADV_WILLNEED
+      }
+    _ = posix_madvise(UnsafeMutableRawPointer(mutating: start + lower), wanted.upperBound - lower, hint)
+  }
+}

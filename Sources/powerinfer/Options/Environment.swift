@@ -1,0 +1,50 @@
+import ArgumentParser
+import Foundation
+
+/// The `POWERINFER_*` variables that stand behind the flags: a flag wins over its variable, a variable over the default.
+struct Environment {
+  var variables: [String: String]
+
+  init(_ variables: [String: String] = ProcessInfo.processInfo.environment) {
+    self.variables = variables
+  }
+
+  /// The variable's value; an empty one counts as none.
+  subscript(name: String) -> String? {
+    variables[name].flatMap { $0.isEmpty ? nil : $0 }
+  }
+
+  /// The flag, or else the variable `POWERINFER_<name>`.
+  ///
+  /// - Throws: `EnvironmentError` where the variable does not hold a value of this kind.
+  func value<Value: SettingValue>(_ flag: Value?, or name: String) throws(EnvironmentError) -> Value? {
+    let variable = "POWERINFER_" + name
+    if let flag { return flag }
+    guard let text = self[variable] else { return nil }
+    guard let value = Value(argument: text) else {
+      throw EnvironmentError(variable: variable, expected: Value.expectation, found: text)
+    }
+    return value
+  }
+}
+
+/// A value that a flag or a variable may hold, and what to call it in a sentence.
+protocol SettingValue: ExpressibleByArgument {
+  static var expectation: String { get }
+}
+
+extension Int: SettingValue { static var expectation: String { "a whole number" } }
+extension Int64: SettingValue { static var expectation: String { "a whole number" } }
+extension Float: SettingValue { static var expectation: String { "a number" } }
+extension String: SettingValue { static var expectation: String { "text" } }
+
+/// A variable that does not hold what it should.
+struct EnvironmentError: Error, Equatable, CustomStringConvertible {
+  var variable: String
+  var expected: String
+  var found: String
+
+  var description: String {
+    "The environment variable \(variable) must be \(expected), but it is \"\(found)\"."
+  }
+}

@@ -1,0 +1,43 @@
+import Foundation
+import Inference
+
+/// What an answer cost, in one line for a person.
+enum Summary {
+  static func line(_ result: GenerationResult, contextSize: Int) -> String {
+    let statistics = result.statistics
+    var parts: [String] = []
+    var prompt = "prompt \(count(statistics.promptTokens, "token"))"
+    if statistics.reusedTokens > 0 { prompt += " (\(statistics.reusedTokens) cached)" }
+    if let speed = statistics.promptTokensPerSecond { prompt += " at \(number(speed)) tok/s" }
+    parts.append(prompt)
+    if let time = statistics.timeToFirstToken { parts.append("first token after \(seconds(time))") }
+    var answer = "answer \(count(statistics.generatedTokens, "token"))"
+    if let speed = statistics.decodeTokensPerSecond { answer += " at \(number(speed)) tok/s" }
+    parts.append(answer)
+    if let ending = ending(result, contextSize: contextSize) { parts.append(ending) }
+    return parts.joined(separator: " | ")
+  }
+
+  /// Why the answer is not as long as the model wanted it; nil where it is.
+  static func ending(_ result: GenerationResult, contextSize: Int) -> String? {
+    switch result.finishReason {
+    case .stop: nil
+    case .stopString: result.stopString.map { "ended at \($0.debugDescription)" }
+    case .length: "ended by --predict"
+    case .contextFull: "ended: the context of \(count(contextSize, "token")) is full"
+    case .cancelled: "cancelled"
+    }
+  }
+
+  static func number(_ value: Double) -> String {
+    String(format: "%.1f", value)
+  }
+
+  private static func seconds(_ value: Double) -> String {
+    value < 1 ? String(format: "%.0f ms", value * 1000) : String(format: "%.2f s", value)
+  }
+
+  private static func count(_ value: Int, _ noun: String) -> String {
+    "\(value) \(noun)\(value == 1 ? "" : "s")"
+  }
+}

@@ -1,0 +1,71 @@
+import Foundation
+import Inference
+import Model
+import TestKit
+import Testing
+
+/// The forward pass against an independent float64 implementation (`Scripts/reference_logits.py`).
+@Suite struct GoldenLogitsTests {
+  /// Largest logit error that rounding the activations of quantised products to 8 bits was measured to make, with room for
+  /// other instruction sets' order of summation.
+  static let eightBitLimit = 0.6
+  /// With float weights only the half-precision cache and the order of summation differ from float64.
+  static let floatLimit = 0.02
+
+  @Test(arguments: [
+    ("tiny-yarn-f32", floatLimit), ("tiny-linear-f16", floatLimit), ("tiny-llama3-bf16", floatLimit),
+    ("tiny-relu-f16", floatLimit), ("tiny-relu-f16.powerinfer", floatLimit),
+    ("tiny-relu-q4_0.powerinfer", eightBitLimit), ("tiny-legacy-quants", eightBitLimit),
+    ("tiny-k-quants", eightBitLimit),
+  ])
+  func tinyModels(name: String, limit: Double) throws {
+    let resources = try #require(Bundle.module.resourceURL)
+    let model = try LanguageModel(opening: resources.appendingPathComponent("Golden/Tiny/\(name).gguf").path)
+    for golden in try GoldenPrompt.load("Tiny/\(name).json") {
+      // A batch smaller than the prompt, so that positions cross passes.
+      let difference = try LogitDifference(
+        model: model, golden: golden, tieMargin: limit, options: .init(threads: 2, batchSize: 7))
+      #expect(difference.largestError < limit, "\(name): largest error \(difference.largestError)")
+      #expect(difference.logSumExpError < limit, "\(name): log-sum-exp off by \(difference.logSumExpError)")
+      #expect(difference.wrongArgMaxima == [])
+    }
+  }
+
+  @Test(arguments: ["tiny-legacy-quants", "tiny-k-quants", "tiny-relu-q4_0.powerinfer", "tiny-llama3-bf16"])
+  func sameBitsForAnyThreadsAndBatches(name: String) throws {
+    let resources = try #require(Bundle.module.resourceURL)
+    let model = try LanguageModel(opening: resources.appendingPathComponent("Golden/Tiny/\(name).gguf").path)
+    let tokens = try #require(GoldenPrompt.load("Tiny/\(name).json").first).tokens
+    func logits(threads: Int, batchSize: Int) throws -> [Float] {
+      let session = try Session(model: model, options: .init(threads: threads, batchSize: batchSize))
+      return try withExtendedLifetime(session) { try Array(session.evaluate(tokens)) }
+    }
+    let one = try logits(threads: 1, batchSize: 64)
+    for threads in [2, 3, 5] { #expect(try logits(threads: threads, batchSize: 64) == one) }
+    for batchSize in [1, 5, 47] { #expect(try logits(threads: 2, batchSize: batchSize) == one) }
+  }
+
+  @Test func embeddedModel() throws {
+    let model = try LanguageModel(opening: RepositoryModel.embedded)
+    for golden in try GoldenPrompt.load("logits-smollm2-relu.q4_0.json") {
+      let difference = try LogitDifference(model: model, golden: golden, tieMargin: Self.eightBitLimit)
+      #expect(difference.largestError < Self.eightBitLimit, "largest error \(difference.largestError)")
+      #expect(difference.wrongArgMaxima == [])
+    }
+  }
+
+  /// Any of the models that golden files exist for: `POWERINFER_TEST_MODEL` names the file, `POWERINFER_TEST_GOLDEN` its golden
+  /// file, `POWERINFER_TEST_LIMIT` the largest logit error.
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["POWERINFER_TEST_MODEL"] != nil))
+  func namedModel() throws {
+    let environment = ProcessInfo.processInfo.environment
+    let model = try LanguageModel(opening: #require(environment["POWERINFER_TEST_MODEL"]))
+    let limit = try #require(Double(environment["POWERINFER_TEST_LIMIT"] ?? "0.05"))
+    for golden in try GoldenPrompt.load(#require(environment["POWERINFER_TEST_GOLDEN"])) {
+      let difference = try LogitDifference(model: model, golden: golden, tieMargin: limit)
+      print("largest error \(difference.largestError), arg maxima that differ \(difference.differingArgMaxima)")
+      #expect(difference.largestError < limit)
+      #expect(difference.wrongArgMaxima == [])
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import GGUF
+import Kernels
+import Model
+import TestKit
+import Testing
+
+/// What makes a valid GGUF file a model, and the sentence for each thing that does not.
+@Suite struct LanguageModelTests {
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  func open(_ tiny: TinyModel) throws -> LanguageModel {
+    try LanguageModel(opening: tiny.write(to: folder.file("model.gguf")))
+  }
+
+  func message(_ tiny: TinyModel) -> String? {
+    do {
+      _ = try open(tiny)
+      return nil
+    } catch {
+      return "\(error)"
+    }
+  }
+
+  /// A tiny model with one metadata key replaced.
+  func tiny(_ key: String, _ value: MetadataValue) -> TinyModel {
+    var tiny = TinyModel()
+    tiny.extraMetadata.set(key, value)
+    return tiny
+  }
+
+  @Test func readsHyperparameters() throws {
+    let c = try open(TinyModel()).configuration
+    #expect(c.hiddenSize == 64 && c.feedForwardSize == 96 && c.layerCount == 2)
+    #expect(c.headCount == 4 && c.keyValueHeadCount == 2 && c.headSize == 16 && c.queriesPerKeyValueHead == 2)
+    #expect(c.contextLength == 128 && c.attentionScale == 0.25 && c.gateActivation == .silu)
+  }
+
+  @Test func magicAndMetadataNameTheActivation() throws {
+    #expect(try open(TinyModel(magic: .powerInfer)).configuration.gateActivation == .relu)
+    #expect(try open(tiny("llama.hidden_activation", .string("relu"))).configuration.gateActivation == .relu)
+    #expect(
+      message(tiny("llama.hidden_activation", .string("gelu")))
+        == "Metadata key \"llama.hidden_activation\" is \"gelu\", expected \"silu\" or \"relu\".")
+  }
+
+  @Test func findsBothDownLayoutsAndPredictors() throws {
+    let sparse = try open(TinyModel(magic: .powerInfer, isTied: false)).weights
+    #expect(!sparse.isOutputTied)
+    #expect(sparse.layers[1].predictor?.rank == 32)
+    guard case .neurons(let down) = sparse.layers[0].down else { Issue.record("expected ffn_down_t"); return }
+    #expect(down.rows == 96 && down.columns == 64)
+
+    let dense = try open(TinyModel()).weights
+    #expect(dense.isOutputTied && dense.layers[0].predictor == nil)
+    guard case .rows(let rows) = dense.layers[0].down else { Issue.record("expected ffn_down"); return }
+    #expect(rows.rows == 64 && rows.columns == 96)
+  }
+
+  @Test func namesWhatIsWrong() {
+    #expect(
+      message(tiny("general.architecture", .string("mamba")))
+        == "The file holds a model of architecture \"mamba\"; this version runs llama.")
+    #expect(
+      message(tiny("llama.block_count", .uint32(0)))
+        == "Metadata key \"llama.block_count\" is 0, expected a whole number from 1 to 4096.")
+    #expect(
+      message(tiny("llama.block_count", .uint32(3))) == "Tensor \"blk.2.attn_norm.weight\" is missing from the file.")
+    #expect(
+      message(tiny("llama.block_count", .uint32(1)))
+        == "Tensor \"blk.1.attn_k.weight\" is in the file, but the model's architecture has no place for it.")
+    #expect(
+      message(tiny("llama.attention.head_count", .uint32(7)))
+        == "Metadata key \"llama.attention.head_count_kv\" is 2, expected a divisor of head_count (7).")
+    #expect(
+      message(tiny("llama.attention.layer_norm_rms_epsilon", .float32(.nan)))
+        == "Metadata key \"llama.attention.layer_norm_rms_epsilon\" is nan, expected a number above 0.")
+    #expect(
+      message(tiny("llama.feed_forward_length", .uint32(64)))
+        == "Tensor \"blk.0.ffn_gate.weight\" has shape [64, 96], expected [64, 64] (contiguous dimension first).")
+    #expect(
+      message(tiny("llama.expert_count", .uint32(8)))
+        == "The model uses 8 experts per layer (a mixture of experts), which this version does not compute.")
+  }
+}

@@ -1,0 +1,105 @@
+import Foundation
+import Testing
+
+@testable import Platform
+
+/// A tree of small files that stands for `/`.
+private final class FakeRoot {
+  let path = NSTemporaryDirectory() + "powerinfer-root-\(UUID().uuidString)"
+
+  init(_ files: [String: String]) throws {
+    for (name, text) in files {
+      let url = URL(fileURLWithPath: path + "/" + name)
+      try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try Data((text + "\n").utf8).write(to: url)
+    }
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+}
+
+@Suite struct ProcessorTests {
+  @Test func countsAreConsistentHere() {
+    #expect(Processors.available >= 1)
+    #expect((1...Processors.available).contains(Processors.physicalCores))
+    #expect((1...Processors.physicalCores).contains(Processors.recommended))
+    #expect(Processors.mask == Processors.mask.sorted())
+    #expect(ProcessInfo.processInfo.activeProcessorCount >= 1)
+  }
+
+  @Test(arguments: [
+    ("0-3", [0, 1, 2, 3]), ("0", [0]), ("0-1,8,10-11", [0, 1, 8, 10, 11]), ("", []), ("x", []), ("3-1", []),
+    ("0-99999999999", []), (" 2,4\t", [2, 4]), ("-", []), ("1-2-3", []),
+  ])
+  func readsProcessorLists(text: String, expected: [Int]) {
+    #expect(CoreTopology.processors(inList: text[...]) == expected)
+  }
+
+  @Test func readsTheMask() throws {
+    let root = try FakeRoot(["proc/self/status": "Name:\tx\nCpus_allowed:\tff\nCpus_allowed_list:\t1-2,5\nMems:\t1"])
+    #expect(CoreTopology(root: root.path).allowed == [1, 2, 5])
+    #expect(CoreTopology(root: root.path + "/none").allowed == nil)
+  }
+
+  @Test func countsSiblingsOnce() throws {
+    var files: [String: String] = [:]
+    for cpu in 0..<8 {
+      files["sys/devices/system/cpu/cpu\(cpu)/topology/thread_siblings_list"] = "\(cpu % 4),\(cpu % 4 + 4)"
+    }
+    let root = try FakeRoot(files)
+    let topology = CoreTopology(root: root.path)
+    #expect(topology.cores(among: Array(0..<8)) == 4)
+    #expect(topology.cores(among: [0, 4]) == 1)
+    #expect(topology.cores(among: [0, 1, 5]) == 2)
+    // Processors that the tree says nothing about count one each.
+    #expect(topology.cores(among: [20, 21]) == 2)
+  }
+
+  @Test func readsQuotasOfVersion2() throws {
+    let root = try FakeRoot([
+      "proc/self/cgroup": "0::/a/b",
+      "sys/fs/cgroup/a/cpu.max": "150000 100000",
+      "sys/fs/cgroup/a/b/cpu.max": "max 100000",
+    ])
+    #expect(ContainerQuota(root: root.path).processors == 1.5)
+  }
+
+  @Test func takesTheTightestQuotaOnTheWayUp() throws {
+    let root = try FakeRoot([
+      "proc/self/cgroup": "0::/a/b", "sys/fs/cgroup/a/cpu.max": "800000 100000",
+      "sys/fs/cgroup/a/b/cpu.max": "400000 200000",
+    ])
+    #expect(ContainerQuota(root: root.path).processors == 2)
+  }
+
+  @Test func readsQuotasOfVersion1() throws {
+    // Inside a container the path names a folder that only the host sees; the mount's own root holds the limit.
+    let root = try FakeRoot([
+      "proc/self/cgroup": "3:memory:/docker/x\n2:cpu,cpuacct:/docker/x\n0::/",
+      "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "250000",
+      "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000",
+    ])
+    #expect(ContainerQuota(root: root.path).processors == 2.5)
+  }
+
+  @Test func knowsWhereThereIsNoQuota() throws {
+    let unlimited = try FakeRoot([
+      "proc/self/cgroup": "2:cpu:/", "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1",
+      "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
+    ])
+    #expect(ContainerQuota(root: unlimited.path).processors == nil)
+    #expect(ContainerQuota(root: unlimited.path + "/none").processors == nil)
+    let odd = try FakeRoot(["proc/self/cgroup": "nonsense\n0::/", "sys/fs/cgroup/cpu.max": "x y"])
+    #expect(ContainerQuota(root: odd.path).processors == nil)
+  }
+}
+
+@Suite struct TerminalTests {
+  @Test func sizeIsPositiveWhereKnown() {
+    // Under a test runner there may or may not be a terminal; both answers must agree with each other.
+    if let size = Terminal.size() {
+      #expect(Terminal.isTerminal(.output))
+      #expect(size.columns > 0 && size.rows > 0)
+    }
+  }
+}
