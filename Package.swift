@@ -18,7 +18,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
-let collections = Target.Dependency.product(name: "Collections", package: "swift-collections")
+let orderedCollections = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 
 let package = Package(
   name: "powerinfer-swift",
@@ -31,6 +32,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+    // `swift package generate-documentation`
+    .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
   ],
   targets: [
     // The command line: one file per subcommand, no logic.
@@ -44,15 +47,15 @@ let package = Package(
     // Sessions, key/value cache, the CPU executor, sampling, generation.
     room("Inference", ["Model", "Kernels", "Platform", crypto]),
     // Architectures as data, weights, tokenizers, chat templates.
-    room("Model", ["GGUF", "Kernels", "Jinja", "Platform", collections]),
+    room("Model", ["GGUF", "Kernels", "Jinja", "Platform", heap, orderedCollections]),
     // The subset of the Jinja template language that chat templates use.
-    room("Jinja", [collections]),
+    room("Jinja", [orderedCollections]),
     // Quantised blocks, matrix products, attention, norms; the thread team; picks the instruction set.
     room("Kernels", ["CKernels", "Platform"]),
     // C inner loops, several instruction sets in one binary, no build flags.
     .target(name: "CKernels"),
     // The GGUF container, both magics: read, write, describe.
-    room("GGUF", ["Platform", collections]),
+    room("GGUF", ["Platform", orderedCollections]),
     // Everything that differs between Linux and macOS: mapped files, processors, terminals, signals.
     room("Platform"),
 
@@ -62,7 +65,7 @@ let package = Package(
     tests("GGUFTests", ["GGUF", "TestKit"]),
     tests("KernelsTests", ["Kernels", "TestKit"]),
     tests("JinjaTests", ["Jinja"]),
-    tests("ModelTests", ["Model", "TestKit"], resources: [.copy("Golden")]),
+    tests("ModelTests", ["Model", "GGUF", "Kernels", "TestKit"], resources: [.copy("Golden")]),
     tests("InferenceTests", ["Inference", "TestKit"], resources: [.copy("Golden")]),
     tests("ToolkitTests", ["Toolkit", "TestKit"]),
     tests("CommandLineTests", ["powerinfer", "TestKit"]),

@@ -145,26 +145,20 @@ def reference(environment, source, values):
         return None, f"{type(error).__name__}: {error}"
 
 
-def ours(binary, template, values, folder, index):
-    messages = folder / f"{index}.messages.json"
-    messages.write_text(json.dumps(values["messages"], ensure_ascii=False), encoding="utf-8", newline="")
-    command = [binary, "template", "--strict", "--template-file", str(template), "--messages", str(messages)]
+def ours(binary, template, requests, folder):
+    """The outcomes of all conversations: pairs of text and error."""
+    batch = folder / f"{template.stem}.json"
+    batch.write_text(json.dumps(requests, ensure_ascii=False), encoding="utf-8", newline="")
+    command = [binary, "template", "--strict", "--template-file", str(template), "--batch", str(batch)]
     command += ["--bos", "<s>", "--eos", "</s>", "--date", jinja_reference.NOW.isoformat() + "Z"]
-    if "add_generation_prompt" not in values:
-        command += ["--no-generation-prompt-value"]
-    if "tools" in values:
-        tools = folder / f"{index}.tools.json"
-        tools.write_text(json.dumps(values["tools"], ensure_ascii=False), encoding="utf-8", newline="")
-        command += ["--tools", str(tools)]
-    for key, value in values.items():
-        if key not in ("messages", "tools", "add_generation_prompt"):
-            command += ["--set", f"{key}={json.dumps(value)}"]
-    result = subprocess.run(command, capture_output=True, timeout=120)
-    if result.returncode not in (0, 1):
-        return None, f"exit code {result.returncode}: {result.stderr.decode()}"
-    if result.returncode == 1:
-        return None, result.stderr.decode().strip()
-    return result.stdout.decode("utf-8"), None
+    result = subprocess.run(command, capture_output=True, timeout=300)
+    if result.returncode == 1 and not result.stdout:
+        # The template itself is refused.
+        return [(None, result.stderr.decode().strip())] * len(requests)
+    if result.returncode != 0:
+        return [(None, f"exit code {result.returncode}: {result.stderr.decode()}")] * len(requests)
+    outcomes = [json.loads(line) for line in result.stdout.decode().splitlines()]
+    return [(outcome.get("text"), outcome.get("error")) for outcome in outcomes]
 
 
 def main():
@@ -176,26 +170,30 @@ def main():
     options = parser.parse_args()
     environment = jinja_reference.environment()
     templates = sorted(options.folder.glob("*.jinja"))
+    # What transformers always passes.
+    names, requests = zip(
+        *(
+            (name, {"tools": None, "documents": None, "add_generation_prompt": False, **values})
+            for name, values in conversations()
+        )
+    )
     passed, failed, refused = 0, 0, 0
     with tempfile.TemporaryDirectory() as scratch, concurrent.futures.ThreadPoolExecutor(2) as pool:
-        jobs = []
-        for template in templates:
-            source = template.read_text(encoding="utf-8")
-            for name, values in conversations():
-                job = pool.submit(ours, options.binary, template, values, pathlib.Path(scratch), len(jobs))
-                jobs.append((template.name, name, reference(environment, source, values), job))
-        for template, name, (wanted, python_error), job in jobs:
-            found, error = job.result()
-            same = wanted == found and (error is None or not error.startswith("exit code"))
-            passed += same
-            failed += not same
-            refused += same and wanted is None
-            if options.errors and same and wanted is None:
-                print(f"{template}, {name}: jinja2: {python_error}\n    ours: {error}")
-            if not same:
-                print(f"DIFFERS {template}, {name}: jinja2: {python_error}; ours: {error}")
-                if options.show:
-                    print(f"--- jinja2\n{wanted!r}\n--- ours\n{found!r}")
+        jobs = [(path, pool.submit(ours, options.binary, path, requests, pathlib.Path(scratch))) for path in templates]
+        for path, job in jobs:
+            source = path.read_text(encoding="utf-8")
+            for name, values, (found, error) in zip(names, requests, job.result()):
+                wanted, python_error = reference(environment, source, values)
+                same = wanted == found and (error is None or not error.startswith("exit code"))
+                passed += same
+                failed += not same
+                refused += same and wanted is None
+                if options.errors and same and wanted is None:
+                    print(f"{path.name}, {name}: jinja2: {python_error}\n    ours: {error}")
+                if not same:
+                    print(f"DIFFERS {path.name}, {name}: jinja2: {python_error}; ours: {error}")
+                    if options.show:
+                        print(f"--- jinja2\n{wanted!r}\n--- ours\n{found!r}")
     print(f"{len(templates)} templates, {refused} of the renderings refused by both")
     print(f"{passed} passed, {failed} failed")
     sys.exit(1 if failed else 0)

@@ -1,3 +1,67 @@
+// AVX-512 with VNNI.
 #include "blocks.h"
+#include "detect.h"
 
-const pi_kernels *pi_kernels_avx512(void) { return 0; }
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+#include <math.h>
+
+#define PI_TARGET "avx2,fma,f16c,bmi,bmi2,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"
+#pragma clang attribute push(__attribute__((target(PI_TARGET))), apply_to = function)
+
+#define PI_LANES 16
+#define PI_NAME(x) avx512_##x
+
+PI_INLINE __m512 load_f16(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+
+PI_INLINE void store_f16(uint16_t *p, __m512 v) {
+  _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+// Sums of the lanes of four vectors, as the lanes of the result. A lone vector gives the same bits as one of four.
+PI_INLINE __m128 sums_of_four(__m512 a, __m512 b, __m512 c, __m512 d) {
+  const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+  const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+  const __m512d ab_pairs = _mm512_castps_pd(ab), cd_pairs = _mm512_castps_pd(cd);
+  const __m512 all = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(ab_pairs, cd_pairs)),
+                                   _mm512_castpd_ps(_mm512_unpackhi_pd(ab_pairs, cd_pairs)));
+  const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
+  return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+}
+
+PI_INLINE void sum4(__m512 a, __m512 b, __m512 c, __m512 d, float *out) { _mm_storeu_ps(out, sums_of_four(a, b, c, d)); }
+PI_INLINE float sum1(__m512 v) { return _mm_cvtss_f32(sums_of_four(v, v, v, v)); }
+PI_INLINE float sum_lanes(__m512 v) { return sum1(v); }
+
+#include "plain.inc"
+
+#include "avx512_codes.inc"
+
+#include "avx512_multiply.inc"
+
+#include "avx512_accumulate.inc"
+
+#pragma clang attribute pop
+
+static const pi_kernels table = {
+    .multiply = avx512_multiply,
+    .accumulate_rows = avx512_accumulate_rows,
+    .quantize_activations = avx512_quantize_activations,
+    .rms_norm = avx512_rms_norm,
+    .add = avx512_add,
+    .gate_silu = avx512_gate_silu,
+    .gate_relu = avx512_gate_relu,
+    .rotate = avx512_rotate,
+    .store_f16 = avx512_store_f16,
+    .attend = avx512_attend,
+    .softmax = avx512_softmax,
+};
+
+const pi_kernels *pi_kernels_avx512(void) { return pi_has_avx512() ? &table : NULL; }
+
+#else
+
+const pi_kernels *pi_kernels_avx512(void) { return NULL; }
+
+#endif

@@ -3,37 +3,17 @@
 extension FileDescription {
   /// The description for people.
   ///
-  /// - Parameters:
-  ///   - width: columns a line may take; long values are cut.
-  ///   - showingMetadata: whether the keys are listed.
-  ///   - showingTensors: whether the tensors are listed.
-  public func text(width: Int = 120, showingMetadata: Bool = true, showingTensors: Bool = true) -> String {
+  /// - Parameter width: columns a line may take; long values are cut.
+  public func text(width: Int = 120, parts: Parts = .all) -> String {
+    let shown = showing(parts)
     var lines = [summary]
-    if showingMetadata {
-      lines += ["", "Metadata (\(metadata.count) keys)"]
-      let keyWidth = metadata.map { shownKey($0.key).count }.max() ?? 0
-      for entry in metadata {
-        let key = shownKey(entry.key).padded(keyWidth)
-        let start = "  \(key)  "
-        lines.append(start + shownValue(entry, width: max(20, width - start.count)))
-      }
-    }
-    if showingTensors {
-      lines += ["", "Tensors (\(tensors.count))"]
-      let nameWidth = tensors.map { shownKey($0.name).count }.max() ?? 0
-      let shapeWidth = tensors.map { shownShape($0.shape).count }.max() ?? 0
-      for tensor in tensors {
-        let size = FileDescription.size(tensor.bytes)
-        lines.append(
-          "  \(shownKey(tensor.name).padded(nameWidth))  \(tensor.type.padded(7))  "
-            + "\(shownShape(tensor.shape).padded(shapeWidth))  \(size.paddedLeft(9))")
-      }
-    }
+    if let metadata = shown.metadata { lines += metadataLines(metadata, width: width) }
+    if let tensors = shown.tensors { lines += tensorLines(tensors) }
     if !types.isEmpty {
       lines += ["", "Types"]
       for total in types {
         lines.append(
-          "  \(total.type.padded(7))  \("\(total.tensors)".paddedLeft(5)) tensors  "
+          "  \(total.type.padded(7))  \("\(total.tensors)".paddedLeft(5)) \(total.tensors == 1 ? "tensor " : "tensors")  "
             + "\(FileDescription.count(total.parameters).paddedLeft(8)) parameters  "
             + "\(FileDescription.size(total.bytes).paddedLeft(9))")
       }
@@ -41,10 +21,29 @@ extension FileDescription {
     return lines.joined(separator: "\n") + "\n"
   }
 
+  private func metadataLines(_ metadata: [Entry], width: Int) -> [String] {
+    let keyWidth = metadata.map { shownKey($0.key).count }.max() ?? 0
+    return ["", "Metadata (\(metadata.count) keys)"]
+      + metadata.map { entry in
+        let start = "  \(shownKey(entry.key).padded(keyWidth))  "
+        return start + shownValue(entry, width: max(20, width - start.count))
+      }
+  }
+
+  private func tensorLines(_ tensors: [TensorLine]) -> [String] {
+    let nameWidth = tensors.map { shownKey($0.name).count }.max() ?? 0
+    let shapeWidth = tensors.map { shownShape($0.shape).count }.max() ?? 0
+    return ["", "Tensors (\(tensors.count))"]
+      + tensors.map { tensor in
+        "  \(shownKey(tensor.name).padded(nameWidth))  \(tensor.type.padded(7))  "
+          + "\(shownShape(tensor.shape).padded(shapeWidth))  \(FileDescription.size(tensor.bytes).paddedLeft(9))"
+      }
+  }
+
   private var summary: String {
     var parts = [
       "\(magic == Magic.powerInfer.rawValue ? "PowerInfer GGUF" : "GGUF") version \(version)",
-      FileDescription.size(bytes), "\(tensors.count) tensors", "\(FileDescription.count(parameters)) parameters",
+      FileDescription.size(bytes), "\(tensorCount) tensors", "\(FileDescription.count(parameters)) parameters",
     ]
     if let bitsPerWeight { parts.append("\(fixed(bitsPerWeight, digits: 2)) bits per weight") }
     return parts.joined(separator: ", ")
@@ -55,28 +54,30 @@ extension FileDescription {
   private func shownShape(_ shape: [Int]) -> String { shape.map(String.init).joined(separator: " × ") }
 
   private func shownValue(_ entry: Entry, width: Int) -> String {
-    guard let count = entry.count else { return cut(shownScalar(entry.value), to: width) }
-    let noun = "\(count) \(entry.type.dropFirst("array of ".count))"
-    guard case .list(let listed) = entry.value, !listed.isEmpty else { return "[\(noun)]" }
-    let items = listed.map(shownScalar)
-    // As many elements as fit, and always how many there are.
-    var text = ""
-    for (index, item) in items.enumerated() {
-      let next = (index == 0 ? "" : ", ") + item
-      if text.count + next.count + noun.count + 6 > width { break }
-      text += next
+    guard let count = entry.count, case .list(let listed) = entry.value else {
+      return cut(shownScalar(entry.value, limit: width), to: width)
     }
-    let isWhole = items.count == count && text.count == items.joined(separator: ", ").count
-    return "[\(text)\(isWhole ? "" : text.isEmpty ? "…" : ", …")] (\(noun))"
+    let noun = "\(count) \(count == 1 ? "element" : "elements")"
+    // As many elements as fit, and always how many there are.
+    var room = width - noun.count - 8
+    var items: [String] = []
+    for value in listed {
+      let item = shownScalar(value, limit: width)
+      room -= item.count + 2
+      if room < 0 { break }
+      items.append(item)
+    }
+    if items.count < count { items.append("…") }
+    return "[\(items.joined(separator: ", "))] (\(noun))"
   }
 
-  private func shownScalar(_ value: Value) -> String {
+  private func shownScalar(_ value: Value, limit: Int) -> String {
     switch value {
     case .integer(let number): "\(number)"
     case .unsigned(let number): "\(number)"
     case .number(let number): "\(number)"
     case .bool(let bool): "\(bool)"
-    case .text(let text): shown(text)
+    case .text(let text): shown(text, limit: limit)
     case .list(let values): "[\(values.count)]"
     }
   }

@@ -8,8 +8,24 @@ public struct FileDescription: Sendable, Encodable {
   /// Of all tensors together; nil where there is none.
   public let bitsPerWeight: Double?
   public let types: [TypeTotal]
-  public let metadata: [Entry]
-  public let tensors: [TensorLine]
+  /// Nil where only the tensors are shown.
+  public private(set) var metadata: [Entry]?
+  /// Nil where only the metadata is shown.
+  public private(set) var tensors: [TensorLine]?
+  public let tensorCount: Int
+
+  /// What of a file is shown.
+  public enum Parts: Sendable {
+    case all, metadata, tensors
+  }
+
+  /// The same description, reduced.
+  public func showing(_ parts: Parts) -> FileDescription {
+    var copy = self
+    if parts == .metadata { copy.tensors = nil }
+    if parts == .tensors { copy.metadata = nil }
+    return copy
+  }
 
   /// How much of the file is of one tensor type.
   public struct TypeTotal: Sendable, Encodable {
@@ -69,6 +85,7 @@ public struct FileDescription: Sendable, Encodable {
     version = file.version
     alignment = file.alignment
     bytes = file.byteCount
+    tensorCount = file.tensors.count
     // The sum cannot overflow: tensors do not overlap and an element of any type takes at least a bit.
     parameters = file.tensors.reduce(0) { $0 + $1.elementCount }
     let dataBytes = file.tensors.reduce(0) { $0 + $1.byteCount }

@@ -21,7 +21,7 @@ struct FilePart {
     alignment = try FilePart.alignment(metadata)
     let entries = try FilePart.readTensorEntries(
       &reader, count: tensorCount, architecture: metadata["general.architecture"]?.string, alignment: alignment)
-    tensors = try FilePart.place(entries, after: reader.offset, in: backing.bytes, alignment: alignment)
+    tensors = try FilePart.place(entries, after: reader.offset, in: backing, alignment: alignment)
   }
 
   private static func readMagic(_ reader: inout ByteReader) throws(GGUFError) -> (Magic, UInt32) {
@@ -62,7 +62,7 @@ struct FilePart {
 
   private static func alignment(_ metadata: Metadata) throws(GGUFError) -> Int {
     guard let value = metadata["general.alignment"] else { return defaultAlignment }
-    guard let alignment = value.integer, alignment > 0, alignment & (alignment - 1) == 0 else {
+    guard let alignment = value.integer, alignment >= 8, alignment & (alignment - 1) == 0 else {
       throw .badAlignment(value.inWords)
     }
     return alignment
@@ -117,9 +117,10 @@ extension FilePart {
 
   /// Finds each tensor's bytes: inside the file, and no two tensors in the same place.
   private static func place(
-    _ entries: [TensorEntry], after end: Int, in bytes: UnsafeRawBufferPointer, alignment: Int
+    _ entries: [TensorEntry], after end: Int, in backing: Backing, alignment: Int
   ) throws(GGUFError) -> [Tensor] {
     if entries.isEmpty { return [] }
+    let bytes = backing.bytes
     // A huge alignment puts the data past every end, where only empty tensors fit.
     let (padded, overflow) = end.addingReportingOverflow(alignment - 1)
     let start = overflow ? bytes.count : min(padded & ~(alignment - 1), bytes.count)
@@ -135,8 +136,8 @@ extension FilePart {
       let first = start + Int(entry.offset)
       tensors.append(
         Tensor(
-          name: entry.layout.name, type: entry.layout.type, shape: entry.layout.shape,
-          bytes: UnsafeRawBufferPointer(rebasing: bytes[first..<(first + entry.byteCount)])))
+          entry.layout, bytes: UnsafeRawBufferPointer(rebasing: bytes[first..<(first + entry.byteCount)]),
+          backing: backing))
     }
 
     let inOrder = entries.filter { $0.byteCount > 0 }.sorted { $0.offset < $1.offset }

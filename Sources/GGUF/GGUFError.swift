@@ -87,7 +87,7 @@ public enum GGUFError: Error, Equatable, CustomStringConvertible {
     case .outOfRange(let key, let value):
       "The metadata key \(shown(key)) holds \(value), which is out of range."
     case .badAlignment(let found):
-      "The metadata key \"general.alignment\" holds \(found), where a power of two was expected."
+      "The metadata key \"general.alignment\" holds \(found), where a power of two from 8 on was expected."
     case .duplicateTensor(let tensor):
       "The tensor \(shown(tensor)) appears twice."
     case .dimensionCount(let tensor, let count):
@@ -132,19 +132,25 @@ public enum GGUFError: Error, Equatable, CustomStringConvertible {
   static let longestName = 65_535
 }
 
-/// A name from a file as a message shows it: quoted, without control characters, not endless.
-func shown(_ text: String) -> String {
+/// A text from a file as a message shows it: quoted, without control characters, at most `limit` characters of it.
+func shown(_ text: String, limit: Int = 200) -> String {
   var result = "\""
   for (index, scalar) in text.unicodeScalars.enumerated() {
-    if index == 200 {
+    if index == limit {
       result += "…"
       break
     }
-    switch scalar.properties.generalCategory {
-    case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse:
-      result += "\\u{" + String(scalar.value, radix: 16) + "}"
+    switch scalar {
+    case "\n": result += "\\n"
+    case "\r": result += "\\r"
+    case "\t": result += "\\t"
     default:
-      result.unicodeScalars.append(scalar)
+      switch scalar.properties.generalCategory {
+      case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse:
+        result += "\\u{" + String(scalar.value, radix: 16) + "}"
+      default:
+        result.unicodeScalars.append(scalar)
+      }
     }
   }
   return result + "\""

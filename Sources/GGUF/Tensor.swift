@@ -1,14 +1,23 @@
 /// A tensor of an opened file: its description, and where its bytes are.
 ///
-/// Sendable though unchecked: the bytes are read-only. They are valid while the `GGUFFile` lives, which this value does
-/// not keep alive.
+/// Sendable though unchecked: the bytes are read-only.
 public struct Tensor: @unchecked Sendable {
   public let name: String
   public let type: TensorType
   /// One to four dimensions, the contiguous one first: `[columns, rows]` for a weight of `rows` outputs.
   public let shape: [Int]
-  /// The elements as stored.
+  /// The elements as stored; valid while this tensor (or the file it comes from) lives. Who keeps the pointer must keep one
+  /// of the two.
   public let bytes: UnsafeRawBufferPointer
+  private let backing: Backing
+
+  init(_ layout: TensorLayout, bytes: UnsafeRawBufferPointer, backing: Backing) {
+    name = layout.name
+    type = layout.type
+    shape = layout.shape
+    self.bytes = bytes
+    self.backing = backing
+  }
 
   public var byteCount: Int { bytes.count }
 

@@ -80,7 +80,8 @@ public final class Session {
       team: ThreadTeam(workers: threads), batchSize: batchSize)
   }
 
-  /// Runs tokens after those already in the cache and gives the logits of the last one, [V], valid until the next call.
+  /// Runs tokens after those already in the cache and gives the logits of the last one, [V], valid until the next call
+  /// and only while the session lives.
   ///
   /// - Parameter progress: called between batches with the number of tokens done; `false` stops early, leaving the done tokens
   ///   in the cache and giving the logits of the last of them.

@@ -19,15 +19,13 @@ enum DeepStack {
   }
 
   /// Waits for `body`, whose captured state only that thread touches meanwhile.
-  static func run<Result>(_ body: () throws -> Result) throws -> Result {
-    try withoutActuallyEscaping(body) { escaping in
-      let job = Job(escaping)
-      let thread = Thread { job.work() }
-      thread.stackSize = Limits.stack
-      thread.start()
-      job.finished.wait()
-      guard let outcome = job.outcome else { throw JinjaError.runtime("the rendering thread ended without a result.") }
-      return try outcome.get()
-    }
+  static func run<Result>(_ body: @escaping () throws -> Result) throws -> Result {
+    let job = Job(body)
+    let thread = Thread { job.work() }
+    thread.stackSize = Limits.stack
+    thread.start()
+    job.finished.wait()
+    guard let outcome = job.outcome else { throw JinjaError.runtime("the rendering thread ended without a result.") }
+    return try outcome.get()
   }
 }

@@ -17,7 +17,7 @@ public struct Limits: Sendable {
   /// Nested brackets, blocks and operators in a template's text. Python gives up below this.
   static let nesting = 200
   /// Depth of one expression's tree; long sums lean to the left.
-  static let expressionDepth = 500
+  static let expressionDepth = 250
   /// Nested evaluations, calls of macros included.
   static let recursion = 2_000
   /// Nested lists and dictionaries.

@@ -60,3 +60,17 @@ enum PathKind {
     }
   }
 }
+
+/// Which file a path leads to, whatever it is called: two paths with the same identity are one file.
+public struct FileIdentity: Hashable, Sendable {
+  private let device: UInt64
+  private let number: UInt64
+
+  /// Nil where there is no such file.
+  public init?(_ path: String) {
+    var information = stat()
+    guard stat(path, &information) == 0 else { return nil }
+    device = UInt64(truncatingIfNeeded: information.st_dev)
+    number = UInt64(truncatingIfNeeded: information.st_ino)
+  }
+}

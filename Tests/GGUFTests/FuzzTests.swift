@@ -53,10 +53,12 @@ import Testing
         sum &+= value.double?.bitPattern ?? UInt64(value.string?.utf8.count ?? 0)
       }
     }
-    for tensor in file.tensors {
-      precondition(file.tensor(named: tensor.name)?.shape == tensor.shape)
-      precondition(tensor.elementCount / tensor.type.blockElements * tensor.type.blockBytes == tensor.byteCount)
-      for byte in tensor.bytes { sum = sum &* 31 &+ UInt64(byte) }
+    withExtendedLifetime(file) {
+      for tensor in file.tensors {
+        precondition(file.tensor(named: tensor.name)?.shape == tensor.shape)
+        precondition(tensor.elementCount / tensor.type.blockElements * tensor.type.blockBytes == tensor.byteCount)
+        for byte in tensor.bytes { sum = sum &* 31 &+ UInt64(byte) }
+      }
     }
     sum &+= UInt64(FileDescription(file).text().utf8.count)
     return sum

@@ -132,18 +132,19 @@ import Testing
       $0.bytes += [1, 2]
     },
     Case("alignment 0", alignment("the number 0"), RawFile(pairs: 1)) { $0.pair("general.alignment", 0) },
+    Case("alignment 4", alignment("the number 4"), RawFile(pairs: 1)) { $0.pair("general.alignment", 4) },
     Case("alignment 48", alignment("the number 48"), RawFile(pairs: 1)) { $0.pair("general.alignment", 48) },
     Case("alignment in words", alignment("the string \"32\""), RawFile(pairs: 1)) {
       $0.pair("general.alignment", "32")
     },
-    Case("control characters", "The metadata key \"a\\u{1b}[31m\\u{a}\" appears twice.", RawFile(pairs: 2)) {
+    Case("control characters", "The metadata key \"a\\u{1b}[31m\\n\" appears twice.", RawFile(pairs: 2)) {
       $0.pair("a\u{1b}[31m\n", 1)
       $0.pair("a\u{1b}[31m\n", 2)
     },
   ]
 
   static func alignment(_ found: String) -> String {
-    "The metadata key \"general.alignment\" holds \(found), where a power of two was expected."
+    "The metadata key \"general.alignment\" holds \(found), where a power of two from 8 on was expected."
   }
 
   static let tensors: [Case] = [

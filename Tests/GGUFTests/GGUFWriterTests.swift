@@ -136,7 +136,7 @@ import Testing
       #expect(file.metadata == model.metadata)
       let weights = model.weights
       #expect(file.tensors.map(\.layout) == weights.map(\.layout))
-      #expect(zip(file.tensors, weights).allSatisfy { $0.bytes.elementsEqual($1.bytes) })
+      #expect(withExtendedLifetime(file) { zip(file.tensors, weights).allSatisfy { $0.bytes.elementsEqual($1.bytes) } })
       #expect((file.tensor(named: "output.weight") == nil) == (magic == .gguf))
       #expect((file.tensor(named: "blk.1.ffn_down_t.weight") == nil) == (magic == .gguf))
     }

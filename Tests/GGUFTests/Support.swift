@@ -67,6 +67,11 @@ struct RawFile {
   }
 }
 
+/// A copy of a tensor's bytes.
+func content(_ file: GGUFFile, _ name: String) throws -> [UInt8] {
+  try withExtendedLifetime(file) { try Array(file.requireTensor(name).bytes) }
+}
+
 /// What a closure's error says; empty when it throws none.
 func sentence(_ body: () throws -> Void) -> String {
   do {

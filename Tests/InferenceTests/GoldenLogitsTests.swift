@@ -31,6 +31,20 @@ import Testing
     }
   }
 
+  @Test(arguments: ["tiny-legacy-quants", "tiny-k-quants", "tiny-relu-q4_0.powerinfer", "tiny-llama3-bf16"])
+  func sameBitsForAnyThreadsAndBatches(name: String) throws {
+    let resources = try #require(Bundle.module.resourceURL)
+    let model = try LanguageModel(opening: resources.appendingPathComponent("Golden/Tiny/\(name).gguf").path)
+    let tokens = try #require(GoldenPrompt.load("Tiny/\(name).json").first).tokens
+    func logits(threads: Int, batchSize: Int) throws -> [Float] {
+      let session = try Session(model: model, options: .init(threads: threads, batchSize: batchSize))
+      return try withExtendedLifetime(session) { try Array(session.evaluate(tokens)) }
+    }
+    let one = try logits(threads: 1, batchSize: 64)
+    for threads in [2, 3, 5] { #expect(try logits(threads: threads, batchSize: 64) == one) }
+    for batchSize in [1, 5, 47] { #expect(try logits(threads: 2, batchSize: batchSize) == one) }
+  }
+
   @Test func embeddedModel() throws {
     let model = try LanguageModel(opening: RepositoryModel.embedded)
     for golden in try GoldenPrompt.load("logits-smollm2-relu.q4_0.json") {

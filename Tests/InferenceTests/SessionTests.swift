@@ -16,7 +16,9 @@ import Testing
   }
 
   func logits(_ model: LanguageModel, _ options: SessionOptions, _ tokens: [Int32]) throws -> [Float] {
-    try Array(Session(model: model, options: options).evaluate(tokens))
+    // The logits lie in the session's own memory.
+    let session = try Session(model: model, options: options)
+    return try withExtendedLifetime(session) { try Array(session.evaluate(tokens)) }
   }
 
   @Test(arguments: [TensorType.f32, .f16])

@@ -129,8 +129,11 @@ struct MultiplyTests {
         vectors[1] = extreme
         let y = kernels.product(w.matrix, Activations(vectors, columns: columns))
         // What is not a number anywhere must not look like one in the result.
-        #expect(
-          y.allSatisfy { $0.isFinite } == (abs(extreme) < 1), "\(format) with \(extreme) in \(kernels.instructionSet)")
+        if !extreme.isFinite {
+          #expect(!y.contains { $0.isFinite }, "\(format) with \(extreme) in \(kernels.instructionSet)")
+        } else if extreme < 1 {
+          #expect(!y.contains { !$0.isFinite }, "\(format) with \(extreme) in \(kernels.instructionSet)")
+        }
         let zeros = kernels.product(
           w.matrix, Activations([Float](repeating: extreme * 0, count: columns), columns: columns))
         #expect(zeros.allSatisfy { extreme.isFinite ? $0 == 0 : $0.isNaN }, "\(format) in \(kernels.instructionSet)")

@@ -147,7 +147,7 @@ public struct TinyModel: Sendable {
 
 extension TinyModel.Weight {
   /// Encodes F32 or F16.
-  init(_ layout: TensorLayout, floats: [Float]) {
+  public init(_ layout: TensorLayout, floats: [Float]) {
     self.layout = layout
     var bytes: [UInt8] = []
     bytes.reserveCapacity(floats.count * 4)

@@ -167,7 +167,7 @@ final class CPUExecutor {
     case .neurons(let down):
       kernels.accumulateRows(
         down, coefficients: work.hidden.values, hStride: f, tokens: all,
-        columns: member.share(of: down.columns, multiple: down.format.blockElements), into: work.residual,
+        columns: member.share(of: down.columns, multiple: max(32, down.format.blockElements)), into: work.residual,
         stride: down.columns)
     }
     member.sync()

@@ -8,8 +8,20 @@ public struct GenerationResult: Sendable, Equatable {
   /// The stop string that ended the answer.
   public var stopString: String?
   /// How often the oldest tokens were dropped to make room (`ContextPolicy.slide`).
-  public var contextSlides = 0
+  public var contextSlides: Int
   public var statistics: GenerationStatistics
+
+  public init(
+    text: String, tokens: [Int32], finishReason: FinishReason, stopString: String? = nil, contextSlides: Int = 0,
+    statistics: GenerationStatistics
+  ) {
+    self.text = text
+    self.tokens = tokens
+    self.finishReason = finishReason
+    self.stopString = stopString
+    self.contextSlides = contextSlides
+    self.statistics = statistics
+  }
 }
 
 /// What an answer cost. All times are in seconds.

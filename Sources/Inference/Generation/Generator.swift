@@ -41,7 +41,6 @@ public final class Generator {
     try check(prompt, options)
     sampler.forbid(options.ignoreEndOfGeneration ? vocabulary.endOfGenerationTokens : [])
     sampler.forgetHistory()
-    for token in prompt { sampler.accept(token) }
 
     var answer = Answer(matcher: StopStringMatcher(options.stopStrings), assembler: vocabulary.makeTextAssembler())
     answer.statistics.promptTokens = prompt.count
@@ -49,8 +48,9 @@ public final class Generator {
     do {
       let isCancelled = { cancellation?.isRaised ?? false }
       var logits = try read(prompt, into: &answer, isCancelled: isCancelled, onProgress: onProgress)
-      let promptEnd = now()
-      answer.statistics.promptTime = promptEnd - start
+      answer.statistics.promptTime = now() - start
+      // The evaluator has refused tokens that are none by now.
+      for token in prompt { sampler.accept(token) }
       if options.maxTokens == 0, logits != nil { answer.reason = .length }
 
       while answer.reason == nil, let known = logits {

@@ -1,0 +1,66 @@
+#include "detect.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+static bool bit(uint32_t word, int index) { return (word >> index) & 1; }
+
+// The register state that the operating system saves: without it the instructions exist but must not be used.
+static uint64_t saved_state(void) {
+  uint32_t low, high;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (uint64_t)high << 32 | low;
+}
+
+static void detect(bool *avx2, bool *avx512) {
+  uint32_t a, b, c, d;
+  *avx2 = *avx512 = false;
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return;
+  const bool fma = bit(c, 12), xsave = bit(c, 27), avx = bit(c, 28), f16c = bit(c, 29);
+  if (!(fma && xsave && avx && f16c)) return;
+  const uint64_t state = saved_state();
+  if ((state & 6) != 6) return;  // XMM and YMM
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return;
+  *avx2 = bit(b, 5);
+  const bool f = bit(b, 16), dq = bit(b, 17), bw = bit(b, 30), vl = bit(b, 31), vnni = bit(c, 11);
+  *avx512 = *avx2 && (state & 0xe6) == 0xe6 && f && dq && bw && vl && vnni;  // and masks, ZMM
+}
+
+bool pi_has_avx2(void) {
+  bool avx2, avx512;
+  detect(&avx2, &avx512);
+  return avx2;
+}
+
+bool pi_has_avx512(void) {
+  bool avx2, avx512;
+  detect(&avx2, &avx512);
+  return avx512;
+}
+
+bool pi_has_dot_product(void) { return false; }
+
+#else
+
+bool pi_has_avx2(void) { return false; }
+bool pi_has_avx512(void) { return false; }
+
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+// HWCAP_ASIMDDP of the Linux kernel's interface.
+bool pi_has_dot_product(void) { return (getauxval(AT_HWCAP) >> 20) & 1; }
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+bool pi_has_dot_product(void) {
+  int value = 0;
+  size_t size = sizeof value;
+  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &value, &size, NULL, 0) == 0 && value != 0;
+}
+#else
+bool pi_has_dot_product(void) { return false; }
+#endif
+
+#endif

@@ -1,0 +1,11 @@
+// What the processor and the operating system offer.
+#ifndef PI_DETECT_H
+#define PI_DETECT_H
+
+#include <stdbool.h>
+
+bool pi_has_avx2(void);    // with FMA and F16C
+bool pi_has_avx512(void);  // F, BW, VL, DQ and VNNI, beside AVX2
+bool pi_has_dot_product(void);  // signed 8-bit dot products on Arm
+
+#endif

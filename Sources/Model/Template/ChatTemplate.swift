@@ -1,0 +1,92 @@
+import GGUF
+import Jinja
+import OrderedCollections
+
+/// Turns a conversation into the prompt that a model was trained on, with the model's own template.
+public struct ChatTemplate: Sendable {
+  /// The template's text.
+  public let source: String
+  /// The text of the token that begins a sequence, which templates print as `bos_token`.
+  public let bosToken: String
+  /// The text of the token that ends a turn or a sequence: `eos_token`.
+  public let eosToken: String
+  private let template: Template
+
+  /// - Parameter dialect: published templates may need the lenient one; see `Template.Dialect`.
+  /// - Throws: `JinjaError` when `source` is not a template.
+  public init(
+    source: String, bosToken: String = "", eosToken: String = "", dialect: Template.Dialect = .lenient
+  ) throws {
+    self.source = source
+    self.bosToken = bosToken
+    self.eosToken = eosToken
+    template = try Template(source, dialect: dialect)
+  }
+
+  /// The template that a model's file carries: `tokenizer.chat_template`, or `tokenizer.chat_template.VARIANT` where
+  /// a variant such as `tool_use` is asked for and there is one.
+  ///
+  /// - Throws: `ChatTemplateError.missing` when the file has none.
+  public init(
+    metadata: Metadata, variant: String? = nil, dialect: Template.Dialect = .lenient
+  ) throws {
+    let named = try variant.flatMap { try metadata.string("tokenizer.chat_template." + $0) }
+    guard let source = try named ?? metadata.string("tokenizer.chat_template") else {
+      throw ChatTemplateError.missing
+    }
+    try self.init(
+      source: source, bosToken: try ChatTemplate.token("bos", in: metadata) ?? "",
+      eosToken: try ChatTemplate.token("eos", in: metadata) ?? "", dialect: dialect)
+  }
+
+  /// The text of the special token that `tokenizer.ggml.KIND_token_id` names; nil when the file names none.
+  public static func token(_ kind: String, in metadata: Metadata) throws -> String? {
+    let key = "tokenizer.ggml.\(kind)_token_id"
+    // Files write -1, or its unsigned form, for "there is none".
+    guard let id = try metadata.integer(key), id >= 0, id < Int(UInt32.max),
+      let tokens = try metadata.strings("tokenizer.ggml.tokens")
+    else { return nil }
+    guard id < tokens.count else { throw ChatTemplateError.tokenOutOfRange(key: key, id: id, count: tokens.count) }
+    return tokens[id]
+  }
+
+  /// The prompt of a conversation.
+  ///
+  /// - Parameters:
+  ///   - tools: descriptions of functions that the model may call, as JSON schemas.
+  ///   - addGenerationPrompt: whether the prompt ends with the opening of the assistant's turn.
+  ///   - extra: further variables, such as `enable_thinking`.
+  /// - Throws: `JinjaError`; of kind `.raised`, with the template's own message, when the template refuses the
+  ///   conversation, for example a system message that the model does not know.
+  public func render(
+    messages: [ChatMessage], tools: [Value]? = nil, addGenerationPrompt: Bool = true,
+    extra: OrderedDictionary<String, Value> = [:], clock: Clock = .system, limits: Limits = .standard
+  ) throws -> String {
+    var context: OrderedDictionary<String, Value> = [
+      "messages": .list(messages.map(\.value)),
+      "tools": tools.map { .list($0) } ?? .none,
+      "documents": .none,
+      "add_generation_prompt": .boolean(addGenerationPrompt),
+      "bos_token": .string(bosToken),
+      "eos_token": .string(eosToken),
+    ]
+    for (name, value) in extra { context[name] = value }
+    return try template.render(context, clock: clock, limits: limits)
+  }
+}
+
+extension ChatTemplate {
+  /// The common form that many models understand: each turn between `<|im_start|>` and `<|im_end|>`.
+  ///
+  /// A stand-in for models without a template, to be chosen knowingly: a model trained on another form answers worse.
+  public static let chatML = """
+    {% for message in messages %}
+    <|im_start|>{{ message.role }}
+    {{ message.content }}<|im_end|>
+    {% endfor %}
+    {% if add_generation_prompt %}
+    <|im_start|>assistant
+
+    {% endif %}
+    """
+}

@@ -1,0 +1,127 @@
+import GGUF
+import Kernels
+
+/// The rows of one tensor from one type to another.
+struct RowConversion: @unchecked Sendable {
+  // Sendable though unchecked: the tensor's bytes are only read.
+
+  private let name: String
+  private let columns: Int
+  private let source: Matrix
+  private let sourceFormat: WeightFormat
+  private let targetFormat: WeightFormat
+  private let targetType: TensorType
+  let sourceRowBytes: Int
+  let targetRowBytes: Int
+
+  /// Nil where either type is not one that the kernels convert.
+  init?(_ tensor: Tensor, to target: TensorType) {
+    guard let from = WeightFormat(rawValue: tensor.type.rawValue), let to = WeightFormat(rawValue: target.rawValue),
+      to.canEncode, let data = tensor.bytes.baseAddress
+    else { return nil }
+    name = tensor.name
+    columns = tensor.columns
+    sourceFormat = from
+    targetFormat = to
+    targetType = target
+    sourceRowBytes = from.rowBytes(columns: tensor.columns)
+    targetRowBytes = to.rowBytes(columns: tensor.columns)
+    source = Matrix(format: from, rows: tensor.rows, columns: tensor.columns, data: data)
+  }
+
+  /// Converts `rows` into the start of the scratch's result.
+  func convert(_ rows: Range<Int>, scratch: ConversionScratch, team: ThreadTeam) throws(QuantizeError) {
+    let kernels = Kernels.active
+    let largest = RowConversion.largestMagnitude(of: targetType)
+    scratch.clearFaults()
+    team.run { member in
+      let floats = scratch.floats(of: member.index)
+      for row in member.share(of: rows.count) {
+        kernels.dequantize(sourceFormat, source.row(rows.lowerBound + row), count: columns, into: floats)
+        if let fault = RowConversion.fault(floats, count: columns, largest: largest) {
+          scratch.report(fault, row: rows.lowerBound + row, member: member.index)
+          return
+        }
+        kernels.quantize(targetFormat, floats, count: columns, into: scratch.result(row: row))
+      }
+    }
+    switch scratch.firstFault {
+    case (.notFinite, let row)?: throw .notFinite(tensor: name, row: row)
+    case (.tooLarge, let row)?: throw .outOfRange(tensor: name, row: row, type: targetType)
+    case nil: break
+    }
+  }
+
+  enum Fault { case notFinite, tooLarge }
+
+  private static func fault(_ values: UnsafePointer<Float>, count: Int, largest: Float) -> Fault? {
+    var maximum: Float = 0
+    // A sum of zeros that any NaN or infinity turns into NaN, for a comparison would overlook NaN.
+    var probe: Float = 0
+    for index in 0..<count {
+      maximum = max(maximum, values[index].magnitude)
+      probe += values[index] * 0
+    }
+    if probe.isNaN { return .notFinite }
+    return maximum > largest ? .tooLarge : nil
+  }
+
+  /// The largest number that the type can hold without its half-precision scale or minimum becoming infinite.
+  private static func largestMagnitude(of type: TensorType) -> Float {
+    let half: Float = 65_504
+    return switch type {
+    case .f16, .q4_1, .q5_1: half
+    case .q4_0: half * 8
+    case .q5_0: half * 16
+    case .q8_0: half * 127
+    default: .greatestFiniteMagnitude
+    }
+  }
+}
+
+/// The memory a conversion works in: used by all threads at once, each in its own places.
+final class ConversionScratch: @unchecked Sendable {
+  /// The rows made, one after the other.
+  let result: UnsafeMutableRawBufferPointer
+  private let rowBytes: Int
+  private let columns: Int
+  private let members: Int
+  private let values: UnsafeMutablePointer<Float>
+  private let faults: UnsafeMutablePointer<(RowConversion.Fault, row: Int)?>
+
+  init(rows: Int, rowBytes: Int, columns: Int, members: Int) {
+    result = .allocate(byteCount: rows * rowBytes, alignment: 64)
+    values = .allocate(capacity: columns * members)
+    self.rowBytes = rowBytes
+    self.columns = columns
+    self.members = members
+    faults = .allocate(capacity: members)
+    faults.initialize(repeating: nil, count: members)
+  }
+
+  deinit {
+    result.deallocate()
+    values.deallocate()
+    faults.deallocate()
+  }
+
+  /// A member's floats, [columns].
+  func floats(of member: Int) -> UnsafeMutablePointer<Float> { values + member * columns }
+
+  /// Where a row of the result goes.
+  func result(row: Int) -> UnsafeMutableRawPointer {
+    // The buffer is never empty: a tensor has at least one row of at least one block.
+    result.baseAddress.unsafelyUnwrapped + row * rowBytes
+  }
+
+  func clearFaults() { faults.update(repeating: nil, count: members) }
+
+  func report(_ fault: RowConversion.Fault, row: Int, member: Int) {
+    faults[member] = (fault, row)
+  }
+
+  /// The fault in the first faulty row; the same for any number of threads.
+  var firstFault: (RowConversion.Fault, row: Int)? {
+    UnsafeBufferPointer(start: faults, count: members).compactMap { $0 }.min { $0.row < $1.row }
+  }
+}

@@ -1,0 +1,113 @@
+import ArgumentParser
+import Foundation
+import Inference
+import Platform
+
+/// `powerinfer bench`: tokens per second, in the columns of llama-bench.
+struct Bench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Measure how fast a model reads prompts and decodes.",
+    discussion: """
+      The columns are those of llama-bench: pp512 reads a prompt of 512 tokens, tg128 decodes 128 tokens one by one, \
+      each from an empty context, without tokenizer and sampling; mean and standard deviation over the repetitions, \
+      after one run to warm up.
+
+      Examples:
+        powerinfer bench
+        powerinfer bench -m model.gguf -p 512 -n 128 -r 5 -t 1,2,4
+        powerinfer bench -m model.gguf -p 0 -n 64 --output json
+      """)
+
+  enum Output: String, ExpressibleByArgument, CaseIterable {
+    case markdown, json
+  }
+
+  @Option(
+    name: [.customShort("p"), .customLong("n-prompt")],
+    help: ArgumentHelp("Tokens of the prompt, one or several numbers; 0 skips the test.", valueName: "n,…"))
+  var promptTokens = NumberList([512])
+
+  @Option(
+    name: [.customShort("n"), .customLong("n-gen")],
+    help: ArgumentHelp("Tokens to decode, one or several numbers; 0 skips the test.", valueName: "n,…"))
+  var decodeTokens = NumberList([128])
+
+  @Option(name: [.customShort("r"), .long], help: ArgumentHelp("Runs of each test.", valueName: "n"))
+  var repetitions = 5
+
+  @Option(
+    name: [.customShort("t"), .long],
+    help: ArgumentHelp(
+      "Threads, one or several numbers. (default: the physical cores; environment: POWERINFER_THREADS)",
+      valueName: "n,…"))
+  var threads: NumberList?
+
+  @Option(
+    name: [.customShort("m"), .long],
+    help: ArgumentHelp(
+      "The model, a GGUF file. (default: the embedded model; environment: POWERINFER_MODEL)", valueName: "file"),
+    completion: .file(extensions: ["gguf"]))
+  var model: String?
+
+  @Option(name: [.customShort("b"), .long], help: ArgumentHelp("Tokens of a prompt read at once.", valueName: "n"))
+  var batchSize: Int?
+
+  @Option(name: [.customShort("o"), .long], help: "How to print the results.")
+  var output = Output.markdown
+
+  func validate() throws {
+    if repetitions < 1 {
+      throw ValidationError("The option --repetitions must be 1 or more, but it is \(repetitions).")
+    }
+  }
+
+  func run() throws {
+    let environment = Environment()
+    let path = try ModelLocator(environment: environment).locate(model)
+    let threadCounts: [Int?] =
+      if let threads { threads.numbers } else { [try environment.value(Int?.none, or: "THREADS")] }
+    let tests =
+      promptTokens.numbers.filter { $0 > 0 }.map { SpeedTest(.prompt, tokens: $0) }
+      + decodeTokens.numbers.filter { $0 > 0 }.map { SpeedTest(.decode, tokens: $0) }
+    let longest = tests.map(\.tokens).max() ?? 1
+
+    var table = BenchTable(rows: [])
+    for count in threadCounts {
+      try OptionError.require(count.map { $0 >= 1 }, "threads", "1 or more", count)
+      let engine = try Engine(
+        ModelOptions.Resolved(path: path, threads: count, contextSize: .tokens(longest), batchSize: batchSize))
+      if count == threadCounts.first, output == .markdown { try StandardOutput.write(BenchTable.heading) }
+      for test in tests {
+        let progress = ProgressBar(
+          test.name, isEnabled: Terminal.isTerminal(.error) && environment["TERM"] != "dumb")
+        let speeds = try test.run(
+          on: engine.session, vocabularySize: engine.vocabularySize, repetitions: repetitions,
+          onRun: progress.update)
+        progress.finish()
+        let row = BenchTable.Row(
+          model: engine.summary, file: engine.name, modelBytes: engine.byteCount,
+          modelParameters: engine.parameterCount, backend: "CPU", threads: engine.session.threads,
+          test: test.name, tokensPerSecond: Spread(speeds), samples: speeds)
+        table.rows.append(row)
+        if output == .markdown { try StandardOutput.write(row.markdown) }
+      }
+    }
+    if output == .json { try StandardOutput.write(JSON.text(table.rows) + "\n") }
+  }
+}
+
+/// Numbers separated by commas.
+struct NumberList: ExpressibleByArgument, Equatable {
+  var numbers: [Int]
+
+  init(_ numbers: [Int]) { self.numbers = numbers }
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+    let numbers = parts.compactMap { Int($0) }.filter { $0 >= 0 }
+    guard numbers.count == parts.count else { return nil }
+    self.numbers = numbers
+  }
+
+  var defaultValueDescription: String { numbers.map(String.init).joined(separator: ",") }
+}

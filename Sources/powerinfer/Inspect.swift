@@ -1,0 +1,47 @@
+import ArgumentParser
+import GGUF
+import Platform
+
+/// `powerinfer inspect`: what is in a model file.
+struct Inspect: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Show the metadata and the tensors of a model file.",
+    discussion: """
+      Examples:
+        powerinfer inspect model.gguf
+        powerinfer inspect --metadata model.gguf
+        powerinfer inspect --json --full model.gguf
+        powerinfer inspect model-00001-of-00003.gguf
+      """)
+
+  @Argument(help: "The file (GGUF or PowerInfer GGUF); for a model in parts, any part.", completion: .file())
+  var file: String
+
+  @Flag(help: "Show only the metadata.")
+  var metadata = false
+
+  @Flag(help: "Show only the tensors.")
+  var tensors = false
+
+  @Flag(help: "Show arrays and texts whole.")
+  var full = false
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func validate() throws {
+    if metadata, tensors { throw ValidationError("Give either --metadata or --tensors, not both.") }
+  }
+
+  func run() throws {
+    let description = FileDescription(try GGUFFile(opening: file), arrayLimit: full ? nil : 8)
+    let parts: FileDescription.Parts = metadata ? .metadata : tensors ? .tensors : .all
+    if json {
+      try StandardOutput.write(JSON.text(description.showing(parts)) + "\n")
+      return
+    }
+    // A file or a pipe has no width; there a line is as long as it gets on a wide terminal.
+    let width = full ? Int.max : Terminal.size(.output)?.columns ?? 120
+    try StandardOutput.write(description.text(width: width, parts: parts))
+  }
+}

@@ -1,0 +1,162 @@
+import ArgumentParser
+import Foundation
+import Inference
+import Platform
+
+/// `powerinfer run`: one answer, or a chat.
+struct Run: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Answer a prompt, or chat.",
+    discussion: """
+      With a prompt, the answer comes on standard output and what it cost on standard error. Without one, the prompt is \
+      read from standard input if that is a pipe or a file; on a terminal a chat begins (/help lists its commands). \
+      Ctrl-C stops an answer, a second one ends the program.
+
+      Examples:
+        powerinfer run "Why is the sky blue?"
+        powerinfer run -m model.gguf --temp 0 -n 100 "Write a haiku about rain."
+        powerinfer run --system "Answer in French." "Good morning!"
+        git diff | powerinfer run -m model.gguf --quiet
+        powerinfer run --raw --stop . "The capital of France is"
+        powerinfer run --json --seed 7 "Name a colour." | jq -r .text
+        powerinfer run                               (on a terminal: a chat)
+      """)
+
+  @Argument(help: ArgumentHelp("What to answer.", valueName: "prompt"))
+  var positionalPrompt: String?
+
+  @Option(name: [.customShort("p"), .long], parsing: .unconditional, help: "What to answer, as llama.cpp has it.")
+  var prompt: String?
+
+  @Option(
+    name: [.customShort("f"), .long], help: "Read the prompt from a file; - is standard input.", completion: .file())
+  var file: String?
+
+  @Option(
+    name: [.long, .customLong("system-prompt")], parsing: .unconditional,
+    help: ArgumentHelp("Tell the model how to behave. (environment: POWERINFER_SYSTEM)", valueName: "text"))
+  var system: String?
+
+  @Flag(name: [.long, .customLong("no-template")], help: "Go on from the prompt as it is, without the chat template.")
+  var raw = false
+
+  @OptionGroup(title: "Model") var modelOptions: ModelOptions
+  @OptionGroup(title: "Length") var generationFlags: GenerationFlags
+  @OptionGroup(title: "Sampling") var samplingFlags: SamplingFlags
+
+  @Flag(help: "Print one JSON object with the answer and what it cost.")
+  var json = false
+
+  @Flag(help: "Print a JSON object per line: one for every piece of the answer as it comes, then what --json prints.")
+  var jsonLines = false
+
+  @Flag(name: [.customShort("q"), .long], help: "Print the answer and errors, nothing else.")
+  var quiet = false
+
+  func validate() throws {
+    if [positionalPrompt, prompt, file].compactMap({ $0 }).count > 1 {
+      throw ValidationError("Give the prompt once: as an argument, with --prompt or with --file.")
+    }
+    if json, jsonLines { throw ValidationError("Give either --json or --json-lines, not both.") }
+    if raw, system != nil {
+      throw ValidationError("A system prompt (--system) needs the chat template, but --raw goes without.")
+    }
+  }
+
+  func run() throws {
+    do {
+      try perform()
+    } catch is OutputClosed {
+      // Whoever read the answer has enough of it.
+    }
+  }
+
+  private func perform() throws {
+    let environment = Environment()
+    let sampling = try samplingFlags.resolve(environment)
+    let generation = try generationFlags.resolve(environment, ignoreEnd: samplingFlags.ignoreEos)
+    let system = try environment.value(system, or: "SYSTEM").map(generationFlags.text)
+    let model = try modelOptions.resolve(environment)
+    let text = try readPrompt()
+    if text == nil, raw { throw OptionError.conflict("--raw", with: "a chat") }
+    if text == nil, json || jsonLines { throw OptionError.conflict("--json", with: "a chat") }
+
+    let engine = try Engine(model)
+    let cancellation = CancellationFlag()
+    let interrupts = Interrupts(cancelling: cancellation)
+    try withExtendedLifetime(interrupts) {
+      let generator = Generator(
+        evaluator: engine.session, vocabulary: engine.vocabulary(continuing: raw || !engine.hasChatTemplate),
+        sampler: try Sampler(sampling))
+      if let text {
+        try OneAnswer(
+          engine: engine, generator: generator, options: generation, cancellation: cancellation,
+          output: jsonLines ? .jsonLines : json ? .json : .text, isQuiet: quiet
+        ).answer(text, system: raw ? nil : system, isRaw: raw)
+      } else {
+        try chat(engine, generator, generation, cancellation, system: system, environment)
+      }
+    }
+  }
+
+  /// The prompt; nil for a chat.
+  private func readPrompt() throws -> String? {
+    if let given = positionalPrompt ?? prompt { return generationFlags.text(given) }
+    if let file, file != "-" {
+      guard let data = FileManager.default.contents(atPath: file) else { throw PromptError.unreadableFile(file) }
+      return try Self.text(data, from: file)
+    }
+    if file == nil, Terminal.isTerminal(.input) { return nil }
+    return try Self.text(FileHandle.standardInput.readDataToEndOfFile(), from: "standard input")
+  }
+
+  /// A file's text without the line break at its end, which is no part of what somebody wants to say.
+  private static func text(_ data: Data, from source: String) throws -> String {
+    guard var text = String(data: data, encoding: .utf8) else { throw PromptError.notUTF8(source) }
+    if text.hasSuffix("\r\n") || text.hasSuffix("\n") { text.removeLast() }
+    if text.isEmpty { throw PromptError.empty(source) }
+    return text
+  }
+
+  private func chat(
+    _ engine: Engine, _ generator: Generator, _ options: GenerationOptions, _ cancellation: CancellationFlag,
+    system: String?, _ environment: Environment
+  ) throws {
+    guard engine.hasChatTemplate else { throw EngineError.noChatTemplate(engine.name) }
+    let isTerminal = Terminal.isTerminal(.output)
+    let style = Style(isTerminal: isTerminal, environment: environment)
+    if !quiet {
+      StandardOutput.note(style.dim("\(engine.name), \(engine.summary). /help lists what you can do.") + "\n")
+    }
+    let lines = LineSource(prompt: "> ", style: style, environment: environment)
+    try ChatLoop(
+      conversation: Conversation(generator: generator, systemPrompt: system) { try engine.tokens(of: $0) },
+      options: options, cancellation: cancellation, style: style, isQuiet: quiet, readLine: lines.next,
+      write: StandardOutput.write, makeProgressBar: { .reading }
+    ).run()
+  }
+}
+
+/// Why there is no prompt.
+enum PromptError: Error, Equatable, CustomStringConvertible {
+  case unreadableFile(String)
+  case notUTF8(String)
+  case empty(String)
+
+  var description: String {
+    switch self {
+    case .unreadableFile(let path): "The prompt file \(path) cannot be read."
+    case .notUTF8(let source): "The prompt from \(source) is not UTF-8 text."
+    case .empty(let source): "The prompt from \(source) is empty: at least one character is needed."
+    }
+  }
+}
+
+extension ProgressBar {
+  /// The bar for reading a long prompt.
+  static var reading: ProgressBar {
+    ProgressBar(
+      "Reading", isEnabled: Terminal.isTerminal(.error) && Environment()["TERM"] != "dumb",
+      columns: { Terminal.size(.error)?.columns ?? 80 })
+  }
+}

@@ -1,0 +1,180 @@
+import ArgumentParser
+import Foundation
+import Inference
+import Testing
+
+@testable import powerinfer
+
+@Suite struct OptionsTests {
+  private func sampling(_ arguments: [String], _ variables: [String: String] = [:]) throws -> SamplingOptions {
+    try SamplingFlags.parse(arguments).resolve(Environment(variables))
+  }
+
+  @Test func withoutFlagsAndVariablesTheDefaultsHold() throws {
+    #expect(try sampling([]) == SamplingOptions())
+    #expect(try GenerationFlags.parse([]).resolve(Environment([:]), ignoreEnd: false) == GenerationOptions())
+  }
+
+  @Test func flagsCarryLlamaCppsNames() throws {
+    let options = try sampling([
+      "--temp", "0.5", "--top-k", "-1", "--top-p", "0.9", "--min-p", "0.1", "--typical", "0.8", "--repeat-penalty",
+      "1.1",
+      "--repeat-last-n", "-1", "--frequency-penalty", "-0.5", "--presence-penalty", "0.25", "-s", "42",
+      "--logit-bias", "15043+1.5", "--logit-bias", "7-inf",
+    ])
+    var expected = SamplingOptions()
+    expected.temperature = 0.5
+    expected.topK = -1
+    expected.topP = 0.9
+    expected.minP = 0.1
+    expected.typicalP = 0.8
+    expected.repeatPenalty = 1.1
+    expected.repeatLastN = -1
+    expected.frequencyPenalty = -0.5
+    expected.presencePenalty = 0.25
+    expected.seed = 42
+    expected.logitBias = [15043: 1.5, 7: -.infinity]
+    #expect(options == expected)
+    #expect(try sampling(["--temperature", "-1"]).temperature == -1)
+    #expect(try sampling(["--seed", "-1"]).seed == nil)
+  }
+
+  @Test func aFlagWinsOverItsVariableAndThatOverTheDefault() throws {
+    let variables = [
+      "POWERINFER_TEMP": "0.3", "POWERINFER_TOP_K": "7", "POWERINFER_SEED": "9", "POWERINFER_MIN_P": "",
+      "POWERINFER_REPEAT_LAST_N": "5",
+    ]
+    let options = try sampling(["--top-k", "8"], variables)
+    #expect(options.temperature == 0.3 && options.topK == 8 && options.seed == 9 && options.minP == 0.05)
+    #expect(options.repeatLastN == 5)
+    let generation = try GenerationFlags.parse([]).resolve(Environment(["POWERINFER_PREDICT": "12"]), ignoreEnd: true)
+    #expect(generation.maxTokens == 12 && generation.ignoreEndOfGeneration)
+  }
+
+  @Test func aBadVariableIsNamed() {
+    func message(_ name: String, _ value: String) -> String? {
+      do {
+        _ = try sampling([], [name: value])
+        return nil
+      } catch {
+        return "\(error)"
+      }
+    }
+    #expect(
+      message("POWERINFER_TEMP", "hot")
+        == "The environment variable POWERINFER_TEMP must be a number, but it is \"hot\".")
+    #expect(
+      message("POWERINFER_TOP_K", "1.5")
+        == "The environment variable POWERINFER_TOP_K must be a whole number, but it is \"1.5\".")
+    #expect(
+      message("POWERINFER_TOP_P", "2") == "The sampling option top-p must be between 0 and 1, but it is 2.0.")
+    #expect(message("POWERINFER_SEED", "-2") == "The option --seed must be -1 (random), 0 or more, but it is -2.")
+  }
+
+  @Test(arguments: ["15043", "+1", "a+1", "15043+", "15043+x", "15043+inf", "15043-nan", "99999999999+1", "1 +1"])
+  func aMalformedBiasIsASentence(text: String) {
+    let error = #expect(throws: OptionError.self) { try sampling(["--logit-bias", text]) }
+    #expect(
+      error?.description
+        == "The option --logit-bias must look like 15043+1, 15043-1 or 15043-inf, but it is \"\(text)\".")
+  }
+
+  @Test func lengthAndStops() throws {
+    let options = try GenerationFlags.parse([
+      "-n", "5", "--stop", #"\n\n"#, "--reverse-prompt", "User:", "-e", "--context-shift", "--keep", "3",
+    ]).resolve(Environment([:]), ignoreEnd: false)
+    #expect(options.maxTokens == 5 && options.stopStrings == ["\n\n", "User:"])
+    #expect(options.contextPolicy == .slide(keep: 3))
+    for flags in [["-n", "-1"], ["--predict", "-1"], ["--n-predict", "-1"]] {
+      #expect(try GenerationFlags.parse(flags).resolve(Environment([:]), ignoreEnd: false).maxTokens == nil)
+    }
+    let error = #expect(throws: OptionError.self) {
+      try GenerationFlags.parse(["-n", "-2"]).resolve(Environment([:]), ignoreEnd: false)
+    }
+    #expect(error?.description == "The option --predict must be -1 (no limit), 0 or more, but it is -2.")
+    #expect(throws: GenerationError.emptyStopString) {
+      try GenerationFlags.parse(["--stop", ""]).resolve(Environment([:]), ignoreEnd: false)
+    }
+  }
+
+  @Test(arguments: [
+    (#"a\nb\tc\\n"#, "a\nb\tc\\n"), (#"\x41\x4"#, #"A\x4"#), (#"\q\"#, #"\q\"#), (#"\"\'"#, "\"'"),
+    (#"\xff"#, #"\xff"#),
+    ("é\\r", "é\r"),
+  ]) func escapesAreRead(text: String, meaning: String) {
+    #expect(Escapes.interpret(text) == meaning)
+  }
+
+  @Test func modelOptions() throws {
+    let locator = ModelLocator(
+      environment: Environment([:]), currentFolder: "/", executableFolder: "/", fileExists: { $0 == "a.gguf" })
+    let none = try ModelOptions.parse(["-m", "a.gguf"]).resolve(Environment([:]), locator: locator)
+    #expect(none == .init(path: "a.gguf", threads: nil, contextSize: .automatic, batchSize: nil))
+    let all = try ModelOptions.parse(["--model", "a.gguf", "-t", "3", "-c", "0", "-b", "64"])
+      .resolve(Environment(["POWERINFER_THREADS": "9"]), locator: locator)
+    #expect(all == .init(path: "a.gguf", threads: 3, contextSize: .full, batchSize: 64))
+    let variables = try ModelOptions.parse(["-m", "a.gguf"])
+      .resolve(Environment(["POWERINFER_THREADS": "9", "POWERINFER_CTX_SIZE": "100"]), locator: locator)
+    #expect(variables.threads == 9 && variables.contextSize == .tokens(100))
+    for (flags, sentence) in [
+      (["-t", "0"], "The option --threads must be 1 or more, but it is 0."),
+      (["-c", "-5"], "The option --ctx-size must be 0 or more, but it is -5."),
+      (["-b", "0"], "The option --batch-size must be 1 or more, but it is 0."),
+    ] {
+      let error = #expect(throws: OptionError.self) {
+        try ModelOptions.parse(flags).resolve(Environment([:]), locator: locator)
+      }
+      #expect(error?.description == sentence)
+    }
+  }
+
+  @Test func runTakesItsPromptOnce() throws {
+    #expect(try Run.parse(["Why?"]).positionalPrompt == "Why?")
+    #expect(try Run.parse(["-p", "-1 + 1?", "--raw", "--json", "-q"]).prompt == "-1 + 1?")
+    for (arguments, sentence) in [
+      (["a", "-p", "b"], "Give the prompt once: as an argument, with --prompt or with --file."),
+      (["a", "--json", "--json-lines"], "Give either --json or --json-lines, not both."),
+      (
+        ["a", "--raw", "--system", "s"],
+        "A system prompt (--system) needs the chat template, but --raw goes without."
+      ),
+    ] {
+      do {
+        _ = try Run.parse(arguments)
+        Issue.record("\(arguments) was accepted")
+      } catch {
+        #expect(Run.message(for: error) == sentence)
+        #expect(Run.exitCode(for: error).rawValue == 64)
+      }
+    }
+  }
+
+  @Test func logitsTakesOneInput() throws {
+    #expect(try Logits.parse(["--tokens", "1,2, 3"]).tokens == "1,2, 3")
+    #expect(try Logits.parse(Array("1, 2\n3".split(separator: "x").map { "--tokens=\($0)" })).top == 10)
+    #expect(throws: (any Error).self) { try Logits.parse([]) }
+    #expect(throws: (any Error).self) { try Logits.parse(["-p", "a", "--tokens", "1"]) }
+    do {
+      _ = try Logits.parse(["--tokens", "1,x"])
+      Issue.record("a token x was accepted")
+    } catch {
+      #expect(Logits.message(for: error) == "\"x\" is no token id; expected numbers such as 504,3575,282.")
+    }
+  }
+
+  @Test func benchTakesListsOfNumbers() throws {
+    let bench = try Bench.parse(["-p", "512,1024", "-n", "0", "-r", "2", "-t", "1,2", "-o", "json"])
+    #expect(bench.promptTokens.numbers == [512, 1024] && bench.decodeTokens.numbers == [0])
+    #expect(bench.threads?.numbers == [1, 2] && bench.output == .json)
+    for text in ["", "1,", "x", "1,-2"] { #expect(NumberList(argument: text) == nil) }
+    #expect(throws: (any Error).self) { try Bench.parse(["-r", "0"]) }
+  }
+
+  @Test func theRootKnowsItsVersionAndCommands() {
+    #expect(PowerInfer.configuration.version == "0.1.0")
+    #expect(throws: (any Error).self) { try PowerInfer.parseAsRoot(["dance"]) }
+    for command in PowerInfer.configuration.subcommands {
+      #expect(command.configuration.discussion.contains("Examples:"), "\(command)")
+    }
+  }
+}

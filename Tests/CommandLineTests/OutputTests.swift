@@ -1,0 +1,116 @@
+import Foundation
+import Inference
+import Testing
+
+@testable import powerinfer
+
+@Suite struct OutputTests {
+  private func result(_ reason: FinishReason, stop: String? = nil, _ set: (inout GenerationStatistics) -> Void)
+    -> GenerationResult
+  {
+    var statistics = GenerationStatistics()
+    set(&statistics)
+    return GenerationResult(
+      text: "t", tokens: [1, 2], finishReason: reason, stopString: stop, statistics: statistics)
+  }
+
+  @Test func aSummaryIsOneLine() {
+    let full = result(.contextFull) {
+      $0.promptTokens = 30
+      $0.reusedTokens = 10
+      $0.promptTime = 0.1
+      $0.timeToFirstToken = 0.1234
+      $0.generatedTokens = 101
+      $0.decodeTime = 2
+    }
+    #expect(
+      Summary.line(full, contextSize: 131)
+        == "prompt 30 tokens (10 cached) at 200.0 tok/s | first token after 123 ms | answer 101 tokens at 50.0 tok/s "
+        + "| ended: the context of 131 tokens is full")
+    let short = result(.stop) {
+      $0.promptTokens = 1
+      $0.timeToFirstToken = 1.5
+      $0.generatedTokens = 1
+    }
+    #expect(Summary.line(short, contextSize: 8) == "prompt 1 token | first token after 1.50 s | answer 1 token")
+    #expect(Summary.ending(result(.stopString, stop: "a\n") { _ in }, contextSize: 8) == #"ended at "a\n""#)
+    #expect(Summary.ending(result(.cancelled) { _ in }, contextSize: 8) == "cancelled")
+    #expect(Summary.ending(result(.length) { _ in }, contextSize: 8) == "ended by --predict")
+  }
+
+  @Test func aReportIsJSON() throws {
+    let report = AnswerReport(
+      model: "m/x.gguf", seed: 7, result: result(.stopString, stop: "END") { $0.promptTokens = 3 })
+    let text = try JSON.text(report, pretty: false)
+    #expect(!text.contains("\n") && text.contains("m/x.gguf"))
+    let object = try #require(JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+    #expect(object["finishReason"] as? String == "stopString" && object["stopString"] as? String == "END")
+    #expect(object["seed"] as? Int == 7 && object["tokens"] as? [Int] == [1, 2])
+    #expect((object["statistics"] as? [String: Any])?["promptTokens"] as? Int == 3)
+  }
+
+  @Test func coloursNeedATerminalThatWantsThem() {
+    #expect(Style(isTerminal: true, environment: Environment(["TERM": "xterm"])).bold("a") == "\u{1B}[1ma\u{1B}[0m")
+    #expect(Style(isTerminal: true, environment: Environment(["TERM": "xterm", "NO_COLOR": "1"])).bold("a") == "a")
+    #expect(Style(isTerminal: true, environment: Environment(["TERM": "dumb"])).red("a") == "a")
+    #expect(Style(isTerminal: false, environment: Environment(["TERM": "xterm"])).dim("a") == "a")
+  }
+
+  @Test func aProgressBarWaitsASecondAndLeavesNoTrace() {
+    var time = 0.0
+    var shown = ""
+    let bar = ProgressBar("Reading", isEnabled: true, columns: { 40 }, now: { time }, write: { shown += $0 })
+    bar.update(1, of: 100)
+    time = 0.9
+    bar.update(20, of: 100)
+    bar.finish()
+    #expect(shown == "")
+    time = 1.1
+    bar.update(25, of: 100)
+    #expect(shown == "\r\u{1B}[KReading ━━━━━──────────────── 25/100 ")
+    shown = ""
+    time = 1.15
+    bar.update(26, of: 100)
+    #expect(shown == "")
+    bar.finish()
+    bar.finish()
+    #expect(shown == "\r\u{1B}[K")
+  }
+
+  @Test func noProgressBarWithoutATerminal() {
+    var time = 0.0
+    var shown = ""
+    let bar = ProgressBar("Reading", isEnabled: false, now: { time }, write: { shown += $0 })
+    time = 5
+    bar.update(1, of: 2)
+    bar.finish()
+    #expect(shown == "")
+  }
+
+  @Test func aBenchTableHasLlamaBenchsColumns() {
+    let row = BenchTable.Row(
+      model: "llama 135M Q4_0", file: "x.gguf", modelBytes: 77 << 20, modelParameters: 134_515_008, backend: "CPU",
+      threads: 2, test: "pp512", tokensPerSecond: Spread([100, 102]), samples: [100, 102])
+    #expect(
+      BenchTable.heading + row.markdown == """
+        | model                    |       size |     params | backend | threads |     test |                t/s |
+        | ------------------------ | ---------: | ---------: | ------- | ------: | -------: | -----------------: |
+        | llama 135M Q4_0          |  77.00 MiB |   134.52 M | CPU     |       2 |    pp512 |      101.00 ± 1.41 |
+
+        """)
+  }
+
+  @Test func unitsAreLlamaBenchs() {
+    #expect(Units.bytes(3_825_065_984) == "3.56 GiB" && Units.weights(6_738_415_616) == "6.74 B")
+    #expect(Units.parameters(134_515_008) == "135M" && Units.parameters(6_738_415_616) == "7B")
+    #expect(Units.parameters(12_000) == "12K")
+  }
+
+  /// Widths by Python's wcwidth package.
+  @Test(arguments: [
+    ("a", 1), ("é", 1), ("e\u{301}", 1), ("日", 2), ("ｱ", 1), ("Ａ", 2), ("한", 2), ("👍", 2), ("👍🏽", 2), ("👨‍👩‍👧", 2), ("🇫🇷", 2),
+    ("\u{200B}", 0), ("❤️", 2), ("…", 1), ("─", 1),
+  ]) func charactersHaveWidths(text: String, width: Int) {
+    #expect(DisplayWidth.of(text) == width)
+  }
+}
