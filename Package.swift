@@ -36,7 +36,9 @@ let package = Package(
     // The command line: one file per subcommand, no logic.
     .executableTarget(
       name: "powerinfer",
-      dependencies: ["Inference", "Toolkit", "Model", "GGUF", "Kernels", "Platform", argumentParser],
+      dependencies: [
+        "Inference", "Toolkit", "Model", "Jinja", "GGUF", "Kernels", "Platform", argumentParser, collections,
+      ],
       swiftSettings: swiftSettings),
 
     // Offline work on model files: quantize (convert, profile, train to come).
@@ -61,8 +63,8 @@ let package = Package(
     tests("PlatformTests", ["Platform"]),
     tests("GGUFTests", ["GGUF", "TestKit"]),
     tests("KernelsTests", ["Kernels", "TestKit"]),
-    tests("JinjaTests", ["Jinja"]),
-    tests("ModelTests", ["Model", "TestKit"]),
+    tests("JinjaTests", ["Jinja", collections], resources: [.copy("Golden")]),
+    tests("ModelTests", ["Model", "GGUF", "Jinja", "TestKit", collections]),
     tests("InferenceTests", ["Inference", "TestKit"]),
     tests("ToolkitTests", ["Toolkit", "TestKit"]),
     tests("CommandLineTests", ["powerinfer", "TestKit"]),
