@@ -39,7 +39,9 @@ let package = Package(
     // The command line: one file per subcommand, no logic.
     .executableTarget(
       name: "powerinfer",
-      dependencies: ["Inference", "Toolkit", "Model", "GGUF", "Kernels", "Platform", argumentParser],
+      dependencies: [
+        "Inference", "Toolkit", "Model", "Jinja", "GGUF", "Kernels", "Platform", argumentParser, orderedCollections,
+      ],
       swiftSettings: swiftSettings),
 
     // Offline work on model files: quantize (convert, profile, train to come).
@@ -64,8 +66,10 @@ let package = Package(
     tests("PlatformTests", ["Platform"]),
     tests("GGUFTests", ["GGUF", "TestKit"]),
     tests("KernelsTests", ["Kernels", "TestKit"]),
-    tests("JinjaTests", ["Jinja"]),
-    tests("ModelTests", ["Model", "GGUF", "Kernels", "TestKit"], resources: [.copy("Golden")]),
+    tests("JinjaTests", ["Jinja", orderedCollections], resources: [.copy("Golden")]),
+    tests(
+      "ModelTests", ["Model", "GGUF", "Jinja", "Kernels", "TestKit", orderedCollections],
+      resources: [.copy("Golden")]),
     tests("InferenceTests", ["Inference", "TestKit"], resources: [.copy("Golden")]),
     tests("ToolkitTests", ["Toolkit", "TestKit"]),
     tests("CommandLineTests", ["powerinfer", "TestKit"]),

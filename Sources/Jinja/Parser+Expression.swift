@@ -8,12 +8,12 @@ extension Parser {
 
   /// An expression, or a tuple when commas follow it.
   mutating func parseTuple(
-    withConditional: Bool = true, end: String? = nil, inParentheses: Bool = false
+    withConditional: Bool = true, inParentheses: Bool = false
   ) throws -> Expression {
     let line = self.line
     var items: [Expression] = []
     var isTuple = false
-    while !isTupleEnd(end) {
+    while !isTupleEnd {
       items.append(try parseExpression(withConditional: withConditional))
       guard skip(.comma) else { break }
       isTuple = true
@@ -23,12 +23,8 @@ extension Parser {
     return try Expression(.tuple(items), line: line)
   }
 
-  private func isTupleEnd(_ end: String?) -> Bool {
-    switch current.kind {
-    case .variableEnd, .blockEnd, .symbol(.rightParenthesis): return true
-    case .name(let name): return name == end
-    default: return false
-    }
+  private var isTupleEnd: Bool {
+    at(.rightParenthesis) || current.kind == .variableEnd || current.kind == .blockEnd
   }
 
   private mutating func parseConditional() throws -> Expression {
@@ -204,7 +200,7 @@ extension Parser {
     while !at(end) {
       if !items.isEmpty {
         try expect(.comma)
-        if at(end) { break }
+        if allowsTrailingComma, at(end) { break }
       }
       items.append(try parse(&self))
     }

@@ -8,6 +8,8 @@ struct Parser {
   /// The special names that the macro being read mentions.
   var specialNames: Set<String> = []
   private var loops = 0
+  /// JSON has no comma before a closing bracket, which Foundation's reader overlooks.
+  var allowsTrailingComma = true
   /// Inside an `if`, an unknown filter or test fails only when it is reached, as in jinja2.
   var isConditional = false
 
@@ -168,9 +170,9 @@ struct Parser {
   }
 
   private mutating func parseFor() throws -> Statement.Kind {
-    let target = try parseTarget(end: "in", allowsNamespace: false)
+    let target = try parseTarget(allowsNamespace: false)
     guard skip(name: "in") else { throw fail("expected 'in' after the loop's variables, found \(current.kind).") }
-    let sequence = try parseTuple(withConditional: false, end: "recursive")
+    let sequence = try parseTuple(withConditional: false)
     let condition = skip(name: "if") ? try parseExpression() : nil
     let isRecursive = skip(name: "recursive")
     let wasConditional = isConditional
@@ -204,7 +206,7 @@ struct Parser {
   }
 
   private mutating func parseSet() throws -> Statement.Kind {
-    let target = try parseTarget(end: nil, allowsNamespace: true)
+    let target = try parseTarget(allowsNamespace: true)
     if skip(.assign) { return .assign(target, try parseTuple()) }
     let filter = try parseFilters(on: Expression(.captured, line: line))
     return .assignBlock(target, filter: filter, body: try parseBlock("set", until: ["endset"]).0)
@@ -219,7 +221,7 @@ struct Parser {
     var bindings: [Statement.Binding] = []
     while current.kind != .blockEnd {
       if !bindings.isEmpty { try expect(.comma) }
-      let target = try parseTarget(end: nil, allowsNamespace: false)
+      let target = try parseTarget(allowsNamespace: false)
       try expect(.assign)
       bindings.append(Statement.Binding(target: target, value: try parseExpression()))
     }
@@ -277,14 +279,14 @@ struct Parser {
 
   static let constants: Set<String> = ["true", "True", "false", "False", "none", "None"]
 
-  private mutating func parseTarget(end: String?, allowsNamespace: Bool) throws -> Statement.Target {
+  private mutating func parseTarget(allowsNamespace: Bool) throws -> Statement.Target {
     try nested { parser in
       var targets: [Statement.Target] = []
       var isTuple = false
       while true {
         if !targets.isEmpty, !isTuple { break }
-        if parser.isTargetEnd(end) { break }
-        targets.append(try parser.parseSingleTarget(end: end, allowsNamespace: allowsNamespace))
+        if parser.isTargetEnd { break }
+        targets.append(try parser.parseSingleTarget(allowsNamespace: allowsNamespace))
         guard parser.skip(.comma) else { break }
         isTuple = true
       }
@@ -295,14 +297,11 @@ struct Parser {
     }
   }
 
-  private func isTargetEnd(_ end: String?) -> Bool {
-    if let end, at(name: end) { return true }
-    return at(.rightParenthesis) || at(.assign) || current.kind == .blockEnd
-  }
+  private var isTargetEnd: Bool { at(.rightParenthesis) || at(.assign) || current.kind == .blockEnd }
 
-  private mutating func parseSingleTarget(end: String?, allowsNamespace: Bool) throws -> Statement.Target {
+  private mutating func parseSingleTarget(allowsNamespace: Bool) throws -> Statement.Target {
     if skip(.leftParenthesis) {
-      let target = try parseTarget(end: nil, allowsNamespace: allowsNamespace)
+      let target = try parseTarget(allowsNamespace: allowsNamespace)
       try expect(.rightParenthesis)
       return target
     }

@@ -50,9 +50,8 @@ enum PythonString {
       while index < scalars.count, scalars[index].isPythonSpace { index += 1 }
       guard index < scalars.count else { break }
       if limit >= 0, parts.count == limit {
-        var end = scalars.count
-        while end > index, scalars[end - 1].isPythonSpace { end -= 1 }
-        parts.append(Array(scalars[index..<end]))
+        // The rest stays as it is, with the space at its end.
+        parts.append(Array(scalars[index...]))
         break
       }
       let start = index

@@ -16,6 +16,7 @@ extension Value {
     }
     self = try DeepStack.run {
       var parser = Parser(try Lexer.tokens(ofJSON: text), dialect: .strict)
+      parser.allowsTrailingComma = false
       let expression = try parser.parseExpression()
       try parser.expect(.end)
       return try Value(literal: expression)

@@ -86,7 +86,6 @@ extension ChatTemplate {
     {% endfor %}
     {% if add_generation_prompt %}
     <|im_start|>assistant
-
     {% endif %}
     """
 }
