@@ -9,6 +9,13 @@
 
 #define PI_INLINE static inline __attribute__((always_inline))
 
+// Before a loop with a constant count whose body must live in registers.
+#if defined(__clang__)
+#define PI_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define PI_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 enum { PI_BLOCK = 32, PI_SUPER = 256 };
 
 // Bytes of a block, and where its parts begin.
@@ -206,7 +213,9 @@ PI_INLINE void pi_read_block(uint32_t format, const uint8_t *row, size_t b, pi_b
       }
       return;
     }
-    default: break;
+    default:  // no other quantised format is ever asked for
+      memset(out, 0, sizeof *out);
+      return;
   }
   if (nibbles) {
     for (size_t j = 0; j < 16; j++) {

@@ -1,0 +1,243 @@
+// Checks every table of kernels that this build and processor have against the portable one, at odd sizes. A program of its
+// own, so that it can be cross-compiled and run under emulation (Scripts/test-neon.sh) or with sanitizers
+// (Scripts/test-sanitizers.sh). Prints "N passed, M failed".
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ckernels.h"
+
+#if defined(__aarch64__)
+const pi_kernels *pi_kernels_neon_widening(void);
+const pi_kernels *pi_kernels_neon_dot(void);
+#endif
+
+static int passed, failed;
+static uint64_t state = 42;
+
+static uint32_t random_word(void) {
+  state = state * 6364136223846793005u + 1442695040888963407u;
+  return (uint32_t)(state >> 32);
+}
+
+static float random_float(void) { return (float)(int32_t)random_word() * 0x1p-30f; }
+
+static void *allocate(size_t bytes) {
+  void *p = malloc(bytes ? bytes : 1);
+  if (!p) exit(2);
+  return p;
+}
+
+static float *random_floats(size_t count) {
+  float *p = allocate(count * sizeof *p);
+  for (size_t i = 0; i < count; i++) p[i] = random_float();
+  return p;
+}
+
+// Equal within `limit` of the largest expected value: different sets add in different orders.
+static void compare(const char *set, const char *what, const float *a, const float *b, size_t count, double limit) {
+  double scale = 1e-30, worst = 0;
+  for (size_t i = 0; i < count; i++) scale = fmax(scale, fabs(b[i]));
+  for (size_t i = 0; i < count; i++) {
+    const double difference = fabs((double)a[i] - b[i]);
+    worst = difference <= worst ? worst : difference;
+    if (isnan(a[i]) != isnan(b[i])) worst = INFINITY;
+  }
+  if (worst <= limit * scale) {
+    passed++;
+  } else {
+    failed++;
+    printf("FAILED %s %s: off by %g of %g\n", set, what, worst, scale);
+  }
+}
+
+typedef struct {
+  const char *name;
+  uint32_t format;
+  size_t elements, bytes;
+} format;
+
+static const format formats[] = {
+    {"f32", PI_F32, 1, 4},         {"f16", PI_F16, 1, 2},         {"bf16", PI_BF16, 1, 2},      {"q4_0", PI_Q4_0, 32, 18},
+    {"q4_1", PI_Q4_1, 32, 20},     {"q5_0", PI_Q5_0, 32, 22},     {"q5_1", PI_Q5_1, 32, 24},    {"q8_0", PI_Q8_0, 32, 34},
+    {"q4_K", PI_Q4_K, 256, 144},   {"q5_K", PI_Q5_K, 256, 176},   {"q6_K", PI_Q6_K, 256, 210},
+};
+
+// Random codes with tame scales, in exactly as many bytes as the rows have.
+static uint8_t *random_weights(const format *f, size_t rows, size_t columns) {
+  const size_t count = rows * columns / f->elements * f->bytes;
+  uint8_t *p = allocate(count);
+  for (size_t i = 0; i < count; i++) p[i] = (uint8_t)random_word();
+  if (f->elements == 1) {
+    float *values = random_floats(rows * columns);
+    pi_quantize(f->format, values, rows * columns, p);
+    free(values);
+  }
+  for (size_t at = 0; at < count && f->elements > 1; at += f->bytes) {
+    // f16 between 0.0156 and 0.031
+    const uint16_t d = (uint16_t)(0x2400 | (random_word() & 0x3ff)), m = (uint16_t)(0x2400 | (random_word() & 0x3ff));
+    const int has_minimum = f->format == PI_Q4_1 || f->format == PI_Q5_1 || f->format == PI_Q4_K || f->format == PI_Q5_K;
+    memcpy(p + at + (f->format == PI_Q6_K ? 208 : 0), &d, 2);
+    if (has_minimum) memcpy(p + at + 2, &m, 2);
+  }
+  return p;
+}
+
+typedef struct {
+  pi_activations view;
+  float *values, *scales, *sums;
+  int8_t *codes;
+} tokens;
+
+static tokens make_tokens(const pi_kernels *k, const float *values, size_t columns, size_t count) {
+  tokens t;
+  const size_t code_stride = (columns + 127) / 128 * 128, block_stride = (columns + 511) / 512 * 16;
+  t.values = allocate(count * columns * 4);
+  memcpy(t.values, values, count * columns * 4);
+  t.codes = allocate(count * code_stride);
+  t.scales = allocate(count * block_stride * 4);
+  t.sums = allocate(count * 3 * block_stride * 4);
+  for (size_t i = 0; i < count; i++) {
+    k->quantize_activations(t.values + i * columns, columns, t.codes + i * code_stride, code_stride,
+                            t.scales + i * block_stride, t.sums + i * 3 * block_stride, block_stride);
+  }
+  t.view = (pi_activations){t.values, t.codes, t.scales, t.sums, columns, code_stride, block_stride};
+  return t;
+}
+
+static void free_tokens(tokens t) {
+  free(t.values);
+  free(t.codes);
+  free(t.scales);
+  free(t.sums);
+}
+
+static void check_products(const char *set, const pi_kernels *k, const pi_kernels *reference) {
+  static const size_t shapes[][3] = {{1, 1, 1}, {2, 3, 2}, {3, 4, 3}, {5, 5, 7}, {17, 2, 1}, {6, 9, 33}, {4, 18, 4}, {2, 300, 5}};
+  char what[64];
+  for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+    for (size_t j = 0; j < sizeof shapes / sizeof *shapes; j++) {
+      const format *f = &formats[i];
+      const size_t rows = shapes[j][0], count = shapes[j][2];
+      const size_t columns = f->elements == 1 ? shapes[j][1] * 11 + 2 : shapes[j][1] * f->elements;
+      uint8_t *w = random_weights(f, rows, columns);
+      const pi_matrix m = {w, columns / f->elements * f->bytes, columns, f->format};
+      float *values = random_floats(count * columns);
+      tokens a = make_tokens(k, values, columns, count), b = make_tokens(reference, values, columns, count);
+      float *y = allocate(rows * count * 4), *expected = allocate(rows * count * 4);
+      k->multiply(&m, 0, rows, &a.view, 0, count, y, rows);
+      reference->multiply(&m, 0, rows, &b.view, 0, count, expected, rows);
+      snprintf(what, sizeof what, "multiply %s %zux%zu, %zu tokens", f->name, rows, columns, count);
+      compare(set, what, y, expected, rows * count, 2e-5);
+      free(y);
+      free(expected);
+      free_tokens(a);
+      free_tokens(b);
+      free(values);
+      free(w);
+
+      const size_t wide = shapes[j][1] % 20 * (f->elements == 1 ? 32 : f->elements) + (f->elements == 256 ? 256 : 32);
+      const size_t neurons = rows * 37;
+      w = random_weights(f, neurons, wide);
+      const pi_matrix down = {w, wide / f->elements * f->bytes, wide, f->format};
+      float *h = random_floats(neurons * count);
+      for (size_t n = 0; n < neurons * count; n++) h[n] = random_word() % 4 == 0 ? h[n] : 0;
+      y = random_floats(wide * count);
+      expected = allocate(wide * count * 4);
+      memcpy(expected, y, wide * count * 4);
+      const size_t begin = f->elements == 256 || wide == 32 ? 0 : 32;
+      k->accumulate_rows(&down, neurons, h, neurons, 0, count, begin, wide, y, wide);
+      reference->accumulate_rows(&down, neurons, h, neurons, 0, count, begin, wide, expected, wide);
+      snprintf(what, sizeof what, "accumulate %s %zux%zu, %zu tokens", f->name, neurons, wide, count);
+      compare(set, what, y, expected, wide * count, 2e-5);
+      free(y);
+      free(expected);
+      free(h);
+      free(w);
+    }
+  }
+}
+
+static void check_floats(const char *set, const pi_kernels *k, const pi_kernels *reference) {
+  static const size_t sizes[] = {1, 2, 3, 7, 15, 16, 17, 31, 33, 64, 100, 576};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    const size_t n = sizes[i];
+    float *x = random_floats(n), *u = random_floats(n), *y = random_floats(n), *e = allocate(n * 4);
+    for (size_t j = 0; j < n; j++) x[j] *= 10;
+    memcpy(e, y, n * 4);
+    k->rms_norm(x, u, 1e-5f, n, y);
+    reference->rms_norm(x, u, 1e-5f, n, e);
+    compare(set, "rms_norm", y, e, n, 1e-6);
+    k->gate_silu(x, u, y, n);
+    reference->gate_silu(x, u, e, n);
+    compare(set, "gate_silu", y, e, n, 1e-6);
+    k->gate_relu(x, u, y, n);
+    reference->gate_relu(x, u, e, n);
+    compare(set, "gate_relu", y, e, n, 0);
+    k->add(x, y, n);
+    reference->add(x, e, n);
+    compare(set, "add", y, e, n, 0);
+    k->softmax(y, n);
+    reference->softmax(e, n);
+    compare(set, "softmax", y, e, n, 3e-6);
+    uint16_t *h = allocate(n * 2), *g = allocate(n * 2);
+    k->store_f16(x, n, h);
+    reference->store_f16(x, n, g);
+    if (memcmp(h, g, n * 2) == 0) passed++; else failed++, printf("FAILED %s store_f16 %zu\n", set, n);
+    free(h);
+    free(g);
+    free(x);
+    free(u);
+    free(y);
+    free(e);
+  }
+  static const size_t shapes[][3] = {{1, 64, 1}, {3, 64, 67}, {4, 128, 9}, {5, 80, 33}, {2, 6, 7}, {7, 96, 4}, {8, 20, 18}};
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    const size_t group = shapes[i][0], size = shapes[i][1], positions = shapes[i][2];
+    float *q = random_floats(group * size), *kv = random_floats(positions * size);
+    uint16_t *keys = allocate(positions * size * 2), *values = allocate(positions * size * 2);
+    reference->store_f16(kv, positions * size, keys);
+    for (size_t j = 0; j < positions * size; j++) values[j] = keys[positions * size - 1 - j];
+    float *scores = allocate(group * positions * 4), *y = allocate(group * size * 4), *e = allocate(group * size * 4);
+    k->attend(q, group, size, keys, values, positions, 0.2f, scores, y);
+    reference->attend(q, group, size, keys, values, positions, 0.2f, scores, e);
+    compare(set, "attend", y, e, group * size, 5e-6);
+    k->rotate(q, group, size, size / 4 * 2, kv, kv);
+    memcpy(y, q, group * size * 4);
+    reference->rotate(q, group, size, size / 4 * 2, kv, kv);
+    k->rotate(y, group, size, size / 4 * 2, kv, kv);
+    compare(set, "rotate", y, q, group * size, 1e-6);
+    free(q);
+    free(kv);
+    free(keys);
+    free(values);
+    free(scores);
+    free(y);
+    free(e);
+  }
+}
+
+int main(void) {
+  const struct {
+    const char *name;
+    const pi_kernels *table;
+  } sets[] = {
+      {"portable", pi_kernels_portable()},
+      {"avx2", pi_kernels_avx2()},
+      {"avx512", pi_kernels_avx512()},
+#if defined(__aarch64__)
+      {"neon", pi_kernels_neon_widening()},
+      {"neon with dot products", pi_kernels_neon() == pi_kernels_neon_dot() ? pi_kernels_neon_dot() : NULL},
+#endif
+  };
+  for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+    if (!sets[i].table) continue;
+    const int before = passed + failed;
+    check_products(sets[i].name, sets[i].table, pi_kernels_portable());
+    check_floats(sets[i].name, sets[i].table, pi_kernels_portable());
+    printf("%s: %d checks\n", sets[i].name, passed + failed - before);
+  }
+  printf("%d passed, %d failed\n", passed, failed);
+  return failed != 0;
+}
