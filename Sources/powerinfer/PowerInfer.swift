@@ -16,5 +16,5 @@ struct PowerInfer: ParsableCommand {
       Every flag with a variable behind it says so in the help of its command; a flag wins over its variable.
       """,
     version: "0.1.0",
-    subcommands: [Run.self, Tokenize.self, Logits.self, Bench.self])
+    subcommands: [Run.self, Tokenize.self, RenderTemplate.self, Logits.self, Bench.self])
 }
