@@ -52,8 +52,11 @@ final class Engine {
   /// - Throws: `EngineError.noChatTemplate` and what the template throws.
   func tokens(of messages: [Message]) throws -> [Int32] {
     guard let template else { throw EngineError.noChatTemplate(name) }
-    return model.tokenizer.encode(
-      try template.render(messages), addSpecial: template.wantsSpecialTokens, parseSpecial: true)
+    let tokenizer = model.tokenizer
+    let tokens = tokenizer.encode(try template.render(messages), addSpecial: false, parseSpecial: true)
+    // Some templates spell the token that begins a text, others leave it to the tokenizer.
+    guard tokenizer.addsBOS, let bos = tokenizer.bos, tokens.first != bos else { return tokens }
+    return [bos] + tokens
   }
 
   /// A token as a person reads it, control tokens spelt out.

@@ -5,104 +5,100 @@ public struct Candidate: Sendable, Equatable {
   public var logit: Float
   /// The share of this token among the candidates that are left; 0 until it is computed.
   public var probability: Float
-  /// What typical sampling sorts by.
-  var distance: Float = 0
+  /// What the candidates are sorted by, greatest first: the logit, except where typical sampling needs another order.
+  var key: Float
 
   public init(token: Int32, logit: Float, probability: Float = 0) {
     self.token = token
     self.logit = logit
     self.probability = probability
+    key = logit
   }
 
-  /// The order of candidates: the likelier first, and the lower id first where two are equal, so that the result
+  /// The order of candidates: the greater key first, and the lower id first where two are equal, so that the result
   /// never depends on how a sort treats equals.
   @inline(__always)
   static func precedes(_ left: Candidate, _ right: Candidate) -> Bool {
-    left.logit != right.logit ? left.logit > right.logit : left.token < right.token
-  }
-}
-
-extension UnsafeMutableBufferPointer {
-  /// Moves the first `count` elements of the wanted order to the front, in order; what follows is in no order.
-  ///
-  /// A heap of the best `count` so far with the worst at its root sees every element once: O(n + c log count) for c
-  /// replacements, which is few for small `count`. Nothing is allocated.
-  @inline(__always)
-  func partialSort(_ count: Int, by precedes: (Element, Element) -> Bool) {
-    let kept = Swift.min(count, self.count)
-    guard kept > 0 else { return }
-    let front = UnsafeMutableBufferPointer(rebasing: self[..<kept])
-    front.makeHeap(by: precedes)
-    for index in kept..<self.count where precedes(self[index], front[0]) {
-      swapAt(index, 0)
-      front.siftDown(0, within: kept, by: precedes)
-    }
-    front.sortHeap(by: precedes)
-  }
-
-  /// Puts the element that comes last to the front, and a heap below it.
-  @inline(__always)
-  private func makeHeap(by precedes: (Element, Element) -> Bool) {
-    for root in stride(from: count / 2 - 1, through: 0, by: -1) {
-      siftDown(root, within: count, by: precedes)
-    }
-  }
-
-  /// Puts a heap into order.
-  @inline(__always)
-  private func sortHeap(by precedes: (Element, Element) -> Bool) {
-    for end in stride(from: count - 1, to: 0, by: -1) {
-      swapAt(0, end)
-      siftDown(0, within: end, by: precedes)
-    }
-  }
-
-  /// Restores the heap below `root`: every parent is preceded by its children.
-  @inline(__always)
-  private func siftDown(_ root: Int, within end: Int, by precedes: (Element, Element) -> Bool) {
-    var parent = root
-    while true {
-      var child = 2 * parent + 1
-      guard child < end else { return }
-      if child + 1 < end, precedes(self[child], self[child + 1]) { child += 1 }
-      guard precedes(self[parent], self[child]) else { return }
-      swapAt(parent, child)
-      parent = child
-    }
+    left.key != right.key ? left.key > right.key : left.token < right.token
   }
 }
 
 extension UnsafeMutableBufferPointer<Candidate> {
-  /// Replaces these candidates by the best of them and of more tokens, likeliest first.
+  /// Moves the first `count` candidates of the wanted order to the front, in order; what follows is in no order.
   ///
-  /// Sixteen logits at a time are compared with the worst candidate so far; almost always none of them is better.
+  /// A heap of the best `count` so far with the worst at its root sees every candidate once: O(n + c log count) for c
+  /// replacements, which is few for small `count`. Nothing is allocated.
+  func partialSort(_ count: Int) {
+    let kept = Swift.min(count, self.count)
+    guard kept > 0 else { return }
+    let front = UnsafeMutableBufferPointer(rebasing: self[..<kept])
+    front.makeHeap()
+    for index in kept..<self.count where Candidate.precedes(self[index], front[0]) {
+      swapAt(index, 0)
+      front.siftDown(0, within: kept)
+    }
+    front.sortHeap()
+  }
+
+  /// Replaces these candidates by the best of them and of more tokens, likeliest first. Almost no token is better than
+  /// the worst candidate so far, so the loop mostly compares.
   ///
   /// - Parameters:
   ///   - logits: the logits of the tokens `firstToken...`, whose ids are all greater than those of these candidates.
   ///   - firstToken: the id of the first of them.
   func takeBest(of logits: UnsafeBufferPointer<Float>, firstToken: Int) {
     guard !isEmpty else { return }
-    makeHeap(by: Candidate.precedes)
-    let raw = UnsafeRawBufferPointer(logits)
-    let width = SIMD16<Float>.scalarCount
-    var index = 0
-    while index < logits.count {
-      if index + width <= logits.count {
-        let block = raw.loadUnaligned(fromByteOffset: index * MemoryLayout<Float>.stride, as: SIMD16<Float>.self)
-        if !any(block .> SIMD16(repeating: self[0].logit)) {
-          index += width
-          continue
-        }
-      }
-      for place in index..<Swift.min(index + width, logits.count) where logits[place] > self[0].logit {
-        // An equal logit does not come in: its id is the greater one.
-        let logit = Swift.min(logits[place], .greatestFiniteMagnitude)
-        guard logit > self[0].logit else { continue }
-        self[0] = Candidate(token: Int32(truncatingIfNeeded: firstToken + place), logit: logit)
-        siftDown(0, within: count, by: Candidate.precedes)
-      }
-      index += width
+    makeHeap()
+    var worst = self[0].key
+    // An equal logit does not come in: its id is the greater one.
+    for index in 0..<logits.count where logits[index] > worst {
+      let logit = Swift.min(logits[index], .greatestFiniteMagnitude)
+      guard logit > worst else { continue }
+      self[0] = Candidate(token: Int32(truncatingIfNeeded: firstToken + index), logit: logit)
+      siftDown(0, within: count)
+      worst = self[0].key
     }
-    sortHeap(by: Candidate.precedes)
+    sortHeap()
+  }
+
+  /// Puts the candidate that comes last to the front, and a heap below it.
+  private func makeHeap() {
+    for root in stride(from: count / 2 - 1, through: 0, by: -1) { siftDown(root, within: count) }
+  }
+
+  /// Puts a heap into order.
+  private func sortHeap() {
+    for end in stride(from: count - 1, to: 0, by: -1) {
+      swapAt(0, end)
+      siftDown(0, within: end)
+    }
+  }
+
+  /// Restores the heap below `root`: every parent is preceded by its children.
+  private func siftDown(_ root: Int, within end: Int) {
+    let sinking = self[root]
+    var parent = root
+    while true {
+      var child = 2 * parent + 1
+      guard child < end else { break }
+      if child + 1 < end, Candidate.precedes(self[child], self[child + 1]) { child += 1 }
+      guard Candidate.precedes(sinking, self[child]) else { break }
+      self[parent] = self[child]
+      parent = child
+    }
+    self[parent] = sinking
+  }
+}
+
+extension UnsafeBufferPointer<Float> {
+  /// The place of the first of the greatest numbers above minus infinity; nil where there is none.
+  func firstGreatest() -> Int? {
+    var best = -Float.infinity
+    var place = -1
+    for index in 0..<count where self[index] > best {
+      best = self[index]
+      place = index
+    }
+    return place < 0 ? nil : place
   }
 }

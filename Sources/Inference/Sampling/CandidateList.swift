@@ -32,12 +32,11 @@ struct CandidateList {
       return p > 0 ? sum - p * log(p) : sum
     }
     for index in 0..<count {
-      all[index].distance = Float(abs(-log(Double(all[index].probability)) - entropy))
+      all[index].key = -Float(abs(-log(Double(all[index].probability)) - entropy))
     }
-    list.partialSort(count) { left, right in
-      left.distance != right.distance ? left.distance < right.distance : left.token < right.token
-    }
+    list.partialSort(count)
     count = prefix(of: count) { $0 > Double(mass) } ?? count
+    for index in 0..<count { all[index].key = all[index].logit }
     sorted = false
   }
 
@@ -46,17 +45,17 @@ struct CandidateList {
   mutating func keepTopP(_ mass: Float) {
     softmax(temperature: 1)
     let reaches = { (sum: Double) in sum >= Double(mass) }
-    if !sorted {
-      // The nucleus is mostly small: sorting a few is enough, and only where it is not are all sorted.
-      let few = min(256, count)
-      list.partialSort(few, by: Candidate.precedes)
-      if let kept = prefix(of: few, reaching: reaches) {
+    // The nucleus is mostly small: sorting a few is enough, and only where it is not are more sorted.
+    var few = 256
+    while !sorted {
+      list.partialSort(few)
+      if let kept = prefix(of: min(few, count), reaching: reaches) {
         count = kept
         sorted = true
         return
       }
-      list.partialSort(count, by: Candidate.precedes)
-      sorted = true
+      sorted = few >= count
+      few *= 16
     }
     count = prefix(of: count, reaching: reaches) ?? count
   }

@@ -26,7 +26,7 @@ public struct LogitsSummary: Sendable, Equatable, Encodable {
       candidates.append(Candidate(token: Int32(truncatingIfNeeded: token), logit: logit))
     }
     let listed = max(0, min(top, candidates.count))
-    candidates.withUnsafeMutableBufferPointer { $0.partialSort(listed, by: Candidate.precedes) }
+    candidates.withUnsafeMutableBufferPointer { $0.partialSort(listed) }
     self.top = candidates.prefix(listed).map { Entry(token: $0.token, logit: $0.logit) }
 
     let greatest = Double(logits.max() ?? -.infinity)

@@ -69,7 +69,7 @@ public struct Sampler {
       return [Candidate(token: best, logit: adjusted[Int(best)], probability: 1)]
     }
     try filter()
-    candidates.withUnsafeMutableBufferPointer { $0.partialSort($0.count, by: Candidate.precedes) }
+    candidates.withUnsafeMutableBufferPointer { $0.partialSort($0.count) }
     return candidates
   }
 
@@ -100,15 +100,7 @@ public struct Sampler {
 
   /// The first of the greatest logits.
   private func likeliest() -> Int32? {
-    var best = -Float.infinity
-    var token: Int32?
-    adjusted.withUnsafeBufferPointer { logits in
-      for index in logits.indices where logits[index] > best {
-        best = logits[index]
-        token = Int32(truncatingIfNeeded: index)
-      }
-    }
-    return token
+    adjusted.withUnsafeBufferPointer { $0.firstGreatest() }.map { Int32(truncatingIfNeeded: $0) }
   }
 
   /// Leaves in `candidates` what the chain keeps, with probabilities after temperature.
