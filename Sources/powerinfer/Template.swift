@@ -12,13 +12,17 @@ struct RenderTemplate: ParsableCommand {
     abstract: "Show the prompt that a chat template makes of a conversation.",
     discussion: """
       Examples:
-        powerinfer template -m model.gguf "Why is the sky blue?"
+        powerinfer template "Why is the sky blue?"
         powerinfer template -m model.gguf --system "Be brief." --messages chat.json --tools tools.json
         powerinfer template --template-file chat.jinja --bos "<s>" --set enable_thinking=false "Hi"
         powerinfer template -m model.gguf --show-source
       """)
 
-  @Option(name: [.short, .long], help: "The model file (GGUF) whose template is used.")
+  @Option(
+    name: [.short, .long],
+    help:
+      "The model, a GGUF file, whose template is used. (default: the embedded model; environment: POWERINFER_MODEL)",
+    completion: .file(extensions: ["gguf"]))
   var model: String?
 
   @Option(help: "Read the template from this file instead of the model.")
@@ -71,9 +75,6 @@ struct RenderTemplate: ParsableCommand {
   var showSource = false
 
   func validate() throws {
-    if model == nil, templateFile == nil, !chatml {
-      throw ValidationError("Give a model (-m), a --template-file or --chatml.")
-    }
     if chatml, templateFile != nil { throw ValidationError("Give either --template-file or --chatml, not both.") }
     if !showSource, batch == nil, messages == nil, prompt == nil, system == nil {
       throw ValidationError("Give a message, or a conversation with --messages.")
@@ -144,7 +145,8 @@ struct RenderTemplate: ParsableCommand {
   }
 
   private func loadTemplate() throws -> ChatTemplate {
-    let metadata = try model.map { try GGUFFile(opening: $0).metadata }
+    let needsModel = model != nil || (templateFile == nil && !chatml)
+    let metadata = needsModel ? try GGUFFile(opening: ModelLocator().locate(model)).metadata : nil
     let dialect: Template.Dialect = strict ? .strict : .lenient
     var source = chatml ? ChatTemplate.chatML : nil
     if let templateFile { source = try read(templateFile) }

@@ -9,7 +9,7 @@ struct Tokenize: ParsableCommand {
     abstract: "Show how a model cuts text into tokens, or turn tokens back into text.",
     discussion: """
       Examples:
-        powerinfer tokenize -m model.gguf "Hello, world!"
+        powerinfer tokenize "Hello, world!"
         powerinfer tokenize -m model.gguf --ids -f letter.txt
         powerinfer tokenize -m model.gguf --parse-special "<|im_start|>user"
         powerinfer tokenize -m model.gguf --decode "19556 28 905 17"

@@ -11,8 +11,12 @@ import Testing
   }
 
   @Test func withoutFlagsAndVariablesTheDefaultsHold() throws {
-    #expect(try sampling([]) == SamplingOptions())
-    #expect(try GenerationFlags.parse([]).resolve(Environment([:]), ignoreEnd: false) == GenerationOptions())
+    var expected = SamplingOptions()
+    expected.repeatPenalty = 1.1
+    #expect(try sampling([]) == expected)
+    var length = GenerationOptions()
+    length.maxTokens = 1024
+    #expect(try GenerationFlags.parse([]).resolve(Environment([:]), ignoreEnd: false) == length)
   }
 
   @Test func flagsCarryLlamaCppsNames() throws {

@@ -35,7 +35,7 @@ import Testing
     #expect(Summary.line(short, contextSize: 8) == "prompt 1 token | first token after 1.50 s | answer 1 token")
     #expect(Summary.ending(result(.stopString, stop: "a\n") { _ in }, contextSize: 8) == #"ended at "a\n""#)
     #expect(Summary.ending(result(.cancelled) { _ in }, contextSize: 8) == "cancelled")
-    #expect(Summary.ending(result(.length) { _ in }, contextSize: 8) == "ended by --predict")
+    #expect(Summary.ending(result(.length) { _ in }, contextSize: 8) == "ended at the limit of --predict")
   }
 
   @Test func aReportIsJSON() throws {

@@ -7,7 +7,7 @@ struct GenerationFlags: ParsableArguments {
     name: [.customShort("n"), .customLong("predict"), .customLong("n-predict")], parsing: .unconditional,
     help: ArgumentHelp(
       "The most tokens to generate; -1 until the model ends by itself. "
-        + "(default: -1; environment: POWERINFER_PREDICT)", valueName: "n"))
+        + "(default: \(GenerationFlags.defaultPredict); environment: POWERINFER_PREDICT)", valueName: "n"))
   var predict: Int?
 
   @Option(
@@ -27,9 +27,13 @@ struct GenerationFlags: ParsableArguments {
   @Flag(name: [.customShort("e"), .long], help: #"Read \n, \t, \\ and \x41 as escapes in texts on the command line."#)
   var escape = false
 
+  /// A small model that has begun to repeat itself may never end an answer; the summary says when this ended one.
+  static let defaultPredict = 1024
+
   /// - Throws: `EnvironmentError`, `OptionError`, `GenerationError`.
   func resolve(_ environment: Environment = Environment(), ignoreEnd: Bool) throws -> GenerationOptions {
     var options = GenerationOptions()
+    options.maxTokens = Self.defaultPredict
     if let most = try environment.value(predict, or: "PREDICT") {
       guard most >= -1 else {
         throw OptionError.outOfRange(option: "predict", expected: "-1 (no limit), 0 or more", found: "\(most)")

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Inference
 
-/// How the next token is chosen: llama.cpp's names and defaults.
+/// How the next token is chosen: llama.cpp's names and, but for the repetition penalty, defaults.
 struct SamplingFlags: ParsableArguments {
   @Option(
     name: [.long, .customLong("temperature")], parsing: .unconditional,
@@ -40,7 +40,7 @@ struct SamplingFlags: ParsableArguments {
     parsing: .unconditional,
     help: ArgumentHelp(
       "Make recent tokens less likely by this factor; 1 off. "
-        + "(default: 1; environment: POWERINFER_REPEAT_PENALTY)", valueName: "x"))
+        + "(default: \(SamplingFlags.defaultRepeatPenalty); environment: POWERINFER_REPEAT_PENALTY)", valueName: "x"))
   var repeatPenalty: Float?
 
   @Option(
@@ -81,9 +81,13 @@ struct SamplingFlags: ParsableArguments {
   @Flag(help: "Never choose a token that ends the answer.")
   var ignoreEos = false
 
+  /// The original PowerInfer's (spec §5.2). llama.cpp has 1, with which small models fall into loops.
+  static let defaultRepeatPenalty: Float = 1.1
+
   /// - Throws: `EnvironmentError`, `OptionError`, `SamplingError`.
   func resolve(_ environment: Environment = Environment()) throws -> SamplingOptions {
     var options = SamplingOptions()
+    options.repeatPenalty = Self.defaultRepeatPenalty
     func set<Value: SettingValue>(
       _ path: WritableKeyPath<SamplingOptions, Value>, _ flag: Value?, _ name: String
     ) throws {

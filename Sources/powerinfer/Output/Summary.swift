@@ -23,7 +23,7 @@ enum Summary {
     switch result.finishReason {
     case .stop: nil
     case .stopString: result.stopString.map { "ended at \($0.debugDescription)" }
-    case .length: "ended by --predict"
+    case .length: "ended at the limit of --predict"
     case .contextFull: "ended: the context of \(count(contextSize, "token")) is full"
     case .cancelled: "cancelled"
     }
