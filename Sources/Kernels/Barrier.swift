@@ -1,12 +1,18 @@
 import CKernels
 import Synchronization
 
-/// Where the workers of a team wait for each other: they spin briefly, then park.
+/// Where the workers of a team wait for each other: they spin briefly, then give way, then park.
+///
+/// Giving way matters. Two threads that take turns at sleeping are never both runnable, so the system sees no reason to move
+/// them apart once they share a processor, and every barrier then costs a sleep and a wake-up (measured: 39 µs in place of
+/// 0.2 µs, for seconds, beside an idle processor). A thread that only yields stays runnable: its companion runs at once if it
+/// waits for the same processor, and the system soon spreads them.
 ///
 /// What a worker wrote before `wait()` is visible to all others after it.
 final class Barrier: Sendable {
   let count: Int
   private let spins: Int
+  private static let yields = 1000
   // A line of their own for the arrivals, which every worker writes, and for the round, which the waiting ones read.
   private let padding0 = Line()
   private let arrived = Atomic<Int>(0)
@@ -20,7 +26,7 @@ final class Barrier: Sendable {
     let bytes: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
   }
 
-  /// - Parameter spins: pauses before parking; a pause is about 40 ns.
+  /// - Parameter spins: pauses before giving way; a pause is 10 to 50 ns.
   init(count: Int, spins: Int) {
     self.count = count
     self.spins = spins
@@ -44,6 +50,10 @@ final class Barrier: Sendable {
     for _ in 0..<spins {
       if round.load(ordering: .acquiring) != current { return }
       pi_pause()
+    }
+    for _ in 0..<Self.yields {
+      if round.load(ordering: .acquiring) != current { return }
+      SystemThread.yield()
     }
     park(current)
   }

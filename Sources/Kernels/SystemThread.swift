@@ -37,6 +37,9 @@ struct SystemThread: @unchecked Sendable {
 
   var id: UInt { Self.number(handle) }
 
+  /// Lets another thread run on this processor, if one wants to.
+  static func yield() { sched_yield() }
+
   /// Tells threads apart while they live.
   static var currentID: UInt { number(pthread_self()) }
 

@@ -92,7 +92,7 @@ private final class Crew: @unchecked Sendable {
   func open(count: Int, threadIDs: [UInt]) {
     gate.lock()
     if count > 1 {
-      // With a processor for each, spin for about the length of a small product (100 µs); else give way almost at once.
+      // With a processor for each, spin for about the length of a small product (30 to 100 µs); else give way at once.
       let spins = count <= ProcessInfo.processInfo.activeProcessorCount ? 2500 : 20
       barrier = Barrier(count: count, spins: spins)
     }

@@ -81,14 +81,21 @@ struct MultiplyTests {
   /// The same bits however rows and tokens are divided into calls: that is what makes thread counts invisible.
   @Test(arguments: WeightFormat.allCases)
   func divisionIsInvisible(_ format: WeightFormat) {
-    let (rows, tokens) = (19, 37)
-    let columns = Self.columns(format, 6)
+    divide(format, rows: 19, blocks: 6, tokens: 37)
+    // Rows so long that scales are read in stretches, and between the two.
+    let unit = max(format.blockElements, 32) / 32
+    divide(format, rows: 6, blocks: 72 / unit, tokens: 6)
+    divide(format, rows: 5, blocks: 304 / unit, tokens: 18)
+  }
+
+  private func divide(_ format: WeightFormat, rows: Int, blocks: Int, tokens: Int) {
+    let columns = Self.columns(format, blocks)
     let w = OwnedMatrix(format, rows: rows, columns: columns, seed: 7)
     var generator = SeededGenerator(8)
     let x = Activations(generator.normals(tokens * columns), columns: columns)
     for kernels in Kernels.all {
       let whole = kernels.product(w.matrix, x)
-      for (rowStep, tokenStep) in [(1, 1), (3, 37), (19, 1), (7, 5), (4, 16), (19, 2)] {
+      for (rowStep, tokenStep) in [(1, 1), (3, tokens), (rows, 1), (7, 5), (4, 16), (rows, 2)] {
         var y = [Float](repeating: .nan, count: tokens * rows)
         for row in stride(from: 0, to: rows, by: rowStep) {
           for token in stride(from: 0, to: tokens, by: tokenStep) {
