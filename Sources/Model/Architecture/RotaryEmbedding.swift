@@ -1,12 +1,5 @@
+import Foundation
 import GGUF
-
-#if canImport(Darwin)
-  import Darwin
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Glibc
-#endif
 
 /// How positions beyond the trained context are folded into the trained range.
 public enum RotaryScaling: Sendable, Equatable {
