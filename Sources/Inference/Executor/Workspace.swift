@@ -46,6 +46,32 @@ final class Workspace {
     logits = floats(Self.logitRows * c.vocabularySize)
   }
 
+  /// Bytes that such a workspace takes; nil where they are too many to count.
+  static func byteCount(configuration c: ModelConfiguration, batchSize: Int, contextSize: Int, workers: Int) -> Int? {
+    // In floats. The 8-bit forms of `normed`, `attended` and `hidden` take less than another half each, and the padding of
+    // short rows is at most a block of 512 columns.
+    let perToken = [
+      3 * c.hiddenSize, 2 * c.querySize, 2 * c.keyValueSize, 3 * c.feedForwardSize, c.rotary.dimensions,
+      (c.hiddenSize + c.querySize + c.feedForwardSize) / 2, 3 * 512,
+    ].reduce(0, +)
+    let parts = [
+      [batchSize, perToken], [workers, c.queriesPerKeyValueHead, contextSize], [logitRows, c.vocabularySize],
+    ]
+    var total = 0
+    for part in parts {
+      var product = MemoryLayout<Float>.stride
+      for factor in part {
+        let (next, overflow) = product.multipliedReportingOverflow(by: factor)
+        if overflow { return nil }
+        product = next
+      }
+      let (sum, overflow) = total.addingReportingOverflow(product)
+      if overflow { return nil }
+      total = sum
+    }
+    return total
+  }
+
   deinit {
     for buffer in [residual, queries, keys, values, gate, up, projected, cosines, sines, scores, logits] {
       buffer.deallocate()

@@ -75,7 +75,7 @@ public struct ModelConfiguration: Sendable, Equatable {
       guard let activation = Activation(rawValue: named) else {
         let known = Activation.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
         throw ModelError.invalidValue(
-          key: "\(architecture.name).hidden_activation", value: "\"\(named)\"", expected: known)
+          key: "\(architecture.name).hidden_activation", value: shown(named), expected: known)
       }
       gateActivation = activation
     } else {
@@ -85,7 +85,12 @@ public struct ModelConfiguration: Sendable, Equatable {
     guard experts == 0 else {
       throw ModelError.unsupportedFeature("\(experts) experts per layer (a mixture of experts)")
     }
-    sparseThreshold = Float(try metadata.float("powerinfer.sparse_threshold") ?? 0)
+    let threshold = Float(try metadata.float("powerinfer.sparse_threshold") ?? 0)
+    guard threshold.isFinite else {
+      throw ModelError.invalidValue(
+        key: "powerinfer.sparse_threshold", value: "\(threshold)", expected: "a finite number")
+    }
+    sparseThreshold = threshold
   }
 
   /// Metadata keys under the architecture's prefix, with their ranges checked.

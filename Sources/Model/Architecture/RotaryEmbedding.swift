@@ -66,7 +66,7 @@ public struct RotaryConfiguration: Sendable, Equatable {
         betaSlow: Double(
           try keys.real("rope.scaling.yarn_beta_slow", default: 1, expected: "a number above 0") { $0 > 0 }))
     case let other:
-      throw ModelError.unsupportedFeature("rotary scaling of type \"\(other)\"")
+      throw ModelError.unsupportedFeature("rotary scaling of type \(shown(other))")
     }
   }
 }
