@@ -43,6 +43,7 @@ extension ModelFuzzer {
     model.heads = heads
     model.keyValueHeads = keyValueHeads
     model.headSize = headSize
+    model.predictorRank = max(32, hidden / 256 * 256)
     let isSentencePiece = magic == .powerInfer
     let tokens = isSentencePiece ? pieces : byteLevel
     model.vocabulary = .numbered(tokens.count)
