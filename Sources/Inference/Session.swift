@@ -17,6 +17,7 @@ public struct SessionOptions: Sendable {
   /// second-level cache.
   public static let defaultBatchSize = 128
 
+  /// Options with the defaults where nothing else is asked for.
   public init(contextSize: Int? = nil, threads: Int? = nil, batchSize: Int = defaultBatchSize) {
     self.contextSize = contextSize
     self.threads = threads
@@ -57,8 +58,11 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
 ///
 /// Not safe to use from two threads at once.
 public final class Session {
+  /// The model that runs.
   public let model: LanguageModel
+  /// Most tokens in the cache.
   public let contextSize: Int
+  /// Worker threads asked for.
   public let threads: Int
   /// Tokens in the cache.
   public private(set) var position = 0

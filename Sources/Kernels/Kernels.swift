@@ -5,6 +5,7 @@ import CKernels
 /// Nothing here allocates, locks or knows about threads. Every result depends only on its own row, token or head, never on
 /// how rows, tokens or columns were divided into calls: the same bits for any number of threads.
 public struct Kernels: @unchecked Sendable {
+  /// Which processor instructions these loops use.
   public let instructionSet: InstructionSet
   let table: pi_kernels
 

@@ -8,7 +8,7 @@ import Testing
 @Suite struct ModelFuzzTests {
   @Test func damagedModelsNeverCrash() throws {
     let environment = ProcessInfo.processInfo.environment
-    let count = environment["POWERINFER_FUZZ_COUNT"].flatMap(Int.init) ?? 3000
+    let count = environment["POWERINFER_FUZZ_COUNT"].flatMap(Int.init) ?? 2000
     let seed = environment["POWERINFER_FUZZ_SEED"].flatMap(UInt64.init) ?? 1
     var fuzzer = try ModelFuzzer(seed: seed)
     var exercise = ModelExercise()

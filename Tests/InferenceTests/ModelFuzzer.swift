@@ -13,7 +13,7 @@ struct ModelFuzzer {
 
   mutating func next() -> [UInt8] {
     // The first ones are small and quick; the others have more structure.
-    var file = seeds[random.below(random.below(4) == 0 ? seeds.count : 4)]
+    var file = seeds[random.below(random.below(8) == 0 ? seeds.count : 4)]
     // Mostly one wound, for two hide each other.
     for _ in 0..<pick([0, 1, 1, 1, 1, 2, 3, 6]) { damage(&file) }
     var bytes = file.encoded()

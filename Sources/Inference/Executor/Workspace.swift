@@ -5,7 +5,6 @@ import Model
 ///
 /// `B` is the most tokens in one pass; other letters as in ``Model/ModelConfiguration``.
 final class Workspace {
-  let batchSize: Int
   let residual: UnsafeMutablePointer<Float>  // [B, d], the stream that layers add to
   let normed: Activations  // [B, d], input of the attention and feed-forward matrices
   let queries: UnsafeMutablePointer<Float>  // [B, heads · headSize]
@@ -27,7 +26,6 @@ final class Workspace {
 
   init(configuration c: ModelConfiguration, batchSize: Int, contextSize: Int, workers: Int) {
     func floats(_ count: Int) -> UnsafeMutablePointer<Float> { .allocate(capacity: count) }
-    self.batchSize = batchSize
     let b = batchSize
     residual = floats(b * c.hiddenSize)
     normed = Activations(columns: c.hiddenSize, capacity: b)
