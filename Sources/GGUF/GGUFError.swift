@@ -133,7 +133,7 @@ public enum GGUFError: Error, Equatable, CustomStringConvertible {
 }
 
 /// A text from a file as a message shows it: quoted, without control characters, at most `limit` characters of it.
-func shown(_ text: String, limit: Int = 200) -> String {
+package func shown(_ text: String, limit: Int = 200) -> String {
   var result = "\""
   for (index, scalar) in text.unicodeScalars.enumerated() {
     if index == limit {

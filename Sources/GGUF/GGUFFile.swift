@@ -5,10 +5,13 @@ import Platform
 /// Reads versions 2 and 3 with either magic. Every length, offset and count of the file is checked against the bytes
 /// that are there before it is used; what a file says can make opening fail but nothing else.
 public final class GGUFFile: Sendable {
+  /// The first four bytes, which tell plain GGUF from PowerInfer's.
   public let magic: Magic
+  /// The format's version: 2 or 3.
   public let version: UInt32
   /// The multiple at which every tensor starts, in bytes.
   public let alignment: Int
+  /// The key/value pairs; of a split model, those of its first part.
   public let metadata: Metadata
   /// All tensors in file order; those of split files part after part.
   public let tensors: [Tensor]

@@ -4,6 +4,7 @@ import OrderedCollections
 public struct Metadata: Sendable, Equatable {
   private var entries: OrderedDictionary<String, MetadataValue>
 
+  /// No keys.
   public init() {
     entries = [:]
   }
@@ -115,13 +116,21 @@ extension Metadata {
 
 /// The same for keys that must be there: an error when they are not.
 extension Metadata {
+  /// A text that must be there.
   public func requireString(_ key: String) throws(GGUFError) -> String { try present(string(key), key) }
+  /// An integer of any width that must be there.
   public func requireInteger(_ key: String) throws(GGUFError) -> Int { try present(integer(key), key) }
+  /// A number of any type that must be there.
   public func requireFloat(_ key: String) throws(GGUFError) -> Double { try present(float(key), key) }
+  /// A truth value that must be there.
   public func requireBool(_ key: String) throws(GGUFError) -> Bool { try present(bool(key), key) }
+  /// An array of any element type that must be there.
   public func requireArray(_ key: String) throws(GGUFError) -> MetadataArray { try present(array(key), key) }
+  /// An array of texts that must be there.
   public func requireStrings(_ key: String) throws(GGUFError) -> [String] { try present(strings(key), key) }
+  /// An array of numbers that must be there.
   public func requireFloats(_ key: String) throws(GGUFError) -> [Float] { try present(floats(key), key) }
+  /// An array of integers of any width that must be there.
   public func requireIntegers(_ key: String) throws(GGUFError) -> [Int] { try present(integers(key), key) }
 
   private func present<Value>(_ value: Value?, _ key: String) throws(GGUFError) -> Value {

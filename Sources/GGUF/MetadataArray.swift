@@ -159,6 +159,8 @@ extension MetadataArray {
     self.init(.string, count: stringBytes.count, encoded: encoded)
   }
 
+  // One for each type of number and for truth values.
+
   public init(_ values: [UInt8]) { self.init(.uint8, integers: values) }
   public init(_ values: [Int8]) { self.init(.int8, integers: values) }
   public init(_ values: [UInt16]) { self.init(.uint16, integers: values) }

@@ -34,7 +34,7 @@ extension MetadataValue {
   }
 
   /// Appends the type and the value.
-  func encode(into bytes: inout [UInt8]) {
+  package func encode(into bytes: inout [UInt8]) {
     bytes.appendLittleEndian(kind.rawValue)
     switch self {
     case .uint8(let value): bytes.appendLittleEndian(value)

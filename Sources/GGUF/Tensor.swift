@@ -2,7 +2,9 @@
 ///
 /// Sendable though unchecked: the bytes are read-only.
 public struct Tensor: @unchecked Sendable {
+  /// The name by which a model finds it, such as "blk.0.attn_q.weight".
   public let name: String
+  /// How its elements are stored.
   public let type: TensorType
   /// One to four dimensions, the contiguous one first: `[columns, rows]` for a weight of `rows` outputs.
   public let shape: [Int]
@@ -19,6 +21,7 @@ public struct Tensor: @unchecked Sendable {
     self.backing = backing
   }
 
+  /// Bytes of all elements.
   public var byteCount: Int { bytes.count }
 
   /// The number of elements; the reader has found that it can be counted.
@@ -36,11 +39,14 @@ public struct Tensor: @unchecked Sendable {
 
 /// A tensor without its data: name, type and shape.
 public struct TensorLayout: Sendable, Equatable {
+  /// Unique in a file.
   public let name: String
+  /// How the elements are stored.
   public let type: TensorType
   /// The contiguous dimension first.
   public let shape: [Int]
 
+  /// A description taken as it is; ``byteCount(allowingEmpty:)`` checks it.
   public init(name: String, type: TensorType, shape: [Int]) {
     self.name = name
     self.type = type

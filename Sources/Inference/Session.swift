@@ -17,6 +17,7 @@ public struct SessionOptions: Sendable {
   /// second-level cache.
   public static let defaultBatchSize = 128
 
+  /// Options with the defaults where nothing else is asked for.
   public init(contextSize: Int? = nil, threads: Int? = nil, batchSize: Int = defaultBatchSize) {
     self.contextSize = contextSize
     self.threads = threads
@@ -28,6 +29,7 @@ public struct SessionOptions: Sendable {
 public enum SessionError: Error, Equatable, CustomStringConvertible {
   case invalidOption(String, value: Int, expected: String)
   case contextTooLarge(tokens: Int, bytes: Int)
+  case workspaceTooLarge(batchSize: Int, threads: Int, contextSize: Int, bytes: Int)
   case noTokens
   case unknownToken(Int32, vocabularySize: Int)
   case contextFull(position: Int, adding: Int, contextSize: Int)
@@ -38,6 +40,10 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
       return "The \(name) is \(value), expected \(expected)."
     case .contextTooLarge(let tokens, let bytes):
       return "A context of \(tokens) tokens needs \(bytes) bytes of key/value cache, more than this machine gives."
+    case .workspaceTooLarge(let batchSize, let threads, let contextSize, let bytes):
+      return
+        "Batches of \(batchSize) tokens with \(threads) threads and a context of \(contextSize) tokens need \(bytes) bytes "
+        + "of working memory, more than this machine gives."
     case .noTokens:
       return "There are no tokens to evaluate, expected at least one."
     case .unknownToken(let id, let vocabularySize):
@@ -52,8 +58,11 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
 ///
 /// Not safe to use from two threads at once.
 public final class Session {
+  /// The model that runs.
   public let model: LanguageModel
+  /// Most tokens in the cache.
   public let contextSize: Int
+  /// Worker threads asked for.
   public let threads: Int
   /// Tokens in the cache.
   public private(set) var position = 0
@@ -61,7 +70,7 @@ public final class Session {
   private let batchSize: Int
   private let executor: CPUExecutor
 
-  /// - Throws: ``SessionError`` for an option out of range or a cache that does not fit in memory.
+  /// - Throws: ``SessionError`` for an option out of range, or a cache or working memory that this machine does not have.
   public init(model: LanguageModel, options: SessionOptions = SessionOptions()) throws {
     func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws {
       guard range.contains(value) else {
@@ -75,8 +84,16 @@ public final class Session {
     try check("batch size", options.batchSize, 1...4096)
     batchSize = min(options.batchSize, contextSize)
     self.model = model
+    let cache = try KeyValueCache(configuration: model.configuration, capacity: contextSize)
+    // A file of a few megabytes can ask for more working memory than there is; allocating it would trap.
+    let bytes = Workspace.byteCount(
+      configuration: model.configuration, batchSize: batchSize, contextSize: contextSize, workers: threads)
+    guard let bytes, Memory.canAllocate(bytes) else {
+      throw SessionError.workspaceTooLarge(
+        batchSize: batchSize, threads: threads, contextSize: contextSize, bytes: bytes ?? .max)
+    }
     executor = CPUExecutor(
-      model: model, cache: try KeyValueCache(configuration: model.configuration, capacity: contextSize),
+      model: model, cache: cache,
       team: ThreadTeam(workers: threads), batchSize: batchSize)
   }
 

@@ -5,7 +5,9 @@ import CKernels
 /// The 8-bit form has one scale per 32 columns. It is filled by ``quantize(tokens:using:)`` after ``values`` change, with
 /// the same kernels that will read it. Several threads may fill and read different tokens at the same time.
 public final class Activations: @unchecked Sendable {
+  /// Elements of a token's vector.
   public let columns: Int
+  /// Tokens there is room for.
   public let capacity: Int
   /// [capacity, columns]
   public let values: UnsafeMutablePointer<Float>

@@ -5,6 +5,7 @@ import CKernels
 /// Nothing here allocates, locks or knows about threads. Every result depends only on its own row, token or head, never on
 /// how rows, tokens or columns were divided into calls: the same bits for any number of threads.
 public struct Kernels: @unchecked Sendable {
+  /// Which processor instructions these loops use.
   public let instructionSet: InstructionSet
   let table: pi_kernels
 
@@ -38,7 +39,7 @@ public struct Kernels: @unchecked Sendable {
   }
 
   /// `y[t * stride + c] += Σ_r h[t * hStride + r] · w[r, c]` for the given columns (bounds are multiples of the format's
-  /// block, and of 32).
+  /// block, and of 32, or the number of columns).
   ///
   /// Rows whose coefficient is 0 are not read. Rows are added in ascending order.
   public func accumulateRows(
@@ -50,6 +51,12 @@ public struct Kernels: @unchecked Sendable {
     table.accumulate_rows(
       &matrix, w.rows, h, hStride, tokens.lowerBound, tokens.upperBound, columns.lowerBound, columns.upperBound, y,
       stride)
+    // The vector loops take 32 columns at a time; rows of plain floats may be of any length.
+    let whole = columns.upperBound / 32 * 32
+    guard instructionSet != .portable, whole < columns.upperBound else { return }
+    pi_kernels_portable().pointee.accumulate_rows(
+      &matrix, w.rows, h, hStride, tokens.lowerBound, tokens.upperBound, max(whole, columns.lowerBound),
+      columns.upperBound, y, stride)
   }
 
   /// `y = x / √(mean(x²) + epsilon) · weight`, all [count]. `y` may be `x`.

@@ -4,7 +4,7 @@ import CKernels
 ///
 /// The bytes belong to someone else (a mapped file, usually) and must outlive the view.
 public struct Matrix: @unchecked Sendable {
-  public let format: WeightFormat
+  public let format: WeightFormat  // of every element
   public let rows: Int  // outputs, or neurons
   public let columns: Int  // inputs; a multiple of the format's block
   public let data: UnsafeRawPointer  // [rows, columns]

@@ -56,6 +56,7 @@ public final class ThreadTeam: Sendable {
 public struct Member: Sendable {
   /// 0..<count
   public let index: Int
+  /// Members of the run.
   public var count: Int { barrier.count }
   let barrier: Barrier
 

@@ -4,10 +4,15 @@ import GGUF
 ///
 /// Opening maps the file; pages are read when first used.
 public final class LanguageModel: Sendable {
+  /// The file, which keeps the weights' bytes mapped.
   public let file: GGUFFile
+  /// Hyperparameters.
   public let configuration: ModelConfiguration
+  /// Matrices and vectors, found and checked; valid while this model lives.
   public let weights: Weights
+  /// Text to token ids and back, by the file's own vocabulary.
   public let tokenizer: Tokenizer
+  /// Angles of every position.
   public let rotary: RotaryEmbedding
 
   /// Opens a model file, or all parts of a split one.
@@ -17,6 +22,9 @@ public final class LanguageModel: Sendable {
     try self.init(file: GGUFFile(opening: path))
   }
 
+  /// Checks a file that is open already.
+  ///
+  /// - Throws: `GGUFError`, ``ModelError`` or ``VocabularyError``.
   public init(file: GGUFFile) throws {
     self.file = file
     configuration = try ModelConfiguration(metadata: file.metadata, magic: file.magic)

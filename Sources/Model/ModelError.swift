@@ -1,3 +1,5 @@
+import GGUF
+
 /// Why a file that is a valid GGUF is not a model this engine can run.
 public enum ModelError: Error, Equatable, CustomStringConvertible {
   // What the file says it is.
@@ -14,7 +16,8 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .unsupportedArchitecture(let name, let known):
-      return "The file holds a model of architecture \"\(name)\"; this version runs \(known.joined(separator: ", "))."
+      return
+        "The file holds a model of architecture \(shown(name)); this version runs \(known.joined(separator: ", "))."
     case .unsupportedFeature(let what):
       return "The model uses \(what), which this version does not compute."
     case .invalidValue(let key, let value, let expected):
@@ -22,7 +25,7 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
     case .missingTensor(let name):
       return "Tensor \"\(name)\" is missing from the file."
     case .unexpectedTensor(let name):
-      return "Tensor \"\(name)\" is in the file, but the model's architecture has no place for it."
+      return "Tensor \(shown(name)) is in the file, but the model's architecture has no place for it."
     case .wrongShape(let tensor, let expected, let found):
       return "Tensor \"\(tensor)\" has shape \(found), expected \(expected) (contiguous dimension first)."
     case .unsupportedType(let tensor, let type, let supported):

@@ -101,6 +101,33 @@ import Testing
     #expect(evaluator.tokens == vocabulary.encode("abefgh"))
   }
 
+  @Test func thePromptMayLeaveRoomForOneToken() throws {
+    let evaluator = ScriptedEvaluator(contextSize: 4)
+    let result = try generator(evaluator).generate(vocabulary.encode("abc"))
+    // One answer token fits into the memory; the second is chosen but there is no room to go on from it.
+    #expect(result.text == "de" && result.finishReason == .contextFull)
+    #expect(evaluator.position == 4)
+  }
+
+  @Test func aContextOfOneTokenHasNoRoomForAnAnswer() throws {
+    let generator = try generator(ScriptedEvaluator(contextSize: 1))
+    #expect(throws: GenerationError.promptTooLong(tokens: 1, contextSize: 1)) { try generator.generate([97]) }
+    var sliding = GenerationOptions()
+    sliding.contextPolicy = .slide(keep: 0)
+    #expect(throws: GenerationError.promptTooLong(tokens: 1, contextSize: 1)) {
+      try generator.generate([97], options: sliding)
+    }
+  }
+
+  @Test func theSmallestContextSlidesOnAndOn() throws {
+    let evaluator = ScriptedEvaluator(contextSize: 2)
+    var sliding = options(max: 6)
+    sliding.contextPolicy = .slide(keep: 0)
+    let result = try generator(evaluator).generate([97], options: sliding)
+    #expect(result.text == "bcdefg" && result.finishReason == .length)
+    #expect(result.contextSlides == 4 && evaluator.tokens == vocabulary.encode("ef"))
+  }
+
   @Test func promptsThatCannotBeAnsweredAreSentences() throws {
     let generator = try generator(ScriptedEvaluator(contextSize: 4))
     func message(_ prompt: [Int32], _ options: GenerationOptions = GenerationOptions()) -> String? {

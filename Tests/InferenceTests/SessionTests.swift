@@ -92,6 +92,111 @@ import Testing
         == "Token id -1 is not in the vocabulary, expected 0 to 299.")
   }
 
+  @Test func readsAsManyTokensAsTheContextHolds() throws {
+    let model = try model()
+    let all = try logits(model, .init(threads: 1), prompt)
+    #expect(try logits(model, .init(contextSize: prompt.count, threads: 2), prompt) == all)
+
+    let session = try Session(model: model, options: .init(contextSize: prompt.count, threads: 1))
+    _ = try session.evaluate(Array(prompt.dropLast()))
+    #expect(try Array(session.evaluate([prompt[39]])) == all)
+    #expect(session.position == 40)
+    #expect(throws: SessionError.contextFull(position: 40, adding: 1, contextSize: 40)) { try session.evaluate([1]) }
+    #expect(throws: SessionError.contextFull(position: 40, adding: 1, contextSize: 40)) {
+      try session.evaluateEach([1]) { _, _ in }
+    }
+  }
+
+  @Test func aContextOfOneTokenHoldsOne() throws {
+    let model = try model()
+    let session = try Session(model: model, options: .init(contextSize: 1, threads: 2))
+    let first = try Array(session.evaluate([7]))
+    #expect(first == (try logits(model, .init(threads: 1), [7])))
+    #expect(throws: SessionError.contextFull(position: 1, adding: 1, contextSize: 1)) { try session.evaluate([8]) }
+    session.truncate(to: 0)
+    #expect(throws: SessionError.contextFull(position: 0, adding: 2, contextSize: 1)) { try session.evaluate([7, 8]) }
+    _ = try session.evaluate([8])
+    session.truncate(to: -3)
+    #expect(session.position == 0)
+    #expect(try Array(session.evaluate([7])) == first)
+  }
+
+  @Test func anErrorLeavesWhatWasThere() throws {
+    struct Enough: Error {}
+    let model = try model()
+    let expected = try logits(model, .init(threads: 1), prompt)
+    let session = try Session(model: model, options: .init(contextSize: 40, threads: 2, batchSize: 16))
+    _ = try session.evaluate(Array(prompt[..<20]))
+    #expect(throws: SessionError.self) { try session.evaluate([1, -1]) }
+    #expect(throws: SessionError.self) { try session.evaluate(prompt) }
+    #expect(throws: SessionError.noTokens) { try session.evaluateEach([]) { _, _ in } }
+    #expect(session.position == 20)
+    // The body's own error ends the pass with the batch in the cache; the tokens can be taken back.
+    #expect(throws: Enough.self) { try session.evaluateEach(Array(prompt[..<18])) { _, _ in throw Enough() } }
+    #expect(session.position == 36)
+    session.truncate(to: 20)
+    #expect(try Array(session.evaluate(Array(prompt[20...]))) == expected)
+  }
+
+  @Test func goingBackAndOnAnotherWayForgetsTheFirst() throws {
+    let model = try model()
+    let session = try Session(model: model, options: .init(contextSize: 40, threads: 2))
+    _ = try session.evaluate(prompt)
+    session.truncate(to: 10)
+    let other = Array(prompt[..<10]) + [3, 1, 4]
+    #expect(try Array(session.evaluate([3, 1, 4])) == (try logits(model, .init(threads: 1), other)))
+  }
+
+  /// A hidden size that is no multiple of a vector's or block's width: every column of `ffn_down_t` counts.
+  @Test func readsTransposedRowsOfAnyLength() throws {
+    var tiny = TinyModel(magic: .powerInfer, weightType: .f32, layers: 1)
+    (tiny.hiddenSize, tiny.heads, tiny.keyValueHeads, tiny.feedForwardSize) = (40, 4, 2, 24)
+    let sparse = try logits(try model(tiny), .init(threads: 2), prompt)
+
+    // The same weights as a dense file: `ffn_down` is the transpose, and ReLU is named.
+    let weights = tiny.weights.filter { !$0.layout.name.contains("fc") }.map { weight -> TinyModel.Weight in
+      guard weight.layout.name == "blk.0.ffn_down_t.weight", let values = weight.values else { return weight }
+      let transposed = (0..<40).flatMap { column in (0..<24).map { values[$0 * 40 + column] } }
+      return TinyModel.Weight(
+        TensorLayout(name: "blk.0.ffn_down.weight", type: .f32, shape: [24, 40]), floats: transposed)
+    }
+    tiny.extraMetadata.set("llama.hidden_activation", .string("relu"))
+    let writer = try GGUFWriter(
+      folder.file("dense.gguf"), metadata: tiny.metadata, tensors: weights.map(\.layout))
+    for weight in weights { try writer.append(weight.bytes) }
+    try writer.finish()
+    let dense = try logits(LanguageModel(opening: folder.file("dense.gguf")), .init(threads: 1), prompt)
+    let worst = zip(sparse, dense).map { abs($0 - $1) }.max() ?? .infinity
+    #expect(worst < 1e-4)
+  }
+
+  @Test func refusesMemoryThatTheMachineLacks() throws {
+    // 64 queries share one key: their scores for 512 threads and 16 million positions are 2 TiB.
+    var tiny = TinyModel(weightType: .f16, layers: 1)
+    (tiny.hiddenSize, tiny.heads, tiny.keyValueHeads) = (128, 64, 1)
+    let model = try model(tiny)
+    do {
+      _ = try Session(model: model, options: .init(contextSize: 1 << 24, threads: 512, batchSize: 1))
+      Issue.record("expected an error")
+    } catch SessionError.workspaceTooLarge(let batchSize, let threads, let contextSize, let bytes) {
+      #expect(batchSize == 1 && threads == 512 && contextSize == 1 << 24 && bytes > 2 << 40)
+    }
+    #expect(
+      SessionError.workspaceTooLarge(batchSize: 1, threads: 2, contextSize: 3, bytes: 4).description
+        == "Batches of 1 tokens with 2 threads and a context of 3 tokens need 4 bytes of working memory, more than this "
+        + "machine gives.")
+
+    // A narrow model with many heads: a small file, and a cache of 4 TiB.
+    (tiny.hiddenSize, tiny.heads, tiny.keyValueHeads, tiny.headSize) = (2, 1024, 1024, 64)
+    let wide = try self.model(tiny)
+    #expect(throws: SessionError.contextTooLarge(tokens: 1 << 24, bytes: 1 << 42)) {
+      try Session(model: wide, options: .init(contextSize: 1 << 24, threads: 1))
+    }
+    #expect(
+      SessionError.contextTooLarge(tokens: 5, bytes: 6).description
+        == "A context of 5 tokens needs 6 bytes of key/value cache, more than this machine gives.")
+  }
+
   @Test func refusesOptionsOutOfRange() throws {
     let model = try model()
     #expect(throws: SessionError.invalidOption("number of threads", value: 0, expected: "1 to 512")) {

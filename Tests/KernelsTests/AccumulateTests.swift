@@ -14,9 +14,13 @@ struct AccumulateTests {
 
   @Test(arguments: WeightFormat.allCases)
   func equalsExactSums(_ format: WeightFormat) {
-    let shapes = [(1, 1, 1), (5, 3, 2), (64, 1, 3), (97, 9, 1), (600, 18, 1), (33, 4, 33)]
-    for (rows, blocks, tokens) in shapes {
-      let columns = blocks * max(format.blockElements, 32)
+    let unit = max(format.blockElements, 32)
+    var shapes = [
+      (1, unit, 1), (5, 3 * unit, 2), (64, unit, 3), (97, 9 * unit, 1), (600, 18 * unit, 1), (33, 4 * unit, 33),
+    ]
+    // Rows of plain floats may have any length.
+    if format.blockElements == 1 { shapes += [(7, 1, 1), (20, 31, 5), (9, 33, 1), (40, 6 * 32 + 8, 4)] }
+    for (rows, columns, tokens) in shapes {
       let w = OwnedMatrix(format, rows: rows, columns: columns, seed: 11)
       let h = Self.coefficients(rows * tokens, seed: 12)
       var expected = [Double](repeating: 0.5, count: tokens * columns)

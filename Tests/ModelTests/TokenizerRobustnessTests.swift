@@ -131,4 +131,16 @@ import Testing
       }
     }
   }
+
+  @Test func sentencesShowNamesSafely() {
+    #expect(
+      VocabularyError.tooManyMerges(300_000_000).description
+        == "The vocabulary has 300000000 merges; expected at most 268435455.")
+    #expect(
+      VocabularyError.unknownPreTokenizer("x\u{1B}\n").description.hasPrefix(
+        "The pre-tokenizer \"x\\u{1b}\\n\" is not known; known are \"a.x-4.0\", "))
+    #expect(
+      VocabularyError.unknownKind("bert").description
+        == "The tokenizer model \"bert\" is not known; known are \"llama\", \"gpt2\".")
+  }
 }

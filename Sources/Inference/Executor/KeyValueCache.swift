@@ -19,11 +19,16 @@ final class KeyValueCache {
     headCount = c.keyValueHeadCount
     headSize = c.headSize
     let (elements, overflow) = (c.layerCount * c.keyValueSize).multipliedReportingOverflow(by: capacity)
+    let (bytes, tooMany) = elements.multipliedReportingOverflow(by: 4)
+    func refusal() -> SessionError {
+      .contextTooLarge(tokens: capacity, bytes: overflow || tooMany ? .max : bytes)
+    }
+    guard !overflow, !tooMany, Memory.isPhysical(bytes) else { throw refusal() }
     // malloc reports exhaustion; Swift's own allocation would trap.
-    guard !overflow, elements <= Int.max / 4,
-      let keys = malloc(elements * 2), let values = malloc(elements * 2)
-    else {
-      throw SessionError.contextTooLarge(tokens: capacity, bytes: overflow ? .max : elements &* 4)
+    guard let keys = malloc(bytes / 2) else { throw refusal() }
+    guard let values = malloc(bytes / 2) else {
+      free(keys)
+      throw refusal()
     }
     self.keys = keys.bindMemory(to: UInt16.self, capacity: elements)
     self.values = values.bindMemory(to: UInt16.self, capacity: elements)

@@ -5,7 +5,6 @@ import Model
 ///
 /// `B` is the most tokens in one pass; other letters as in ``Model/ModelConfiguration``.
 final class Workspace {
-  let batchSize: Int
   let residual: UnsafeMutablePointer<Float>  // [B, d], the stream that layers add to
   let normed: Activations  // [B, d], input of the attention and feed-forward matrices
   let queries: UnsafeMutablePointer<Float>  // [B, heads · headSize]
@@ -27,7 +26,6 @@ final class Workspace {
 
   init(configuration c: ModelConfiguration, batchSize: Int, contextSize: Int, workers: Int) {
     func floats(_ count: Int) -> UnsafeMutablePointer<Float> { .allocate(capacity: count) }
-    self.batchSize = batchSize
     let b = batchSize
     residual = floats(b * c.hiddenSize)
     normed = Activations(columns: c.hiddenSize, capacity: b)
@@ -44,6 +42,32 @@ final class Workspace {
     scoresPerWorker = c.queriesPerKeyValueHead * contextSize
     scores = floats(workers * scoresPerWorker)
     logits = floats(Self.logitRows * c.vocabularySize)
+  }
+
+  /// Bytes that such a workspace takes; nil where they are too many to count.
+  static func byteCount(configuration c: ModelConfiguration, batchSize: Int, contextSize: Int, workers: Int) -> Int? {
+    // In floats. The 8-bit forms of `normed`, `attended` and `hidden` take less than another half each, and the padding of
+    // short rows is at most a block of 512 columns.
+    let perToken = [
+      3 * c.hiddenSize, 2 * c.querySize, 2 * c.keyValueSize, 3 * c.feedForwardSize, c.rotary.dimensions,
+      (c.hiddenSize + c.querySize + c.feedForwardSize) / 2, 3 * 512,
+    ].reduce(0, +)
+    let parts = [
+      [batchSize, perToken], [workers, c.queriesPerKeyValueHead, contextSize], [logitRows, c.vocabularySize],
+    ]
+    var total = 0
+    for part in parts {
+      var product = MemoryLayout<Float>.stride
+      for factor in part {
+        let (next, overflow) = product.multipliedReportingOverflow(by: factor)
+        if overflow { return nil }
+        product = next
+      }
+      let (sum, overflow) = total.addingReportingOverflow(product)
+      if overflow { return nil }
+      total = sum
+    }
+    return total
   }
 
   deinit {

@@ -6,6 +6,7 @@ public final class CancellationFlag: Sendable {
 
   public init() {}
 
+  /// Whether somebody has asked.
   public var isRaised: Bool {
     raised.load(ordering: .acquiring)
   }

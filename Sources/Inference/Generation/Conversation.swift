@@ -1,12 +1,16 @@
 /// One turn of a conversation.
 public struct Message: Sendable, Equatable, Codable {
+  /// Who speaks.
   public enum Role: String, Sendable, Codable {
     case system, user, assistant
   }
 
+  /// Who spoke.
   public var role: Role
+  /// What was said.
   public var content: String
 
+  /// What one side said.
   public init(_ role: Role, _ content: String) {
     self.role = role
     self.content = content
@@ -20,6 +24,7 @@ public final class Conversation {
   /// Renders messages, with the start of an answer after them, as tokens.
   public typealias Renderer = ([Message]) throws -> [Int32]
 
+  /// What answers.
   public let generator: Generator
   /// The messages after the system prompt.
   public private(set) var messages: [Message] = []
@@ -28,6 +33,7 @@ public final class Conversation {
 
   private let render: Renderer
 
+  /// An empty conversation.
   public init(generator: Generator, systemPrompt: String? = nil, render: @escaping Renderer) {
     self.generator = generator
     self.systemPrompt = systemPrompt

@@ -4,11 +4,13 @@ public struct GenerationResult: Sendable, Equatable {
   public var text: String
   /// The generated tokens, with the one that ended the answer.
   public var tokens: [Int32]
+  /// Why it ended.
   public var finishReason: FinishReason
   /// The stop string that ended the answer.
   public var stopString: String?
   /// How often the oldest tokens were dropped to make room (`ContextPolicy.slide`).
   public var contextSlides: Int
+  /// What it cost.
   public var statistics: GenerationStatistics
 
   public init(

@@ -5,7 +5,9 @@ import Foundation
 /// The evaluator's memory is kept between prompts: what a prompt shares with the tokens before it from the start on is
 /// not read again. One generator owns its evaluator; both belong to one thread.
 public final class Generator {
+  /// What runs the tokens.
   public let evaluator: any TokenEvaluator
+  /// What turns tokens into text.
   public let vocabulary: any TokenVocabulary
   /// Chooses the tokens; replace it to change the options between answers.
   public var sampler: Sampler

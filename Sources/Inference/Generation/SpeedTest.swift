@@ -2,6 +2,7 @@ import Foundation
 
 /// Measures how fast an evaluator reads prompts and decodes, without tokenizer and sampler, from an empty memory.
 public struct SpeedTest: Sendable, Equatable {
+  /// What is measured, by llama-bench's names.
   public enum Kind: String, Sendable, Codable {
     /// All tokens at once, as a prompt comes.
     case prompt = "pp"
@@ -9,9 +10,12 @@ public struct SpeedTest: Sendable, Equatable {
     case decode = "tg"
   }
 
+  /// What is measured.
   public var kind: Kind
+  /// Tokens of a run; fewer than none count as none.
   public var tokens: Int
 
+  /// One row of the table.
   public init(_ kind: Kind, tokens: Int) {
     self.kind = kind
     self.tokens = tokens
@@ -35,7 +39,7 @@ public struct SpeedTest: Sendable, Equatable {
   ) throws -> [Double] {
     var random = SplitMix64(seed: 1)
     let size = UInt64(max(vocabularySize, 1))
-    let ids = (0..<tokens).map { _ in Int32(truncatingIfNeeded: random.next() % size) }
+    let ids = (0..<max(tokens, 0)).map { _ in Int32(truncatingIfNeeded: random.next() % size) }
     var speeds: [Double] = []
     for run in 0...max(repetitions, 0) {
       evaluator.truncate(to: 0)
@@ -46,7 +50,7 @@ public struct SpeedTest: Sendable, Equatable {
       }
       let time = now() - start
       if run > 0 { speeds.append(time > 0 ? Double(tokens) / time : 0) }
-      onRun(run + 1, repetitions + 1)
+      onRun(run + 1, max(repetitions, 0) &+ 1)
     }
     evaluator.truncate(to: 0)
     return speeds
@@ -55,10 +59,12 @@ public struct SpeedTest: Sendable, Equatable {
 
 /// Mean and spread of some measurements.
 public struct Spread: Sendable, Equatable, Codable {
+  /// The arithmetic mean; 0 for no values.
   public var mean: Double
   /// The standard deviation of a sample (n - 1); 0 for fewer than two values.
   public var deviation: Double
 
+  /// Mean and spread of these.
   public init(_ values: [Double]) {
     mean = values.isEmpty ? 0 : values.reduce(0, +) / Double(values.count)
     let mean = mean

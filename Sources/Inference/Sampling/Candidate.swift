@@ -1,5 +1,6 @@
 /// A token that may come next.
 public struct Candidate: Sendable, Equatable {
+  /// Its id.
   public var token: Int32
   /// The model's logit after bias and penalties; the sampler divides it by the temperature last.
   public var logit: Float
@@ -8,6 +9,7 @@ public struct Candidate: Sendable, Equatable {
   /// What the candidates are sorted by, greatest first: the logit, except where typical sampling needs another order.
   var key: Float
 
+  /// A candidate whose probability is not known yet, or is.
   public init(token: Int32, logit: Float, probability: Float = 0) {
     self.token = token
     self.logit = logit

@@ -5,7 +5,9 @@ import Foundation
 public struct LogitsSummary: Sendable, Equatable, Encodable {
   /// A token and its logit.
   public struct Entry: Sendable, Equatable, Encodable {
+    /// Its id.
     public var token: Int32
+    /// As the model gave it.
     public var logit: Float
   }
 

@@ -10,6 +10,7 @@ import Foundation
 ///   numbers are not touched.
 /// - After the first call for a vocabulary nothing is allocated.
 public struct Sampler {
+  /// How tokens are chosen.
   public let options: SamplingOptions
   /// The seed in use: the option's, or the one taken from the system.
   public let seed: UInt64

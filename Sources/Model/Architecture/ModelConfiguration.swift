@@ -2,6 +2,7 @@ import GGUF
 
 /// The hyperparameters of a model, read from its file's metadata and checked.
 public struct ModelConfiguration: Sendable, Equatable {
+  /// The family, named by `general.architecture`.
   public let architecture: Architecture
   /// `general.name`, or the architecture where the file has none.
   public let name: String
@@ -12,7 +13,9 @@ public struct ModelConfiguration: Sendable, Equatable {
   public let hiddenSize: Int
   /// Neurons in a feed-forward layer, `f`.
   public let feedForwardSize: Int
+  /// Transformer layers.
   public let layerCount: Int
+  /// Heads of queries.
   public let headCount: Int
   /// Heads of keys and values; each is shared by ``queriesPerKeyValueHead`` query heads.
   public let keyValueHeadCount: Int
@@ -20,14 +23,18 @@ public struct ModelConfiguration: Sendable, Equatable {
   public let headSize: Int
   /// The longest sequence the model was trained on, in tokens.
   public let contextLength: Int
+  /// What an RMS norm adds to the mean square.
   public let normEpsilon: Float
+  /// How positions rotate queries and keys.
   public let rotary: RotaryConfiguration
+  /// The non-linearity of the feed-forward gate: the file's own, or what its magic and architecture say.
   public let gateActivation: Activation
   /// Factor on query · key before the softmax.
   public let attentionScale: Float
   /// The predictor's threshold (`powerinfer.sparse_threshold`); 0 where the file has none (spec §1.2).
   public let sparseThreshold: Float
 
+  /// Query heads that share one head of keys and values.
   public var queriesPerKeyValueHead: Int { headCount / keyValueHeadCount }
   /// Elements in a token's query vector.
   public var querySize: Int { headCount * headSize }
@@ -75,7 +82,7 @@ public struct ModelConfiguration: Sendable, Equatable {
       guard let activation = Activation(rawValue: named) else {
         let known = Activation.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
         throw ModelError.invalidValue(
-          key: "\(architecture.name).hidden_activation", value: "\"\(named)\"", expected: known)
+          key: "\(architecture.name).hidden_activation", value: shown(named), expected: known)
       }
       gateActivation = activation
     } else {
@@ -85,7 +92,12 @@ public struct ModelConfiguration: Sendable, Equatable {
     guard experts == 0 else {
       throw ModelError.unsupportedFeature("\(experts) experts per layer (a mixture of experts)")
     }
-    sparseThreshold = Float(try metadata.float("powerinfer.sparse_threshold") ?? 0)
+    let threshold = Float(try metadata.float("powerinfer.sparse_threshold") ?? 0)
+    guard threshold.isFinite else {
+      throw ModelError.invalidValue(
+        key: "powerinfer.sparse_threshold", value: "\(threshold)", expected: "a finite number")
+    }
+    sparseThreshold = threshold
   }
 
   /// Metadata keys under the architecture's prefix, with their ranges checked.

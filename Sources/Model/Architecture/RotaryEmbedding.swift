@@ -17,11 +17,14 @@ public enum RotaryScaling: Sendable, Equatable {
 public struct RotaryConfiguration: Sendable, Equatable {
   /// Elements of each head that are rotated, from its start; even.
   public let dimensions: Int
+  /// The longest wavelength is 2π · base^((dimensions - 2) / dimensions) positions.
   public let base: Double
+  /// What is done for contexts longer than the trained one.
   public let scaling: RotaryScaling
   /// Extra factor on the rotated vectors (`rope.scaling.attn_factor`).
   public let attentionFactor: Double
 
+  /// Settings taken as they are; a file's are checked by ``ModelConfiguration/init(metadata:magic:)``.
   public init(dimensions: Int, base: Double, scaling: RotaryScaling = .none, attentionFactor: Double = 1) {
     self.dimensions = dimensions
     self.base = base
@@ -59,7 +62,7 @@ public struct RotaryConfiguration: Sendable, Equatable {
         betaSlow: Double(
           try keys.real("rope.scaling.yarn_beta_slow", default: 1, expected: "a number above 0") { $0 > 0 }))
     case let other:
-      throw ModelError.unsupportedFeature("rotary scaling of type \"\(other)\"")
+      throw ModelError.unsupportedFeature("rotary scaling of type \(shown(other))")
     }
   }
 }

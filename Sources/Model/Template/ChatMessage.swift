@@ -10,18 +10,23 @@ public struct ChatMessage: Sendable, Equatable {
   /// What else the turn carries, such as `tool_calls`, `tool_call_id`, `name` or `reasoning_content`.
   public var extras: OrderedDictionary<String, Value>
 
+  /// A turn whose content is a text.
   public init(role: String, content: String, extras: OrderedDictionary<String, Value> = [:]) {
     self.init(role: role, content: .string(content), extras: extras)
   }
 
+  /// A turn whose content may be a list of parts, or none.
   public init(role: String, content: Value, extras: OrderedDictionary<String, Value> = [:]) {
     self.role = role
     self.content = content
     self.extras = extras
   }
 
+  /// What the model is told before the conversation.
   public static func system(_ text: String) -> ChatMessage { ChatMessage(role: "system", content: text) }
+  /// What the user says.
   public static func user(_ text: String) -> ChatMessage { ChatMessage(role: "user", content: text) }
+  /// What the model answered.
   public static func assistant(_ text: String) -> ChatMessage { ChatMessage(role: "assistant", content: text) }
 
   /// The message that a JSON object describes: `role`, `content` and any other entries.

@@ -8,11 +8,15 @@ struct BytePairEncoder: Sendable {
   private let byteSymbols: [Int32]
   private let merges: MergeTable
 
+  /// Each merge may name three symbols of its own; with them and fewer than `Int32.max / 2` tokens, numbers fit 32 bits.
+  static let mostMerges = Int(Int32.max) / 8
+
   /// - Parameters:
   ///   - isOrdinary: Whether text may become this token at all.
   init(vocabulary: Vocabulary, isOrdinary: (Int) -> Bool) throws(VocabularyError) {
     preTokenizer = try PreTokenizer(named: vocabulary.preTokenizer)
     guard !vocabulary.merges.isEmpty else { throw .noMerges }
+    guard vocabulary.merges.count <= Self.mostMerges else { throw .tooManyMerges(vocabulary.merges.count) }
     tokenCount = Int32(vocabulary.tokens.count)
 
     var symbols = Symbols(capacity: vocabulary.tokens.count + 256)

@@ -7,6 +7,7 @@ public final class Tokenizer: Sendable {
     case bytePair(BytePairEncoder)
   }
 
+  /// The algorithm.
   public let kind: Vocabulary.Kind
   /// The number of tokens; ids are 0 ..< count.
   public let count: Int
@@ -16,7 +17,9 @@ public final class Tokenizer: Sendable {
   public let eos: Int32?
   /// The token that ends a turn of a conversation.
   public let eot: Int32?
+  /// What a SentencePiece-style vocabulary gives for characters it lacks.
   public let unknown: Int32?
+  /// What fills up short texts in a batch; never part of one.
   public let padding: Int32?
   /// Whether ``encode(_:addSpecial:parseSpecial:)`` with `addSpecial` begins with ``bos``.
   public let addsBOS: Bool

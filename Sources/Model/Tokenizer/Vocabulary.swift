@@ -1,3 +1,5 @@
+import GGUF
+
 /// What a model file says about its tokens: the data a ``Tokenizer`` is built from.
 ///
 /// Nothing is checked here; ``Tokenizer/init(vocabulary:)`` refuses what it cannot use.
@@ -87,6 +89,7 @@ public enum VocabularyError: Error, Equatable, CustomStringConvertible {
   case noTokens
   case tooManyTokens(Int)
   case noMerges
+  case tooManyMerges(Int)
   case countMismatch(what: String, found: Int, tokens: Int)
 
   public var description: String {
@@ -94,10 +97,10 @@ public enum VocabularyError: Error, Equatable, CustomStringConvertible {
     case .missingKey(let key):
       "The file has no tokenizer: the metadata key \(key) is missing."
     case .unknownKind(let name):
-      "The tokenizer model \"\(name)\" is not known; known are "
+      "The tokenizer model \(shown(name)) is not known; known are "
         + Vocabulary.Kind.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ") + "."
     case .unknownPreTokenizer(let name):
-      "The pre-tokenizer \"\(name)\" is not known; known are "
+      "The pre-tokenizer \(shown(name)) is not known; known are "
         + PreTokenizer.knownNames.map { "\"\($0)\"" }.joined(separator: ", ") + "."
     case .noTokens:
       "The vocabulary is empty; expected at least one token in tokenizer.ggml.tokens."
@@ -105,6 +108,8 @@ public enum VocabularyError: Error, Equatable, CustomStringConvertible {
       "The vocabulary has \(count) tokens; expected at most \(Int32.max)."
     case .noMerges:
       "The byte-pair vocabulary has no merges; expected the list tokenizer.ggml.merges."
+    case .tooManyMerges(let count):
+      "The vocabulary has \(count) merges; expected at most \(BytePairEncoder.mostMerges)."
     case .countMismatch(let what, let found, let tokens):
       "The vocabulary has \(found) \(what) for \(tokens) tokens; expected one for each."
     }

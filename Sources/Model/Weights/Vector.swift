@@ -5,6 +5,7 @@ import Kernels
 /// A copy, unlike matrices, because its use must not depend on how the file stores it; all of a model's vectors together
 /// are a few hundred kilobytes.
 public final class Vector: @unchecked Sendable {
+  /// The number of elements.
   public let count: Int
   /// [count], constant after initialisation.
   public let values: UnsafePointer<Float>

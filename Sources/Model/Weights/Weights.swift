@@ -43,9 +43,9 @@ public struct Weights: Sendable {
   public let tokenEmbedding: Matrix  // token_embd, [d, V]
   public let outputNorm: Vector  // output_norm, [d]
   public let output: Matrix  // output, [d, V]; token_embd where the file ties the two
-  public let isOutputTied: Bool
+  public let isOutputTied: Bool  // whether output is token_embd
   public let rotaryDivisors: [Float]?  // rope_freqs, [rotary dimensions / 2]
-  public let layers: [LayerWeights]
+  public let layers: [LayerWeights]  // in order, from the embedding on
 
   /// Finds every weight of the model in the file, in any order, and checks types and shapes.
   ///
