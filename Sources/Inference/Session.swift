@@ -17,6 +17,11 @@ public struct SessionOptions: Sendable {
   /// second-level cache.
   public static let defaultBatchSize = 128
 
+  /// What a session takes.
+  public static let contextSizeRange = 1...(1 << 24)
+  public static let threadRange = 1...512
+  public static let batchSizeRange = 1...4096
+
   public init(contextSize: Int? = nil, threads: Int? = nil, batchSize: Int = defaultBatchSize) {
     self.contextSize = contextSize
     self.threads = threads
@@ -70,9 +75,9 @@ public final class Session {
     }
     contextSize = options.contextSize ?? min(model.configuration.contextLength, SessionOptions.defaultContextLimit)
     threads = options.threads ?? Processors.recommended
-    try check("context size", contextSize, 1...(1 << 24))
-    try check("number of threads", threads, 1...512)
-    try check("batch size", options.batchSize, 1...4096)
+    try check("context size", contextSize, SessionOptions.contextSizeRange)
+    try check("number of threads", threads, SessionOptions.threadRange)
+    try check("batch size", options.batchSize, SessionOptions.batchSizeRange)
     batchSize = min(options.batchSize, contextSize)
     self.model = model
     executor = CPUExecutor(
