@@ -179,6 +179,9 @@ struct RenderTemplate: ParsableCommand {
     let text = try InputFile.text(path)
     do {
       return try body(text)
+    } catch let error as JinjaError {
+      // The file is to blame and not the template.
+      throw ContentError(path: path, reason: error.message)
     } catch {
       throw ContentError(path: path, reason: String(describing: error))
     }
