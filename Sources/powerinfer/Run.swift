@@ -58,8 +58,9 @@ struct Run: ParsableCommand {
     let system = try environment.value(system, or: "SYSTEM").map(generationFlags.text)
     let model = try modelOptions.resolve(environment)
     let text = try readPrompt()
-    if text == nil, raw { throw OptionError.conflict("--raw", with: "a chat") }
-    if text == nil, json || jsonLines { throw OptionError.conflict("--json", with: "a chat") }
+    if text == nil, let option = raw ? "raw" : json ? "json" : jsonLines ? "json-lines" : nil {
+      throw OptionError.needsPrompt(option: option)
+    }
 
     let engine = try Engine(model)
     let cancellation = CancellationFlag()

@@ -7,20 +7,23 @@ enum InputFile {
 
   /// - Throws: `FileError`, `InputError.unreadable`.
   static func data(_ path: String) throws -> Data {
-    if path == standardInput {
-      do {
-        return try FileHandle.standardInput.readToEnd() ?? Data()
-      } catch {
-        throw InputError.unreadable(path)
-      }
-    }
+    if path == standardInput { return try read(.standardInput, named: path) }
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
       throw FileError.missing(path: path)
     }
     if isFolder.boolValue { throw FileError.isFolder(path: path) }
-    guard let data = FileManager.default.contents(atPath: path) else { throw InputError.unreadable(path) }
-    return data
+    return try read(FileHandle(forReadingAtPath: path), named: path)
+  }
+
+  /// Reads to the end, whatever it is that is read: the shell's `<(command)` names a pipe.
+  private static func read(_ file: FileHandle?, named path: String) throws -> Data {
+    do {
+      guard let file else { throw InputError.unreadable(path) }
+      return try file.readToEnd() ?? Data()
+    } catch {
+      throw InputError.unreadable(path)
+    }
   }
 
   /// - Throws: `FileError`, `InputError`.

@@ -57,7 +57,7 @@ struct ModelOptions: ParsableArguments {
 enum OptionError: Error, Equatable, CustomStringConvertible {
   case outOfRange(option: String, expected: String, found: String)
   case malformed(option: String, expected: String, found: String)
-  case conflict(String, with: String)
+  case needsPrompt(option: String)
 
   var description: String {
     switch self {
@@ -65,8 +65,8 @@ enum OptionError: Error, Equatable, CustomStringConvertible {
       "The option --\(option) must be \(expected), but it is \(found)."
     case .malformed(let option, let expected, let found):
       "The option --\(option) must look like \(expected), but it is \"\(found)\"."
-    case .conflict(let first, let second):
-      "The options \(first) and \(second) exclude each other; give only one."
+    case .needsPrompt(let option):
+      "The option --\(option) needs a prompt: as an argument, with --prompt, with --file or on standard input."
     }
   }
 

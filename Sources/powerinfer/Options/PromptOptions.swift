@@ -3,14 +3,14 @@ import Foundation
 
 /// A text to work on: given on the command line or read from a file.
 struct PromptOptions: ParsableArguments {
-  @Argument(help: ArgumentHelp("The text.", valueName: "prompt"))
+  @Argument(help: ArgumentHelp("The prompt, or text.", valueName: "prompt"))
   var positional: String?
 
-  @Option(name: [.customShort("p"), .long], parsing: .unconditional, help: "The text, as llama.cpp has it.")
+  @Option(name: [.customShort("p"), .long], parsing: .unconditional, help: "The same, as llama.cpp has it.")
   var prompt: String?
 
   @Option(
-    name: [.customShort("f"), .long], help: "Read the text from a file; - is standard input.", completion: .file())
+    name: [.customShort("f"), .long], help: "Read it from a file; - is standard input.", completion: .file())
   var file: String?
 
   func validate() throws {
