@@ -164,7 +164,7 @@ def ours(binary, template, requests, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("binary")
+    parser.add_argument("--powerinfer", default=".build/release/powerinfer", dest="binary")
     parser.add_argument("--show", action="store_true", help="print the differing texts")
     parser.add_argument("--errors", action="store_true", help="print both sides' sentences where both fail")
     options = parser.parse_args()

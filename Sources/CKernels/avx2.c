@@ -30,9 +30,9 @@ PI_INLINE void sum4(__m256 a, __m256 b, __m256 c, __m256 d, float *out) { _mm_st
 PI_INLINE float sum1(__m256 v) { return _mm_cvtss_f32(sums_of_four(v, v, v, v)); }
 PI_INLINE float sum_lanes(__m256 v) { return sum1(v); }
 
-#include "plain.inc"
+#include "plain.h"
 
-#include "natural.inc"
+#include "natural.h"
 
 typedef __m256i block_codes;
 
@@ -106,7 +106,7 @@ PI_INLINE __m256 code_floats(block_codes w, bool is_signed, size_t i) {
   return _mm256_cvtepi32_ps(is_signed ? _mm256_cvtepi8_epi32(eight) : _mm256_cvtepu8_epi32(eight));
 }
 
-#include "blockwise.inc"
+#include "blockwise.h"
 
 #pragma clang attribute pop
 

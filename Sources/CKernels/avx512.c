@@ -34,13 +34,13 @@ PI_INLINE void sum4(__m512 a, __m512 b, __m512 c, __m512 d, float *out) { _mm_st
 PI_INLINE float sum1(__m512 v) { return _mm_cvtss_f32(sums_of_four(v, v, v, v)); }
 PI_INLINE float sum_lanes(__m512 v) { return sum1(v); }
 
-#include "plain.inc"
+#include "plain.h"
 
-#include "avx512_codes.inc"
+#include "avx512_codes.h"
 
-#include "avx512_multiply.inc"
+#include "avx512_multiply.h"
 
-#include "avx512_accumulate.inc"
+#include "avx512_accumulate.h"
 
 #pragma clang attribute pop
 

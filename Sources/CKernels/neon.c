@@ -14,7 +14,7 @@ PI_INLINE int32x4_t dot_16(int8x16_t a, int8x16_t b) {
   return vpadalq_s16(vpaddlq_s16(low), high);
 }
 
-#include "neon.inc"
+#include "neon.h"
 
 const pi_kernels *pi_kernels_neon_widening(void);
 const pi_kernels *pi_kernels_neon_widening(void) { return &table; }

@@ -17,7 +17,7 @@
 
 PI_INLINE int32x4_t dot_16(int8x16_t a, int8x16_t b) { return vdotq_s32(vdupq_n_s32(0), a, b); }
 
-#include "neon.inc"
+#include "neon.h"
 
 #if defined(__clang__)
 #pragma clang attribute pop

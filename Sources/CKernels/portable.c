@@ -25,9 +25,9 @@ PI_INLINE void sum4(vector4 a, vector4 b, vector4 c, vector4 d, float *out) {
   out[3] = sum_lanes(d);
 }
 
-#include "plain.inc"
+#include "plain.h"
 
-#include "natural.inc"
+#include "natural.h"
 
 static float weight_at(uint32_t format, const uint8_t *row, size_t c) {
   switch (format) {

@@ -3,7 +3,9 @@
 extension FileDescription {
   /// The description for people.
   ///
-  /// - Parameter width: columns a line may take; long values are cut.
+  /// - Parameters:
+  ///   - width: columns a line may take; long values are cut.
+  ///   - parts: what to show.
   public func text(width: Int = 120, parts: Parts = .all) -> String {
     let shown = showing(parts)
     var lines = [summary]

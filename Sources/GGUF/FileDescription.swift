@@ -79,7 +79,9 @@ public struct FileDescription: Sendable, Encodable {
 
   /// Describes a file.
   ///
-  /// - Parameter arrayLimit: how many elements of an array are listed at most; all of them where it is nil.
+  /// - Parameters:
+  ///   - file: the opened file.
+  ///   - arrayLimit: how many elements of an array are listed at most; all of them where it is nil.
   public init(_ file: GGUFFile, arrayLimit: Int? = 8) {
     magic = file.magic.rawValue
     version = file.version

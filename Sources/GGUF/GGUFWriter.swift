@@ -26,6 +26,8 @@ public final class GGUFWriter {
   /// Starts the file and writes everything before the tensors' data.
   ///
   /// - Parameters:
+  ///   - path: where the finished file will be.
+  ///   - magic: the four bytes that it begins with.
   ///   - metadata: taken over as it is, but for `general.alignment` and the keys of split files, which would no longer
   ///     be true.
   ///   - tensors: all tensors, in the order in which their data will be appended.

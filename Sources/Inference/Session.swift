@@ -88,8 +88,10 @@ public final class Session {
   /// Runs tokens after those already in the cache and gives the logits of the last one, [V], valid until the next call
   /// and only while the session lives.
   ///
-  /// - Parameter progress: called between batches with the number of tokens done; `false` stops early, leaving the done tokens
-  ///   in the cache and giving the logits of the last of them.
+  /// - Parameters:
+  ///   - tokens: at least one and at most what the context has room for.
+  ///   - progress: called between batches with the number of tokens done; `false` stops early, leaving the done tokens in
+  ///     the cache and giving the logits of the last of them.
   /// - Throws: ``SessionError`` for no tokens, an unknown id, or more tokens than the context has room for; the cache is then
   ///   unchanged.
   public func evaluate(_ tokens: [Int32], progress: ((Int) -> Bool)? = nil) throws -> UnsafeBufferPointer<Float> {

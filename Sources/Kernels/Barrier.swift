@@ -1,4 +1,6 @@
 import CKernels
+import Foundation
+import Platform
 import Synchronization
 
 /// Where the workers of a team wait for each other: they spin briefly, then give way, then park.
@@ -20,7 +22,7 @@ final class Barrier: Sendable {
   private let round = Atomic<Int>(0)
   private let sleepers = Atomic<Int>(0)
   private let padding2 = Line()
-  private let monitor = Monitor()
+  private let monitor = NSCondition()
 
   private struct Line: Sendable {
     let bytes: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
@@ -42,7 +44,7 @@ final class Barrier: Sendable {
       round.store(current &+ 1, ordering: .sequentiallyConsistent)
       if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
         monitor.lock()
-        monitor.wakeAll()
+        monitor.broadcast()
         monitor.unlock()
       }
       return

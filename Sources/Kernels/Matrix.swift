@@ -10,7 +10,12 @@ public struct Matrix: @unchecked Sendable {
   public let data: UnsafeRawPointer  // [rows, columns]
   public let rowBytes: Int  // distance between rows
 
-  /// - Parameter rowBytes: distance between rows; rows follow one another where it is left out.
+  /// - Parameters:
+  ///   - format: how elements are stored.
+  ///   - rows: outputs, or neurons.
+  ///   - columns: inputs; a multiple of the format's block.
+  ///   - data: the first row; must outlive the matrix.
+  ///   - rowBytes: distance between rows; rows follow one another where it is left out.
   public init(
     format: WeightFormat, rows: Int, columns: Int, data: UnsafeRawPointer, rowBytes: Int? = nil
   ) {

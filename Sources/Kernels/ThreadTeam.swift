@@ -1,4 +1,5 @@
 import Foundation
+import Platform
 import Synchronization
 
 /// Threads that run one body together and meet at barriers, for the length of a whole forward pass.
@@ -81,7 +82,7 @@ private final class Crew: @unchecked Sendable {
   private var barrier = Crew.alone
   private var threadIDs: [UInt] = []
   private var opened = false
-  private let gate = Monitor()
+  private let gate = NSCondition()
 
   // Written by the leader while all others wait at the barrier.
   private var body: ((Member) -> Void)?
@@ -98,7 +99,7 @@ private final class Crew: @unchecked Sendable {
     }
     self.threadIDs = threadIDs
     opened = true
-    gate.wakeAll()
+    gate.broadcast()
     gate.unlock()
   }
 

@@ -12,7 +12,7 @@ public final class LanguageModel: Sendable {
 
   /// Opens a model file, or all parts of a split one.
   ///
-  /// - Throws: `GGUFError`, ``ModelError`` or ``TokenizerError``.
+  /// - Throws: `GGUFError`, ``ModelError`` or ``VocabularyError``.
   public convenience init(opening path: String) throws {
     try self.init(file: GGUFFile(opening: path))
   }

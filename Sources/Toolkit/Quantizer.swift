@@ -27,6 +27,7 @@ public struct Quantizer {
   /// Writes the result, which appears under its name when it is complete.
   ///
   /// - Parameters:
+  ///   - path: where the result will be.
   ///   - progress: called now and then with how many of all bytes of the input's tensors are done.
   ///   - isCancelled: asked now and then; when true nothing is left behind.
   public func write(

@@ -14,7 +14,11 @@ public final class Generator {
   private var cached: [Int32] = []
   private let now: () -> Double
 
-  /// - Parameter now: a clock in seconds that never goes back.
+  /// - Parameters:
+  ///   - evaluator: the model with its memory.
+  ///   - vocabulary: turns its tokens into text.
+  ///   - sampler: chooses the tokens.
+  ///   - now: a clock in seconds that never goes back.
   public init(
     evaluator: any TokenEvaluator, vocabulary: any TokenVocabulary, sampler: Sampler,
     now: @escaping () -> Double = Generator.monotonicSeconds
@@ -29,6 +33,7 @@ public final class Generator {
   ///
   /// - Parameters:
   ///   - prompt: the tokens to go on from, at least one and fewer than the context holds.
+  ///   - options: when the answer ends.
   ///   - cancellation: looked at between tokens and between batches of the prompt.
   ///   - onText: given the text as it is certain: whole characters, never a part of a stop string.
   ///   - onProgress: told how many tokens of the prompt are read and how many there are to read.

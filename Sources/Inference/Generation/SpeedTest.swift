@@ -23,6 +23,8 @@ public struct SpeedTest: Sendable, Equatable {
   /// Runs once to warm up and then as often as asked for.
   ///
   /// - Parameters:
+  ///   - evaluator: the model to time.
+  ///   - repetitions: runs that count.
   ///   - vocabularySize: random token ids lie below this.
   ///   - now: a clock in seconds.
   ///   - onRun: told of every run that is done, with the number of runs in all.

@@ -6,8 +6,10 @@ public protocol TokenEvaluator: AnyObject {
   var position: Int { get }
   /// Appends the tokens and gives the logits after the last of them, [vocabulary]; valid until the next call.
   ///
-  /// - Parameter progress: told how many of the tokens are done; returns false to stop. What is returned or thrown
-  ///   after a stop means nothing; `position` says how far it came.
+  /// - Parameters:
+  ///   - tokens: at least one.
+  ///   - progress: told how many of the tokens are done; returns false to stop. What is returned or thrown after a
+  ///     stop means nothing; `position` says how far it came.
   func evaluate(_ tokens: [Int32], progress: ((Int) -> Bool)?) throws -> UnsafeBufferPointer<Float>
   /// Forgets all tokens from `position` on.
   func truncate(to position: Int)

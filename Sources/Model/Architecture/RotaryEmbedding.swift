@@ -1,12 +1,5 @@
+import Foundation
 import GGUF
-
-#if canImport(Darwin)
-  import Darwin
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Glibc
-#endif
 
 /// How positions beyond the trained context are folded into the trained range.
 public enum RotaryScaling: Sendable, Equatable {
@@ -78,7 +71,9 @@ public struct RotaryEmbedding: Sendable {
   /// Factor on every cosine and sine.
   public let magnitude: Double
 
-  /// - Parameter divisors: Llama 3's `rope_freqs.weight`, [dimensions / 2], or `nil`.
+  /// - Parameters:
+  ///   - configuration: base, dimensions and scaling.
+  ///   - divisors: Llama 3's `rope_freqs.weight`, [dimensions / 2], or `nil`.
   public init(_ configuration: RotaryConfiguration, divisors: [Float]? = nil) {
     let pairs = configuration.dimensions / 2
     var frequencies = (0..<pairs).map { pair in

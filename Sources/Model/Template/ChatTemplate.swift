@@ -12,7 +12,11 @@ public struct ChatTemplate: Sendable {
   public let eosToken: String
   private let template: Template
 
-  /// - Parameter dialect: published templates may need the lenient one; see `Template.Dialect`.
+  /// - Parameters:
+  ///   - source: the template itself.
+  ///   - bosToken: what `bos_token` prints.
+  ///   - eosToken: what `eos_token` prints.
+  ///   - dialect: published templates may need the lenient one; see `Template.Dialect`.
   /// - Throws: `JinjaError` when `source` is not a template.
   public init(
     source: String, bosToken: String = "", eosToken: String = "", dialect: Template.Dialect = .lenient
@@ -53,9 +57,12 @@ public struct ChatTemplate: Sendable {
   /// The prompt of a conversation.
   ///
   /// - Parameters:
+  ///   - messages: the conversation, oldest first.
   ///   - tools: descriptions of functions that the model may call, as JSON schemas.
   ///   - addGenerationPrompt: whether the prompt ends with the opening of the assistant's turn.
   ///   - extra: further variables, such as `enable_thinking`.
+  ///   - clock: what `strftime_now` reads.
+  ///   - limits: how much work and text the template may make.
   /// - Throws: `JinjaError`; of kind `.raised`, with the template's own message, when the template refuses the
   ///   conversation, for example a system message that the model does not know.
   public func render(

@@ -10,6 +10,7 @@ public struct StreamingDetokenizer: Sendable {
   private var pending: [UInt8] = []
 
   /// - Parameters:
+  ///   - tokenizer: whose tokens they are.
   ///   - renderSpecial: Spells out control tokens instead of leaving them out.
   ///   - atStart: Whether the first token begins a text, so that a space which the tokenizer itself put there is
   ///     taken away; false where the tokens go on from earlier text.

@@ -120,6 +120,7 @@ public final class Tokenizer: Sendable {
 
   /// Cuts a text into tokens.
   /// - Parameters:
+  ///   - text: any text.
   ///   - addSpecial: Puts ``bos`` in front and ``eos`` behind where the model expects them.
   ///   - parseSpecial: Reads the spelling of a control token, such as `<|im_start|>`, as that token. Without it no
   ///     text yields a control token, so use it for templates, never for what a user typed.
@@ -184,7 +185,9 @@ public final class Tokenizer: Sendable {
   // MARK: Tokens to text
 
   /// The text of some tokens; invalid UTF-8 becomes U+FFFD, ids outside the vocabulary nothing.
-  /// - Parameter renderSpecial: Spells out control tokens instead of leaving them out.
+  /// - Parameters:
+  ///   - ids: the tokens.
+  ///   - renderSpecial: Spells out control tokens instead of leaving them out.
   public func decode(_ ids: [Int32], renderSpecial: Bool = false) -> String {
     var detokenizer = StreamingDetokenizer(self, renderSpecial: renderSpecial)
     var text = ""
@@ -193,7 +196,9 @@ public final class Tokenizer: Sendable {
   }
 
   /// The bytes that a token stands for: possibly part of a character, empty for what is not shown.
-  /// - Parameter renderSpecial: Spells out control tokens instead of leaving them out.
+  /// - Parameters:
+  ///   - id: the token.
+  ///   - renderSpecial: Spells out control tokens instead of leaving them out.
   public func bytes(of id: Int32, renderSpecial: Bool = false) -> [UInt8] {
     guard let attributes = attributes(of: id) else { return [] }
     let text = texts[Int(id)]

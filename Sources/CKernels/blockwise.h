@@ -1,5 +1,5 @@
 // Products and sums of rows one block of 32 at a time, with codes in their natural order; shared by AVX2 and NEON. Beside
-// what plain.inc asks for, the including file defines
+// what plain.h asks for, the including file defines
 //   block_codes                      32 codes in registers
 //   read_codes(format, row, b)       block b's codes: unsigned, but signed for Q8_0
 //   add_block(format, w, a, s, m, v) v + the products with the token's codes at `a`, under scales s (and m in Q6_K)

@@ -14,9 +14,9 @@ PI_INLINE void sum4(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d, 
   vst1q_f32(out, vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)));
 }
 
-#include "plain.inc"
+#include "plain.h"
 
-#include "natural.inc"
+#include "natural.h"
 
 // The first and the second 16 codes, as signed bytes: unsigned codes are at most 63.
 typedef int8x16x2_t block_codes;
@@ -113,4 +113,4 @@ PI_INLINE float32x4_t add_block(uint32_t format, block_codes w, const int8_t *a,
   return scaled(format, dot_16(w.val[0], vld1q_s8(a)), dot_16(w.val[1], vld1q_s8(a + 16)), scale, more, sum);
 }
 
-#include "blockwise.inc"
+#include "blockwise.h"
