@@ -11,6 +11,8 @@ struct RenderTemplate: ParsableCommand {
     commandName: "template",
     abstract: "Show the prompt that a chat template makes of a conversation.",
     discussion: """
+      The prompt is the user's message, after those of --messages.
+
       Examples:
         powerinfer template "Why is the sky blue?"
         powerinfer template -m model.gguf --system "Be brief." --messages chat.json --tools tools.json
