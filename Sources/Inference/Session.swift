@@ -17,6 +17,13 @@ public struct SessionOptions: Sendable {
   /// second-level cache.
   public static let defaultBatchSize = 128
 
+  /// What a session takes, in tokens.
+  public static let contextSizeRange = 1...(1 << 24)
+  /// What a session takes.
+  public static let threadRange = 1...512
+  /// What a session takes, in tokens.
+  public static let batchSizeRange = 1...4096
+
   /// Options with the defaults where nothing else is asked for.
   public init(contextSize: Int? = nil, threads: Int? = nil, batchSize: Int = defaultBatchSize) {
     self.contextSize = contextSize
@@ -79,9 +86,9 @@ public final class Session {
     }
     contextSize = options.contextSize ?? min(model.configuration.contextLength, SessionOptions.defaultContextLimit)
     threads = options.threads ?? Processors.recommended
-    try check("context size", contextSize, 1...(1 << 24))
-    try check("number of threads", threads, 1...512)
-    try check("batch size", options.batchSize, 1...4096)
+    try check("context size", contextSize, SessionOptions.contextSizeRange)
+    try check("number of threads", threads, SessionOptions.threadRange)
+    try check("batch size", options.batchSize, SessionOptions.batchSizeRange)
     batchSize = min(options.batchSize, contextSize)
     self.model = model
     let cache = try KeyValueCache(configuration: model.configuration, capacity: contextSize)

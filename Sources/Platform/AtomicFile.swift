@@ -27,7 +27,12 @@ public final class AtomicFile {
 
   /// Creates the temporary file beside `path`.
   public init(_ path: String) throws(FileError) {
-    if PathKind(path) == .folder { throw .isFolder(path: path) }
+    switch PathKind(path) {
+    case .folder: throw .isFolder(path: path)
+    // Renaming over a device would replace the device itself.
+    case .other: throw .notRegular(path: path)
+    case .file, .nothing: break
+    }
     self.path = path
     let folder = path.folderOfPath
     let prefix = (path.contains("/") ? (folder == "/" ? "/" : folder + "/") : "") + "." + path.nameOfPath
@@ -116,22 +121,7 @@ public final class AtomicFile {
   }
 
   private func writeThrough(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
-    guard var position = bytes.baseAddress else { return }
-    var left = bytes.count
-    // One call writes at most 2 GiB on Linux and fails above that on macOS.
-    let most = 1 << 30
-    let descriptor = descriptor
-    while left > 0 {
-      #if canImport(Darwin)
-        let (written, code) = retryingInterrupts { Darwin.write(descriptor, position, min(left, most)) }
-      #elseif canImport(Musl)
-        let (written, code) = retryingInterrupts { Musl.write(descriptor, position, min(left, most)) }
-      #else
-        let (written, code) = retryingInterrupts { Glibc.write(descriptor, position, min(left, most)) }
-      #endif
-      guard written >= 0 else { throw FileError(code, action: .write, path: path) }
-      position += written
-      left -= written
-    }
+    let code = writeAll(bytes, to: descriptor)
+    if code != 0 { throw FileError(code, action: .write, path: path) }
   }
 }

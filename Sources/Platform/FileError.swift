@@ -17,6 +17,7 @@ public enum FileError: Error, Equatable, CustomStringConvertible {
   case missing(path: String)
   case missingFolder(path: String, folder: String)
   case isFolder(path: String)
+  case notRegular(path: String)
   case denied(action: Action, path: String)
   case diskFull(path: String)
   case tooLarge(path: String, bytes: UInt64)
@@ -31,6 +32,8 @@ public enum FileError: Error, Equatable, CustomStringConvertible {
       "\"\(path)\" cannot be created: there is no folder \"\(folder)\"."
     case .isFolder(let path):
       "\"\(path)\" is a folder, where a file was expected."
+    case .notRegular(let path):
+      "\"\(path)\" is a device or a pipe, where a file was expected."
     case .denied(let action, let path):
       "There is no permission to \(action.rawValue) \"\(path)\"."
     case .diskFull(let path):
@@ -62,6 +65,8 @@ public enum FileError: Error, Equatable, CustomStringConvertible {
       let folder = path.folderOfPath
       if action == .create, PathKind(folder) != .folder {
         self = .missingFolder(path: path, folder: folder)
+      } else if action == .create, !path.isEmpty {
+        self = .other(action: action, path: path, reason: systemMessage(code))
       } else {
         self = .missing(path: path)
       }

@@ -23,6 +23,23 @@ func retryingInterrupts<Result: SignedInteger>(_ call: () -> Result) -> (result:
   }
 }
 
+/// Writes all bytes, in as many calls as it takes.
+///
+/// - Returns: 0, or the value of `errno` as the error.
+func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32 {
+  guard var position = bytes.baseAddress else { return 0 }
+  var left = bytes.count
+  // One call writes at most 2 GiB on Linux and fails above that on macOS.
+  let most = 1 << 30
+  while left > 0 {
+    let (written, code) = retryingInterrupts { write(descriptor, position, min(left, most)) }
+    guard written >= 0 else { return code }
+    position += written
+    left -= written
+  }
+  return 0
+}
+
 /// The system's sentence for an error code, such as "Input/output error".
 func systemMessage(_ code: Int32) -> String {
   guard let text = strerror(code) else { return "error \(code)" }

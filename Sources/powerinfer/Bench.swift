@@ -1,7 +1,5 @@
 import ArgumentParser
-import Foundation
 import Inference
-import Platform
 
 /// `powerinfer bench`: tokens per second, in the columns of llama-bench.
 struct Bench: ParsableCommand {
@@ -15,71 +13,78 @@ struct Bench: ParsableCommand {
       Examples:
         powerinfer bench
         powerinfer bench -m model.gguf -p 512 -n 128 -r 5 -t 1,2,4
-        powerinfer bench -m model.gguf -p 0 -n 64 --output json
+        powerinfer bench -m model.gguf -p 0 -n 64 --json
       """)
 
   enum Output: String, ExpressibleByArgument, CaseIterable {
-    case markdown, json
+    case markdown = "md"
+    case json
   }
 
   @Option(
-    name: [.customShort("p"), .customLong("n-prompt")],
+    name: [.customShort("p"), .customLong("n-prompt")], parsing: .unconditional,
     help: ArgumentHelp("Tokens of the prompt, one or several numbers; 0 skips the test.", valueName: "n,…"))
   var promptTokens = NumberList([512])
 
   @Option(
-    name: [.customShort("n"), .customLong("n-gen")],
+    name: [.customShort("n"), .customLong("n-gen")], parsing: .unconditional,
     help: ArgumentHelp("Tokens to decode, one or several numbers; 0 skips the test.", valueName: "n,…"))
   var decodeTokens = NumberList([128])
 
-  @Option(name: [.customShort("r"), .long], help: ArgumentHelp("Runs of each test.", valueName: "n"))
+  @Option(
+    name: [.customShort("r"), .long], parsing: .unconditional,
+    help: ArgumentHelp("Runs of each test.", valueName: "n"))
   var repetitions = 5
 
   @Option(
-    name: [.customShort("t"), .long],
+    name: [.customShort("t"), .long], parsing: .unconditional,
     help: ArgumentHelp(
       "Threads, one or several numbers. (default: the physical cores; environment: POWERINFER_THREADS)",
       valueName: "n,…"))
   var threads: NumberList?
 
-  @Option(
-    name: [.customShort("m"), .long],
-    help: ArgumentHelp(
-      "The model, a GGUF file. (default: the embedded model; environment: POWERINFER_MODEL)", valueName: "file"),
-    completion: .file(extensions: ["gguf"]))
-  var model: String?
+  @OptionGroup var choice: ModelChoice
 
-  @Option(name: [.customShort("b"), .long], help: ArgumentHelp("Tokens of a prompt read at once.", valueName: "n"))
+  @Option(
+    name: [.customShort("b"), .long], parsing: .unconditional,
+    help: ArgumentHelp("Tokens of a prompt read at once. (environment: POWERINFER_BATCH_SIZE)", valueName: "n"))
   var batchSize: Int?
 
   @Option(name: [.customShort("o"), .long], help: "How to print the results.")
   var output = Output.markdown
 
+  @Flag(help: "Print JSON, as --output json does.")
+  var json = false
+
   func validate() throws {
     if repetitions < 1 {
       throw ValidationError("The option --repetitions must be 1 or more, but it is \(repetitions).")
     }
+    if tests.isEmpty { throw ValidationError("There is nothing to measure: --n-prompt and --n-gen are both 0.") }
+  }
+
+  private var tests: [SpeedTest] {
+    promptTokens.numbers.filter { $0 > 0 }.map { SpeedTest(.prompt, tokens: $0) }
+      + decodeTokens.numbers.filter { $0 > 0 }.map { SpeedTest(.decode, tokens: $0) }
   }
 
   func run() throws {
     let environment = Environment()
-    let path = try ModelLocator(environment: environment).locate(model)
+    let output = json ? Output.json : output
+    let batchSize = try ModelOptions.resolve(batchSize: batchSize, environment)
     let threadCounts: [Int?] =
       if let threads { threads.numbers } else { [try environment.value(Int?.none, or: "THREADS")] }
-    let tests =
-      promptTokens.numbers.filter { $0 > 0 }.map { SpeedTest(.prompt, tokens: $0) }
-      + decodeTokens.numbers.filter { $0 > 0 }.map { SpeedTest(.decode, tokens: $0) }
+    for count in threadCounts { try ThreadOption.check(count) }
+    let path = try choice.locate(environment)
     let longest = tests.map(\.tokens).max() ?? 1
 
     var table = BenchTable(rows: [])
     for count in threadCounts {
-      try OptionError.require(count.map { $0 >= 1 }, "threads", "1 or more", count)
       let engine = try Engine(
         ModelOptions.Resolved(path: path, threads: count, contextSize: .tokens(longest), batchSize: batchSize))
       if count == threadCounts.first, output == .markdown { try StandardOutput.write(BenchTable.heading) }
       for test in tests {
-        let progress = ProgressBar(
-          test.name, isEnabled: Terminal.isTerminal(.error) && environment["TERM"] != "dumb")
+        let progress = ProgressBar.onTerminal(test.name)
         let speeds = try test.run(
           on: engine.session, vocabularySize: engine.vocabularySize, repetitions: repetitions,
           onRun: progress.update)

@@ -85,8 +85,6 @@ enum EngineError: Error, Equatable, CustomStringConvertible {
   }
 }
 
-extension Session: TokenEvaluator {}
-
 /// A tokenizer as generation sees it.
 private struct ModelVocabulary: TokenVocabulary {
   let tokenizer: Tokenizer

@@ -8,14 +8,19 @@ struct Inspect: ParsableCommand {
     abstract: "Show the metadata and the tensors of a model file.",
     discussion: """
       Examples:
+        powerinfer inspect
         powerinfer inspect model.gguf
         powerinfer inspect --metadata model.gguf
         powerinfer inspect --json --full model.gguf
         powerinfer inspect model-00001-of-00003.gguf
       """)
 
-  @Argument(help: "The file (GGUF or PowerInfer GGUF); for a model in parts, any part.", completion: .file())
-  var file: String
+  @Argument(
+    help: "The file (GGUF or PowerInfer GGUF), instead of --model; for a model in parts, any part.", completion: .file()
+  )
+  var file: String?
+
+  @OptionGroup var choice: ModelChoice
 
   @Flag(help: "Show only the metadata.")
   var metadata = false
@@ -30,11 +35,12 @@ struct Inspect: ParsableCommand {
   var json = false
 
   func validate() throws {
+    if file != nil, choice.model != nil { throw ValidationError("Give the file once: as an argument or with --model.") }
     if metadata, tensors { throw ValidationError("Give either --metadata or --tensors, not both.") }
   }
 
   func run() throws {
-    let description = FileDescription(try GGUFFile(opening: file), arrayLimit: full ? nil : 8)
+    let description = FileDescription(try GGUFFile(opening: file ?? choice.locate()), arrayLimit: full ? nil : 8)
     let parts: FileDescription.Parts = metadata ? .metadata : tensors ? .tensors : .all
     if json {
       try StandardOutput.write(JSON.text(description.showing(parts)) + "\n")

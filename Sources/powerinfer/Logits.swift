@@ -12,21 +12,19 @@ struct Logits: ParsableCommand {
 
       Examples:
         powerinfer logits -m model.gguf --tokens 504,3575,282 --top 20 --json
-        powerinfer logits -p "The capital of France is"
+        powerinfer logits "The capital of France is"
         powerinfer logits -f text.txt --all --top 1
       """)
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp("Token ids, separated by commas; they are evaluated as they are.", valueName: "ids"))
   var tokens: String?
 
-  @Option(name: [.customShort("p"), .long], parsing: .unconditional, help: "A text, as the model's tokenizer cuts it.")
-  var prompt: String?
+  @OptionGroup var promptOptions: PromptOptions
 
-  @Option(name: [.customShort("f"), .long], help: "Read the text from a file.", completion: .file())
-  var file: String?
-
-  @Option(help: "How many of the greatest logits to print.")
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("How many of the greatest logits to print.", valueName: "n"))
   var top = 10
 
   @Flag(help: "Every position, not only the last.")
@@ -38,9 +36,8 @@ struct Logits: ParsableCommand {
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
 
   func validate() throws {
-    if [tokens, prompt, file].compactMap({ $0 }).count != 1 {
-      throw ValidationError(
-        "Give the tokens (--tokens), a text (--prompt) or a file with a text (--file), one of them.")
+    if (tokens != nil) == promptOptions.isGiven {
+      throw ValidationError("Give either tokens (--tokens) or a text (as an argument, with --prompt or with --file).")
     }
     if top < 0 { throw ValidationError("The option --top must be 0 or more, but it is \(top).") }
     if let tokens { _ = try Self.parse(tokens) }
@@ -65,19 +62,12 @@ struct Logits: ParsableCommand {
     }
     let report = Report(
       model: engine.name, vocabularySize: engine.vocabularySize, tokens: ids, positions: positions)
-    do {
-      try StandardOutput.write(json ? JSON.text(report) + "\n" : text(report, engine))
-    } catch is OutputClosed {}
+    try StandardOutput.write(json ? JSON.text(report) + "\n" : text(report, engine))
   }
 
   private func readTokens(_ engine: Engine) throws -> [Int32] {
     if let tokens { return try Self.parse(tokens) }
-    if let prompt { return engine.tokens(of: prompt) }
-    guard let file, let data = FileManager.default.contents(atPath: file) else {
-      throw PromptError.unreadableFile(file ?? "")
-    }
-    guard let text = String(data: data, encoding: .utf8) else { throw PromptError.notUTF8(file) }
-    return engine.tokens(of: text)
+    return engine.tokens(of: try promptOptions.text() ?? "")
   }
 
   /// Ids separated by commas and blanks.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 
 /// The command line's root.
 @main
@@ -17,4 +18,22 @@ struct PowerInfer: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [Run.self, Inspect.self, Tokenize.self, RenderTemplate.self, Logits.self, Bench.self, Quantize.self])
+
+  /// Runs the command that the arguments name; every failure ends with one sentence on standard error.
+  static func main() {
+    // A closed pipe shows where we write to it.
+    signal(SIGPIPE, SIG_IGN)
+    do {
+      var command = try parseAsRoot()
+      try Environment().checkInstructionSet()
+      try command.run()
+    } catch is OutputClosed {
+      // Whoever read the output has enough of it.
+    } catch  where UsageMistake.isCause(of: error) {
+      StandardOutput.note("Error: \(error)\n")
+      exit(withError: ExitCode.validationFailure)
+    } catch {
+      exit(withError: error)
+    }
+  }
 }

@@ -28,7 +28,9 @@ struct Quantize: ParsableCommand {
   @Argument(help: "The type of the weights.")
   var type: String
 
-  @Option(help: "The type of the output matrix (the embeddings, where they are also the output).")
+  @Option(
+    help: ArgumentHelp(
+      "The type of the output matrix (the embeddings, where they are also the output).", valueName: "type"))
   var outputType: String?
 
   @Option(
@@ -39,26 +41,22 @@ struct Quantize: ParsableCommand {
   @Flag(help: "Give the output matrix the same type as the others.")
   var pure = false
 
-  @Option(name: [.short, .long], help: "Threads; by default one per physical core.")
-  var threads: Int?
+  @OptionGroup var threadOption: ThreadOption
 
   @Flag(help: "Print what was done to each tensor as JSON.")
   var json = false
 
   func validate() throws {
-    if let threads, threads < 1 { throw ValidationError("--threads is \(threads); expected 1 or more.") }
     if pure, outputType != nil { throw ValidationError("Give either --pure or --output-type, not both.") }
     _ = try options
   }
 
   func run() throws {
+    let threads = try threadOption.resolve()
     let file = try GGUFFile(opening: input)
     let quantizer = try Quantizer(
       file, options: options, team: ThreadTeam(workers: threads ?? Processors.recommended))
-    if !json { quantizer.plan.notes.forEach { StandardOutput.note("Note: \($0)\n") } }
-
-    let bar = ProgressBar(
-      "Quantizing", isEnabled: Terminal.isTerminal(.error), columns: { Terminal.size(.error)?.columns ?? 80 })
+    let bar = ProgressBar.onTerminal("Quantizing")
     defer { bar.finish() }
     let cancellation = CancellationFlag()
     let interrupts = Interrupts(cancelling: cancellation)
@@ -71,6 +69,7 @@ struct Quantize: ParsableCommand {
     if json {
       try StandardOutput.write(JSON.text(report) + "\n")
     } else {
+      for note in report.notes { StandardOutput.note("Note: \(note)\n") }
       try StandardOutput.write(report.text(from: input, to: output))
     }
   }

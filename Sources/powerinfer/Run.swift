@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Inference
 import Platform
 
@@ -22,15 +21,7 @@ struct Run: ParsableCommand {
         powerinfer run                               (on a terminal: a chat)
       """)
 
-  @Argument(help: ArgumentHelp("What to answer.", valueName: "prompt"))
-  var positionalPrompt: String?
-
-  @Option(name: [.customShort("p"), .long], parsing: .unconditional, help: "What to answer, as llama.cpp has it.")
-  var prompt: String?
-
-  @Option(
-    name: [.customShort("f"), .long], help: "Read the prompt from a file; - is standard input.", completion: .file())
-  var file: String?
+  @OptionGroup(title: "Prompt") var promptOptions: PromptOptions
 
   @Option(
     name: [.long, .customLong("system-prompt")], parsing: .unconditional,
@@ -54,9 +45,6 @@ struct Run: ParsableCommand {
   var quiet = false
 
   func validate() throws {
-    if [positionalPrompt, prompt, file].compactMap({ $0 }).count > 1 {
-      throw ValidationError("Give the prompt once: as an argument, with --prompt or with --file.")
-    }
     if json, jsonLines { throw ValidationError("Give either --json or --json-lines, not both.") }
     if raw, system != nil {
       throw ValidationError("A system prompt (--system) needs the chat template, but --raw goes without.")
@@ -64,22 +52,15 @@ struct Run: ParsableCommand {
   }
 
   func run() throws {
-    do {
-      try perform()
-    } catch is OutputClosed {
-      // Whoever read the answer has enough of it.
-    }
-  }
-
-  private func perform() throws {
     let environment = Environment()
     let sampling = try samplingFlags.resolve(environment)
     let generation = try generationFlags.resolve(environment, ignoreEnd: samplingFlags.ignoreEos)
     let system = try environment.value(system, or: "SYSTEM").map(generationFlags.text)
     let model = try modelOptions.resolve(environment)
     let text = try readPrompt()
-    if text == nil, raw { throw OptionError.conflict("--raw", with: "a chat") }
-    if text == nil, json || jsonLines { throw OptionError.conflict("--json", with: "a chat") }
+    if text == nil, let option = raw ? "raw" : json ? "json" : jsonLines ? "json-lines" : nil {
+      throw OptionError.needsPrompt(option: option)
+    }
 
     let engine = try Engine(model)
     let cancellation = CancellationFlag()
@@ -101,20 +82,13 @@ struct Run: ParsableCommand {
 
   /// The prompt; nil for a chat.
   private func readPrompt() throws -> String? {
-    if let given = positionalPrompt ?? prompt { return generationFlags.text(given) }
-    if let file, file != "-" {
-      guard let data = FileManager.default.contents(atPath: file) else { throw PromptError.unreadableFile(file) }
-      return try Self.text(data, from: file)
-    }
-    if file == nil, Terminal.isTerminal(.input) { return nil }
-    return try Self.text(FileHandle.standardInput.readDataToEndOfFile(), from: "standard input")
-  }
-
-  /// A file's text without the line break at its end, which is no part of what somebody wants to say.
-  private static func text(_ data: Data, from source: String) throws -> String {
-    guard var text = String(data: data, encoding: .utf8) else { throw PromptError.notUTF8(source) }
-    if text.hasSuffix("\r\n") || text.hasSuffix("\n") { text.removeLast() }
-    if text.isEmpty { throw PromptError.empty(source) }
+    let given = promptOptions.given.map(generationFlags.text)
+    let file = promptOptions.file ?? InputFile.standardInput
+    if given == nil, promptOptions.file == nil, Terminal.isTerminal(.input) { return nil }
+    var text = try given ?? InputFile.text(file)
+    // The line break at a file's end is no part of what somebody wants to say.
+    if given == nil, text.last == "\n" || text.last == "\r\n" { text.removeLast() }
+    if text.isEmpty { throw InputError.empty(given == nil ? file : nil) }
     return text
   }
 
@@ -134,29 +108,5 @@ struct Run: ParsableCommand {
       options: options, cancellation: cancellation, style: style, isQuiet: quiet, readLine: lines.next,
       write: StandardOutput.write, makeProgressBar: { .reading }
     ).run()
-  }
-}
-
-/// Why there is no prompt.
-enum PromptError: Error, Equatable, CustomStringConvertible {
-  case unreadableFile(String)
-  case notUTF8(String)
-  case empty(String)
-
-  var description: String {
-    switch self {
-    case .unreadableFile(let path): "The prompt file \(path) cannot be read."
-    case .notUTF8(let source): "The prompt from \(source) is not UTF-8 text."
-    case .empty(let source): "The prompt from \(source) is empty: at least one character is needed."
-    }
-  }
-}
-
-extension ProgressBar {
-  /// The bar for reading a long prompt.
-  static var reading: ProgressBar {
-    ProgressBar(
-      "Reading", isEnabled: Terminal.isTerminal(.error) && Environment()["TERM"] != "dumb",
-      columns: { Terminal.size(.error)?.columns ?? 80 })
   }
 }

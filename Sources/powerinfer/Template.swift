@@ -11,6 +11,8 @@ struct RenderTemplate: ParsableCommand {
     commandName: "template",
     abstract: "Show the prompt that a chat template makes of a conversation.",
     discussion: """
+      The prompt is the user's message, after those of --messages.
+
       Examples:
         powerinfer template "Why is the sky blue?"
         powerinfer template -m model.gguf --system "Be brief." --messages chat.json --tools tools.json
@@ -18,12 +20,7 @@ struct RenderTemplate: ParsableCommand {
         powerinfer template -m model.gguf --show-source
       """)
 
-  @Option(
-    name: [.short, .long],
-    help:
-      "The model, a GGUF file, whose template is used. (default: the embedded model; environment: POWERINFER_MODEL)",
-    completion: .file(extensions: ["gguf"]))
-  var model: String?
+  @OptionGroup var choice: ModelChoice
 
   @Option(help: "Read the template from this file instead of the model.")
   var templateFile: String?
@@ -43,8 +40,8 @@ struct RenderTemplate: ParsableCommand {
   @Option(name: [.customLong("system"), .customLong("system-prompt")], help: "A system message before the others.")
   var system: String?
 
-  @Argument(help: "The user's message, after those of --messages.")
-  var prompt: String?
+  /// The user's message, after those of `messages`.
+  @OptionGroup var promptOptions: PromptOptions
 
   @Option(
     help: """
@@ -76,7 +73,7 @@ struct RenderTemplate: ParsableCommand {
 
   func validate() throws {
     if chatml, templateFile != nil { throw ValidationError("Give either --template-file or --chatml, not both.") }
-    if !showSource, batch == nil, messages == nil, prompt == nil, system == nil {
+    if !showSource, batch == nil, messages == nil, !promptOptions.isGiven, system == nil {
       throw ValidationError("Give a message, or a conversation with --messages.")
     }
     _ = try clock()
@@ -85,14 +82,14 @@ struct RenderTemplate: ParsableCommand {
 
   func run() throws {
     let template = try loadTemplate()
-    guard !showSource else { return write(template.source) }
+    guard !showSource else { return try StandardOutput.write(template.source) }
     if let batch { return try renderAll(of: batch, with: template) }
     var conversation: [ChatMessage] = []
     if let system { conversation.append(.system(system)) }
     if let messages {
       conversation += try naming(messages) { try ChatMessage.list(json: $0) }
     }
-    if let prompt { conversation.append(.user(prompt)) }
+    if let prompt = try promptOptions.text() { conversation.append(.user(prompt)) }
     let toolList = try tools.map { path in
       try naming(path) { text in
         guard let elements = try Value(json: text).elements else {
@@ -101,8 +98,8 @@ struct RenderTemplate: ParsableCommand {
         return elements
       }
     }
-    write(
-      try template.render(
+    try StandardOutput.write(
+      template.render(
         messages: conversation, tools: toolList, addGenerationPrompt: !noGenerationPrompt, extra: try extra(),
         clock: try clock()))
   }
@@ -119,8 +116,6 @@ struct RenderTemplate: ParsableCommand {
       }
       return elements
     }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
     for request in requests {
       var outcome = Outcome()
       do {
@@ -128,7 +123,7 @@ struct RenderTemplate: ParsableCommand {
       } catch {
         outcome.error = String(describing: error)
       }
-      write(String(decoding: try encoder.encode(outcome), as: UTF8.self) + "\n")
+      try StandardOutput.write(JSON.text(outcome, pretty: false) + "\n")
     }
   }
 
@@ -145,11 +140,11 @@ struct RenderTemplate: ParsableCommand {
   }
 
   private func loadTemplate() throws -> ChatTemplate {
-    let needsModel = model != nil || (templateFile == nil && !chatml)
-    let metadata = needsModel ? try GGUFFile(opening: ModelLocator().locate(model)).metadata : nil
+    let needsModel = choice.model != nil || (templateFile == nil && !chatml)
+    let metadata = needsModel ? try GGUFFile(opening: choice.locate()).metadata : nil
     let dialect: Template.Dialect = strict ? .strict : .lenient
     var source = chatml ? ChatTemplate.chatML : nil
-    if let templateFile { source = try read(templateFile) }
+    if let templateFile { source = try InputFile.text(templateFile) }
     let own =
       try source == nil ? metadata.map { try ChatTemplate(metadata: $0, variant: variant, dialect: dialect) } : nil
     return try ChatTemplate(
@@ -164,7 +159,7 @@ struct RenderTemplate: ParsableCommand {
     var result: OrderedDictionary<String, Value> = [:]
     for variable in variables {
       guard let equals = variable.firstIndex(of: "="), equals > variable.startIndex else {
-        throw ValidationError("Expected --set key=value, found '\(variable)'.")
+        throw ValidationError("Expected --set key=value, found \"\(variable)\".")
       }
       let text = String(variable[variable.index(after: equals)...])
       result[String(variable[..<equals])] = (try? Value(json: text)) ?? .string(text)
@@ -176,38 +171,27 @@ struct RenderTemplate: ParsableCommand {
     guard let date else { return .system }
     let full = date.contains("T") ? date : date + "T00:00:00Z"
     guard let moment = ISO8601DateFormatter().date(from: full) else {
-      throw ValidationError("Expected --date as 2025-03-09 or 2025-03-09T14:05:07Z, found '\(date)'.")
+      throw ValidationError("Expected --date as 2025-03-09 or 2025-03-09T14:05:07Z, found \"\(date)\".")
     }
     return .fixed(moment)
   }
 
-  private func read(_ path: String) throws -> String {
-    guard let bytes = FileManager.default.contents(atPath: path) else {
-      throw ValidationError("The file '\(path)' cannot be read.")
-    }
-    guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw ValidationError("Expected the file '\(path)' to be UTF-8 text, found other bytes.")
-    }
-    return text
-  }
-
   /// Reads a file and says its name when its content is wrong.
   private func naming<Result>(_ path: String, _ body: (String) throws -> Result) throws -> Result {
-    let text = try read(path)
+    let text = try InputFile.text(path)
     do {
       return try body(text)
+    } catch let error as JinjaError {
+      // The file is to blame and not the template.
+      throw ContentError(path: path, reason: error.message)
     } catch {
-      throw InputError(path: path, reason: String(describing: error))
+      throw ContentError(path: path, reason: String(describing: error))
     }
   }
 
-  private struct InputError: Error, CustomStringConvertible {
+  private struct ContentError: Error, CustomStringConvertible {
     let path: String
     let reason: String
-    var description: String { "The file '\(path)': \(reason)" }
-  }
-
-  private func write(_ text: String) {
-    FileHandle.standardOutput.write(Data(text.utf8))
+    var description: String { "The file \"\(path)\": \(reason)" }
   }
 }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import GGUF
 import Model
 
@@ -8,6 +7,8 @@ struct Tokenize: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show how a model cuts text into tokens, or turn tokens back into text.",
     discussion: """
+      Without a text, standard input is read.
+
       Examples:
         powerinfer tokenize "Hello, world!"
         powerinfer tokenize -m model.gguf --ids -f letter.txt
@@ -15,17 +16,8 @@ struct Tokenize: ParsableCommand {
         powerinfer tokenize -m model.gguf --decode "19556 28 905 17"
       """)
 
-  @Option(
-    name: [.short, .long],
-    help: "The model, a GGUF file. (default: the embedded model; environment: POWERINFER_MODEL)",
-    completion: .file(extensions: ["gguf"]))
-  var model: String?
-
-  @Option(name: [.short, .long], help: "Read the text from a file.", completion: .file())
-  var file: String?
-
-  @Argument(help: "The text; without it and without --file, standard input is read.")
-  var text: String?
+  @OptionGroup var choice: ModelChoice
+  @OptionGroup var promptOptions: PromptOptions
 
   @Flag(help: "Leave out the beginning-of-sequence token.")
   var noBos = false
@@ -49,14 +41,13 @@ struct Tokenize: ParsableCommand {
   var nullSeparated = false
 
   func validate() throws {
-    if text != nil, file != nil { throw ValidationError("Give either a text or --file, not both.") }
     if ids, json { throw ValidationError("Give either --ids or --json, not both.") }
     if ids, decode { throw ValidationError("Give either --ids or --decode, not both.") }
   }
 
   func run() throws {
-    let tokenizer = try Tokenizer(metadata: GGUFFile(opening: ModelLocator().locate(model)).metadata)
-    let input = try readInput()
+    let tokenizer = try Tokenizer(metadata: GGUFFile(opening: choice.locate()).metadata)
+    let input = [UInt8](try promptOptions.data() ?? InputFile.data(InputFile.standardInput))
     guard nullSeparated else {
       return try show(input, tokenizer)
     }
@@ -65,27 +56,19 @@ struct Tokenize: ParsableCommand {
     for text in texts { try show(text, tokenizer) }
   }
 
-  private func readInput() throws -> [UInt8] {
-    if let text { return Array(text.utf8) }
-    guard let file else { return Array(FileHandle.standardInput.readDataToEndOfFile()) }
-    guard let data = FileManager.default.contents(atPath: file) else { throw TokenizeError.unreadable(file) }
-    return Array(data)
-  }
-
   private func show(_ input: [UInt8], _ tokenizer: Tokenizer) throws {
     let tokens = try decode ? parseIDs(input, tokenizer) : encode(input, tokenizer)
     if json {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-      print(String(decoding: try encoder.encode(tokens.map { Entry($0, tokenizer) }), as: UTF8.self))
+      try StandardOutput.write(JSON.text(tokens.map { Entry($0, tokenizer) }, pretty: false) + "\n")
     } else if decode {
-      print(tokenizer.decode(tokens, renderSpecial: !noSpecial))
+      try StandardOutput.write(tokenizer.decode(tokens, renderSpecial: !noSpecial) + "\n")
     } else if ids {
-      print(tokens.map(String.init).joined(separator: " "))
+      try StandardOutput.write(tokens.map(String.init).joined(separator: " ") + "\n")
     } else {
-      for token in tokens.map({ Entry($0, tokenizer) }) {
-        print(String(repeating: " ", count: max(0, 6 - String(token.id).count)) + "\(token.id)  \(token.quoted)")
+      let lines = tokens.map { Entry($0, tokenizer) }.map { token in
+        String(repeating: " ", count: max(0, 6 - String(token.id).count)) + "\(token.id)  \(token.quoted)\n"
       }
+      try StandardOutput.write(lines.joined())
     }
   }
 
@@ -129,15 +112,12 @@ struct Tokenize: ParsableCommand {
   }
 }
 
-/// Why there is nothing to tokenize.
+/// Why there is nothing to show.
 enum TokenizeError: Error, Equatable, CustomStringConvertible {
-  case unreadable(String)
   case noID(String, count: Int)
 
   var description: String {
     switch self {
-    case .unreadable(let path):
-      "There is no file at \(path) that can be read."
     case .noID(let word, let count):
       "\"\(word)\" is no token id; expected a number from 0 to \(count - 1)."
     }

@@ -112,10 +112,10 @@ import Testing
     ])
     #expect(
       shown == """
-        Error: The file \(missing) cannot be read.
+        Error: There is no file "\(missing)".
         Error: The file \(noise) does not hold a conversation: expected JSON with "messages", each with "role" and \
         "content".
-        Error: The file \(missing)/x cannot be written.
+        Error: "\(missing)/x" cannot be created: there is no folder "\(missing)".
         Error: The prompt has 81 tokens, but the context holds 64 and the answer needs room too.
         ok
 

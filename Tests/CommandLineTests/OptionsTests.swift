@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Inference
+import TestKit
 import Testing
 
 @testable import powerinfer
@@ -110,33 +111,31 @@ import Testing
   }
 
   @Test func modelOptions() throws {
-    let locator = ModelLocator(
-      environment: Environment([:]), currentFolder: "/", executableFolder: "/", fileExists: { $0 == "a.gguf" })
-    let none = try ModelOptions.parse(["-m", "a.gguf"]).resolve(Environment([:]), locator: locator)
-    #expect(none == .init(path: "a.gguf", threads: nil, contextSize: .automatic, batchSize: nil))
-    let all = try ModelOptions.parse(["--model", "a.gguf", "-t", "3", "-c", "0", "-b", "64"])
-      .resolve(Environment(["POWERINFER_THREADS": "9"]), locator: locator)
-    #expect(all == .init(path: "a.gguf", threads: 3, contextSize: .full, batchSize: 64))
-    let variables = try ModelOptions.parse(["-m", "a.gguf"])
-      .resolve(Environment(["POWERINFER_THREADS": "9", "POWERINFER_CTX_SIZE": "100"]), locator: locator)
+    let folder = try TemporaryFolder()
+    let path = try folder.write("a.gguf", "")
+    let none = try ModelOptions.parse(["-m", path]).resolve(Environment([:]))
+    #expect(none == .init(path: path, threads: nil, contextSize: .automatic, batchSize: nil))
+    let all = try ModelOptions.parse(["--model", path, "-t", "3", "-c", "0", "-b", "64"])
+      .resolve(Environment(["POWERINFER_THREADS": "9"]))
+    #expect(all == .init(path: path, threads: 3, contextSize: .full, batchSize: 64))
+    let variables = try ModelOptions.parse(["-m", path])
+      .resolve(Environment(["POWERINFER_THREADS": "9", "POWERINFER_CTX_SIZE": "100"]))
     #expect(variables.threads == 9 && variables.contextSize == .tokens(100))
     for (flags, sentence) in [
-      (["-t", "0"], "The option --threads must be 1 or more, but it is 0."),
-      (["-c", "-5"], "The option --ctx-size must be 0 or more, but it is -5."),
-      (["-b", "0"], "The option --batch-size must be 1 or more, but it is 0."),
+      (["-t", "0"], "The option --threads must be from 1 to 512, but it is 0."),
+      (["-c", "-5"], "The option --ctx-size must be from 0 to 16777216, but it is -5."),
+      (["-b", "0"], "The option --batch-size must be from 1 to 4096, but it is 0."),
     ] {
-      let error = #expect(throws: OptionError.self) {
-        try ModelOptions.parse(flags).resolve(Environment([:]), locator: locator)
-      }
+      let error = #expect(throws: OptionError.self) { try ModelOptions.parse(flags).resolve(Environment([:])) }
       #expect(error?.description == sentence)
     }
   }
 
   @Test func runTakesItsPromptOnce() throws {
-    #expect(try Run.parse(["Why?"]).positionalPrompt == "Why?")
-    #expect(try Run.parse(["-p", "-1 + 1?", "--raw", "--json", "-q"]).prompt == "-1 + 1?")
+    #expect(try Run.parse(["Why?"]).promptOptions.positional == "Why?")
+    #expect(try Run.parse(["-p", "-1 + 1?", "--raw", "--json", "-q"]).promptOptions.prompt == "-1 + 1?")
     for (arguments, sentence) in [
-      (["a", "-p", "b"], "Give the prompt once: as an argument, with --prompt or with --file."),
+      (["a", "-p", "b"], "Give the text once: as an argument, with --prompt or with --file."),
       (["a", "--json", "--json-lines"], "Give either --json or --json-lines, not both."),
       (
         ["a", "--raw", "--system", "s"],

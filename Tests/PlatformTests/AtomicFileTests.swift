@@ -71,6 +71,14 @@ private final class Folder {
     #expect(try folder.data("a").isEmpty)
   }
 
+  @Test func replacesNoDeviceAndNoPipe() throws {
+    let folder = try Folder()
+    let path = folder.file("pipe")
+    try #require(mkfifo(path, 0o600) == 0)
+    #expect(sentence { _ = try AtomicFile(path) } == "\"\(path)\" is a device or a pipe, where a file was expected.")
+    #expect(try folder.names() == ["pipe"])
+  }
+
   @Test func saysWhyItCannotBeCreated() throws {
     let folder = try Folder()
     let missing = folder.file("none/a.gguf")

@@ -15,6 +15,8 @@ public protocol TokenEvaluator: AnyObject {
   func truncate(to position: Int)
 }
 
+extension Session: TokenEvaluator {}
+
 /// What generation needs of a tokenizer.
 public protocol TokenVocabulary {
   /// The tokens that end an answer.

@@ -1,5 +1,6 @@
 import Foundation
 import Inference
+import Platform
 
 /// A conversation as `/save` writes it: JSON with the messages as chat APIs have them.
 struct SavedConversation: Codable, Equatable {
@@ -9,14 +10,10 @@ struct SavedConversation: Codable, Equatable {
     self.messages = messages
   }
 
-  /// - Throws: `SavedConversationError` where the file cannot be read or holds something else.
+  /// - Throws: `FileError` and `InputError` where the file cannot be read, `SavedConversationError` where it holds
+  ///   something else.
   init(contentsOf path: String) throws {
-    let data: Data
-    do {
-      data = try Data(contentsOf: Self.url(path))
-    } catch {
-      throw SavedConversationError.unreadable(path)
-    }
+    let data = try InputFile.data(Self.expanded(path))
     do {
       self = try JSONDecoder().decode(Self.self, from: data)
     } catch {
@@ -25,32 +22,28 @@ struct SavedConversation: Codable, Equatable {
   }
 
   /// Writes the file whole or not at all.
+  ///
+  /// - Throws: `FileError`.
   func write(to path: String) throws {
-    let text = try JSON.text(self) + "\n"
-    do {
-      try Data(text.utf8).write(to: Self.url(path), options: .atomic)
-    } catch {
-      throw SavedConversationError.unwritable(path)
-    }
+    let file = try AtomicFile(Self.expanded(path))
+    try file.write(try JSON.text(self) + "\n")
+    try file.commit()
   }
 
-  private static func url(_ path: String) -> URL {
-    URL(filePath: NSString(string: path).expandingTildeInPath)
+  /// The path with the home folder for a leading `~`, which no shell has replaced here.
+  private static func expanded(_ path: String) -> String {
+    NSString(string: path).expandingTildeInPath
   }
 }
 
 enum SavedConversationError: Error, Equatable, CustomStringConvertible {
-  case unreadable(String)
   case notAConversation(String)
-  case unwritable(String)
 
   var description: String {
     switch self {
-    case .unreadable(let path): "The file \(path) cannot be read."
     case .notAConversation(let path):
       "The file \(path) does not hold a conversation: expected JSON with \"messages\", each with \"role\" and "
         + "\"content\"."
-    case .unwritable(let path): "The file \(path) cannot be written."
     }
   }
 }

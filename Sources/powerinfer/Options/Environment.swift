@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Kernels
 
 /// The `POWERINFER_*` variables that stand behind the flags: a flag wins over its variable, a variable over the default.
 struct Environment {
@@ -25,6 +26,20 @@ struct Environment {
       throw EnvironmentError(variable: variable, expected: Value.expectation, found: text)
     }
     return value
+  }
+
+  /// Checks the instruction set that `POWERINFER_ISA` asks for, which the kernels read by themselves.
+  ///
+  /// - Throws: `EnvironmentError`.
+  func checkInstructionSet() throws(EnvironmentError) {
+    guard let name = self["POWERINFER_ISA"] else { return }
+    do {
+      _ = try InstructionSet.requested(name)
+    } catch {
+      let names = InstructionSet.supported.map(\.rawValue).joined(separator: ", ")
+      throw EnvironmentError(
+        variable: "POWERINFER_ISA", expected: "an instruction set of this processor (\(names))", found: name)
+    }
   }
 }
 

@@ -42,6 +42,7 @@ struct GenerationFlags: ParsableArguments {
     }
     options.stopStrings = stop.map(text)
     options.ignoreEndOfGeneration = ignoreEnd
+    if keep < 0 { throw OptionError.outOfRange(option: "keep", expected: "0 or more", found: "\(keep)") }
     if contextShift { options.contextPolicy = .slide(keep: keep) }
     try options.validate()
     return options

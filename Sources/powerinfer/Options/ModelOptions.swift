@@ -1,18 +1,10 @@
 import ArgumentParser
+import Inference
 
 /// Which model to run and how much of the machine to give it.
 struct ModelOptions: ParsableArguments {
-  @Option(
-    name: [.customShort("m"), .long],
-    help: ArgumentHelp(
-      "The model, a GGUF file. (default: the embedded model; environment: POWERINFER_MODEL)", valueName: "file"),
-    completion: .file(extensions: ["gguf"]))
-  var model: String?
-
-  @Option(
-    name: [.customShort("t"), .long], parsing: .unconditional,
-    help: ArgumentHelp("Threads. (default: the physical cores; environment: POWERINFER_THREADS)", valueName: "n"))
-  var threads: Int?
+  @OptionGroup var choice: ModelChoice
+  @OptionGroup var threadOption: ThreadOption
 
   @Option(
     name: [.customShort("c"), .long], parsing: .unconditional,
@@ -43,16 +35,21 @@ struct ModelOptions: ParsableArguments {
   }
 
   /// - Throws: `EnvironmentError`, `ModelLocatorError`, `OptionError`.
-  func resolve(_ environment: Environment = Environment(), locator: ModelLocator? = nil) throws -> Resolved {
-    let threads = try environment.value(threads, or: "THREADS")
+  func resolve(_ environment: Environment = Environment()) throws -> Resolved {
+    let threads = try threadOption.resolve(environment)
     let contextSize = try environment.value(ctxSize, or: "CTX_SIZE")
-    let batchSize = try environment.value(batchSize, or: "BATCH_SIZE")
-    try OptionError.require(threads.map { $0 >= 1 }, "threads", "1 or more", threads)
-    try OptionError.require(contextSize.map { $0 >= 0 }, "ctx-size", "0 or more", contextSize)
-    try OptionError.require(batchSize.map { $0 >= 1 }, "batch-size", "1 or more", batchSize)
+    try OptionError.require(contextSize, in: 0...SessionOptions.contextSizeRange.upperBound, "ctx-size")
+    let batchSize = try Self.resolve(batchSize: batchSize, environment)
     let size = contextSize.map { $0 == 0 ? ContextSize.full : .tokens($0) } ?? .automatic
-    let path = try (locator ?? ModelLocator(environment: environment)).locate(model)
-    return Resolved(path: path, threads: threads, contextSize: size, batchSize: batchSize)
+    return Resolved(
+      path: try choice.locate(environment), threads: threads, contextSize: size, batchSize: batchSize)
+  }
+
+  /// - Throws: `EnvironmentError`, `OptionError`.
+  static func resolve(batchSize: Int?, _ environment: Environment) throws -> Int? {
+    let size = try environment.value(batchSize, or: "BATCH_SIZE")
+    try OptionError.require(size, in: SessionOptions.batchSizeRange, "batch-size")
+    return size
   }
 }
 
@@ -60,7 +57,7 @@ struct ModelOptions: ParsableArguments {
 enum OptionError: Error, Equatable, CustomStringConvertible {
   case outOfRange(option: String, expected: String, found: String)
   case malformed(option: String, expected: String, found: String)
-  case conflict(String, with: String)
+  case needsPrompt(option: String)
 
   var description: String {
     switch self {
@@ -68,13 +65,16 @@ enum OptionError: Error, Equatable, CustomStringConvertible {
       "The option --\(option) must be \(expected), but it is \(found)."
     case .malformed(let option, let expected, let found):
       "The option --\(option) must look like \(expected), but it is \"\(found)\"."
-    case .conflict(let first, let second):
-      "The options \(first) and \(second) exclude each other; give only one."
+    case .needsPrompt(let option):
+      "The option --\(option) needs a prompt: as an argument, with --prompt, with --file or on standard input."
     }
   }
 
-  /// Throws unless the condition holds or there is no value.
-  static func require(_ holds: Bool?, _ option: String, _ expected: String, _ value: Int?) throws(OptionError) {
-    if holds == false, let value { throw .outOfRange(option: option, expected: expected, found: "\(value)") }
+  /// Throws unless the value, where there is one, is in the range.
+  static func require(_ value: Int?, in range: ClosedRange<Int>, _ option: String) throws(OptionError) {
+    if let value, !range.contains(value) {
+      throw .outOfRange(
+        option: option, expected: "from \(range.lowerBound) to \(range.upperBound)", found: "\(value)")
+    }
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Inference
+import Platform
 
 /// A bar for work that takes more than a second, on a terminal only; it leaves no trace.
 final class ProgressBar {
@@ -46,4 +47,16 @@ final class ProgressBar {
     lastDrawn = nil
     write("\r\u{1B}[K")
   }
+}
+
+extension ProgressBar {
+  /// A bar on standard error, where that is a terminal that can wipe it away.
+  static func onTerminal(_ label: String) -> ProgressBar {
+    ProgressBar(
+      label, isEnabled: Terminal.isTerminal(.error) && Environment()["TERM"] != "dumb",
+      columns: { Terminal.size(.error)?.columns ?? 80 })
+  }
+
+  /// The bar for reading a long prompt.
+  static var reading: ProgressBar { onTerminal("Reading") }
 }

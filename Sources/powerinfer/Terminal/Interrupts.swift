@@ -14,8 +14,6 @@ final class Interrupts {
     for number in [SIGTERM, SIGHUP] {
       watch(number) { Self.exitForSignal(number) }
     }
-    // A closed pipe shows where we write to it.
-    signal(SIGPIPE, SIG_IGN)
   }
 
   deinit {

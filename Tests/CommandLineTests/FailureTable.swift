@@ -1,0 +1,132 @@
+/// Everything that can go wrong on the command line, and the sentence for it.
+enum FailureTable {
+  typealias Failure = EndToEndTests.Failure
+
+  static let all = files + models + prompts + templates + tokens + usage + variables
+
+  /// Every command on files that are no models.
+  private static let files: [Failure] = [
+    "run -m F hi", "inspect F", "inspect -m F", "tokenize -m F hi", "template -m F hi", "logits -m F hi",
+    "bench -m F -p 1 -n 0 -r 1", "quantize F @out.gguf q8_0",
+  ].flatMap { command in
+    func on(_ name: String, _ sentence: String) -> Failure {
+      Failure(command.replacing("F", with: name), sentence)
+    }
+    let missing = command.contains("-m") ? "There is no model file at @none.gguf." : "There is no file \"@none.gguf\"."
+    return [
+      on("@none.gguf", missing),
+      on("@empty", "\"@empty\": The file is empty, where a GGUF file was expected."),
+      on(
+        "@noise.gguf",
+        "\"@noise.gguf\": This is not a GGUF file: it starts with the bytes 54 68 69 73, "
+          + "where 47 47 55 46 (\"GGUF\") or 50 57 52 49 (\"PWRI\") was expected."),
+    ]
+  }
+
+  private static let models: [Failure] = [
+    Failure("run -m @vocabulary.gguf hi", "Tensor \"token_embd.weight\" is missing from the file."),
+    Failure(
+      "run -m @mystery.gguf hi", "The file holds a model of architecture \"mystery\"; this version runs llama."),
+    Failure("run -m /dev/null hi", "\"/dev/null\" could not be mapped into memory: it is not a regular file."),
+    Failure(
+      "quantize @model.gguf @no/out.gguf q8_0", "\"@no/out.gguf\" cannot be created: there is no folder \"@no\"."),
+    Failure("quantize @model.gguf /dev/null q8_0", "\"/dev/null\" is a device or a pipe, where a file was expected."),
+    Failure(
+      "quantize @model.gguf @model.gguf q8_0", "\"@model.gguf\" is the file being read; the result needs another name."),
+  ]
+
+  private static let prompts: [Failure] = [
+    Failure("run -m @model.gguf", "Standard input is empty, where a prompt of at least one character was expected."),
+    Failure("run -m @model.gguf ''", "The prompt is empty: at least one character is needed."),
+    Failure("run -m @model.gguf -p ''", "The prompt is empty: at least one character is needed."),
+    Failure(
+      "run -m @model.gguf -f @empty",
+      "The file \"@empty\" is empty, where a prompt of at least one character was expected."
+    ),
+    Failure("run -m @model.gguf -f @none", "There is no file \"@none\"."),
+    Failure("run -m @model.gguf -f /", "\"/\" is a folder, where a file was expected."),
+    Failure("run -m @model.gguf -f @bytes", "The file \"@bytes\" does not hold UTF-8 text, which was expected."),
+    Failure("run -m @model.gguf", bytes: [0xFF], "Standard input does not hold UTF-8 text, which was expected."),
+    Failure("logits -m @model.gguf ''", "The prompt is empty: at least one token is needed to go on from."),
+    Failure("logits -m @model.gguf -f @bytes", "The file \"@bytes\" does not hold UTF-8 text, which was expected."),
+    Failure(
+      "run -m @model.gguf --raw -c 4 -p hellohellohellohello",
+      "The prompt has 4 tokens, but the context holds 4 and the answer needs room too."),
+    Failure(
+      "logits -m @model.gguf --tokens 1,2,3 -c 2", "3 more tokens after 0 do not fit the context of 2 tokens."),
+  ]
+
+  private static let templates: [Failure] = [
+    Failure("run -m @bad-template.gguf hi", "Line 1 of the template: expected an expression, found '%}'."),
+    Failure("run -m @refusing.gguf hi", "Line 1 of the template: it refuses this conversation: Say please."),
+    Failure(
+      "run -m @no-template.gguf --system Brief. hi",
+      "The model no-template.gguf has no chat template, so it cannot chat; --raw completes plain text."),
+    Failure("template -m @refusing.gguf hi", "Line 1 of the template: it refuses this conversation: Say please."),
+    Failure("template --template-file @none hi", "There is no file \"@none\"."),
+    Failure("template --template-file @bytes hi", "The file \"@bytes\" does not hold UTF-8 text, which was expected."),
+    Failure("template --chatml --messages @none", "There is no file \"@none\"."),
+    Failure(
+      "template --chatml --messages @number.json",
+      "The file \"@number.json\": Expected a JSON list of messages, found another value."),
+    Failure(
+      "template --chatml --messages @broken.json",
+      "The file \"@broken.json\": the text is not JSON: Unexpected end of file during JSON parse."),
+    Failure(
+      "template --chatml --tools @number.json hi",
+      "The file \"@number.json\": Expected a JSON list of tools, found another value."),
+  ]
+
+  private static let tokens: [Failure] = [
+    Failure("tokenize -m @model.gguf --decode x", "\"x\" is no token id; expected a number from 0 to 279."),
+    Failure("tokenize -m @model.gguf --decode 280", "\"280\" is no token id; expected a number from 0 to 279."),
+    Failure("tokenize -m @model.gguf -f @none", "There is no file \"@none\"."),
+    Failure("logits -m @model.gguf --tokens 280", "Token id 280 is not in the vocabulary, expected 0 to 279."),
+  ]
+
+  private static let usage: [Failure] = [
+    .usage("dance", "Unexpected argument 'dance'"),
+    .usage("run --dance", "Unknown option '--dance'"),
+    .usage("run a b", "Unexpected argument 'b'"),
+    .usage("run -t x hi", "The value 'x' is invalid for '-t <n>'"),
+    .usage("run -m @model.gguf -t 0 hi", "The option --threads must be from 1 to 512, but it is 0."),
+    .usage("run -m @model.gguf -t 513 hi", "The option --threads must be from 1 to 512, but it is 513."),
+    .usage("run -m @model.gguf -c -1 hi", "The option --ctx-size must be from 0 to 16777216, but it is -1."),
+    .usage("run -m @model.gguf -b 0 hi", "The option --batch-size must be from 1 to 4096, but it is 0."),
+    .usage(
+      "run -m @model.gguf --temp nan hi", "The sampling option temperature must be a finite number, but it is nan."),
+    .usage("run -m @model.gguf --top-p 2 hi", "The sampling option top-p must be between 0 and 1, but it is 2.0."),
+    .usage("run -m @model.gguf -n -2 hi", "The option --predict must be -1 (no limit), 0 or more, but it is -2."),
+    .usage("run -m @model.gguf --keep -1 hi", "The option --keep must be 0 or more, but it is -1."),
+    .usage("run -m @model.gguf --stop '' hi", "A stop string must have at least one character, but one is empty."),
+    .usage(
+      "run -m @model.gguf --logit-bias 280+1 hi", "The logit bias names token 280, but the vocabulary has 280 tokens."),
+    .usage(
+      "logits -m @model.gguf",
+      "Give either tokens (--tokens) or a text (as an argument, with --prompt or with --file)."),
+    .usage("logits --tokens 1,x", "\"x\" is no token id; expected numbers such as 504,3575,282."),
+    .usage("logits --tokens 1 --top -1", "The option --top must be 0 or more, but it is -1."),
+    .usage("bench -m @model.gguf -p 2 -n 0 -t 1,0", "The option --threads must be from 1 to 512, but it is 0."),
+    .usage("bench -m @model.gguf -b 0", "The option --batch-size must be from 1 to 4096, but it is 0."),
+    .usage("bench -p 0 -n 0", "There is nothing to measure: --n-prompt and --n-gen are both 0."),
+    .usage("inspect @model.gguf -m @model.gguf", "Give the file once: as an argument or with --model."),
+    .usage("template", "Give a message, or a conversation with --messages."),
+    .usage("template --set x hi", "Expected --set key=value, found \"x\"."),
+    .usage("quantize @model.gguf @out.gguf q8_0 -t 0", "The option --threads must be from 1 to 512, but it is 0."),
+    .usage(
+      "quantize @model.gguf @out.gguf q9",
+      "There is no type \"q9\" to write; expected one of f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0."),
+  ]
+
+  private static let variables: [Failure] = [
+    .usage(
+      "run -m @model.gguf hi", variables: ["POWERINFER_THREADS": "abc"],
+      "The environment variable POWERINFER_THREADS must be a whole number, but it is \"abc\"."),
+    .usage(
+      "quantize @model.gguf @out.gguf q8_0", variables: ["POWERINFER_THREADS": "abc"],
+      "The environment variable POWERINFER_THREADS must be a whole number, but it is \"abc\"."),
+    .usage(
+      "run -m @model.gguf hi", variables: ["POWERINFER_TEMP": "hot"],
+      "The environment variable POWERINFER_TEMP must be a number, but it is \"hot\"."),
+  ]
+}
