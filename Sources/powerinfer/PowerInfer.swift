@@ -25,7 +25,10 @@ struct PowerInfer: ParsableCommand {
     signal(SIGPIPE, SIG_IGN)
     do {
       var command = try parseAsRoot()
-      try Environment().checkInstructionSet()
+      // Not for the parser's own command, which shows help.
+      if configuration.subcommands.contains(where: { $0 == type(of: command) }) {
+        try Environment().checkInstructionSet()
+      }
       try command.run()
     } catch is OutputClosed {
       // Whoever read the output has enough of it.

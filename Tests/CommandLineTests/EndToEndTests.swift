@@ -168,6 +168,7 @@ import Testing
     let start = "Error: The environment variable POWERINFER_ISA must be an instruction set of this processor (portable"
     #expect(outcome.error.hasPrefix(start) && outcome.error.hasSuffix("), but it is \"mmx\".\n"))
     #expect(try await run(arguments, variables: ["POWERINFER_ISA": "portable"]).status == 0)
+    #expect(try await run(["--help"], variables: ["POWERINFER_ISA": "mmx"]).status == 0)
   }
 
   @Test func aReaderThatLeavesIsNoError() async throws {
