@@ -6,7 +6,7 @@ import Foundation
 struct PowerInfer: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "powerinfer",
-    abstract: "Run large language models on a PC: the hot neurons on the GPU, the cold ones on the CPU when they fire.",
+    abstract: "Run large language models on your own computer.",
     discussion: """
       Examples:
         powerinfer run "Why is the sky blue?"      answer one prompt with the embedded model

@@ -83,4 +83,12 @@ import Testing
       message(tiny("llama.expert_count", .uint32(8)))
         == "The model uses 8 experts per layer (a mixture of experts), which this version does not compute.")
   }
+
+  /// The file format and the kernels each know the blocks they read; they must mean the same.
+  @Test(arguments: WeightFormat.allCases)
+  func formatsAgreeWithTheFilesTypes(format: WeightFormat) throws {
+    let type = try #require(TensorType(rawValue: format.rawValue))
+    #expect(type.blockElements == format.blockElements && type.blockBytes == format.blockBytes)
+    #expect(type.name.lowercased() == "\(format)".lowercased())
+  }
 }
