@@ -2,7 +2,7 @@
 //
 // The codes of a quad fill two vectors: `low` holds elements 0...15 of each block, `high` 16...31. In both, 32-bit lane
 // 4 * l + i holds elements 4 * l ... 4 * l + 3 of block i's half. So every 128-bit part holds one lane of each block, and four
-// consecutive scales, broadcast to all four parts, meet the right lanes. Activations are stored in this order.
+// consecutive scales, broadcast to all four parts, meet the right lanes. Activations by rows are stored in this order.
 
 typedef struct {
   __m512i low, high;
@@ -192,9 +192,9 @@ PI_INLINE void read_scales(uint32_t format, const uint8_t *row, size_t b, size_t
   }
 }
 
-static void avx512_quantize_activations(const float *x, size_t columns, int8_t *codes, size_t code_stride, float *scale,
-                                        float *sums, size_t block_stride) {
-  const size_t blocks = code_stride / PI_BLOCK;
+static void avx512_quantize_activations(const float *x, size_t columns, uint32_t order, int8_t *codes, size_t code_stride,
+                                        float *scale, float *sums, size_t block_stride) {
+  const size_t blocks = (columns + 127) / 128 * 4;
   const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
   for (size_t b = 0; b < blocks; b += 4) {
     int8_t natural[128] __attribute__((aligned(64)));
@@ -218,11 +218,12 @@ static void avx512_quantize_activations(const float *x, size_t columns, int8_t *
       _mm_store_si128((__m128i *)(natural + i * 32 + 16), _mm512_cvtsepi32_epi8(q1));
     }
     const __m512i first = _mm512_load_si512(natural), second = _mm512_load_si512(natural + 64);
-    const __m512i order = _mm512_setr_epi32(0, 8, 16, 24, 1, 9, 17, 25, 2, 10, 18, 26, 3, 11, 19, 27);
-    const __m512i low = _mm512_permutex2var_epi32(first, order, second);
-    const __m512i high = _mm512_permutex2var_epi32(first, _mm512_add_epi32(order, _mm512_set1_epi32(4)), second);
-    _mm512_storeu_si512(codes + b * PI_BLOCK, low);
-    _mm512_storeu_si512(codes + b * PI_BLOCK + 64, high);
+    const __m512i lanes = _mm512_setr_epi32(0, 8, 16, 24, 1, 9, 17, 25, 2, 10, 18, 26, 3, 11, 19, 27);
+    const __m512i low = _mm512_permutex2var_epi32(first, lanes, second);
+    const __m512i high = _mm512_permutex2var_epi32(first, _mm512_add_epi32(lanes, _mm512_set1_epi32(4)), second);
+    const bool by_rows = order == PI_BY_ROWS;
+    memcpy(codes + b * PI_BLOCK, by_rows ? &low : &first, 64);
+    memcpy(codes + b * PI_BLOCK + 64, by_rows ? &high : &second, 64);
     // Sums per block: over the bytes of a lane, then over the four lanes of the block.
     const __m512i one = _mm512_set1_epi8(1), zero = _mm512_setzero_si512();
     const __m512i l = _mm512_dpbusd_epi32(zero, one, low), h = _mm512_dpbusd_epi32(zero, one, high);

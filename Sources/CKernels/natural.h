@@ -1,8 +1,9 @@
 // The 8-bit form of one token with the codes in their natural order: scale = largest magnitude / 127, codes rounded to
 // nearest. Included once per instruction set; plain loops that the compiler turns into vectors.
 
-static void PI_NAME(quantize_activations)(const float *x, size_t columns, int8_t *codes, size_t code_stride,
-                                          float *scales, float *sums, size_t block_stride) {
+static void PI_NAME(quantize_activations)(const float *x, size_t columns, uint32_t order, int8_t *codes,
+                                          size_t code_stride, float *scales, float *sums, size_t block_stride) {
+  (void)order;  // rows are read in the natural order too
   const size_t blocks = (columns + PI_BLOCK - 1) / PI_BLOCK;
   for (size_t b = 0; b < blocks; b++) {
     float part[PI_BLOCK] = {0};

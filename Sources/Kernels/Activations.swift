@@ -3,8 +3,20 @@ import CKernels
 /// Vectors of a batch of tokens, [capacity, columns] in F32, beside the 8-bit form that products with quantised weights read.
 ///
 /// The 8-bit form has one scale per 32 columns. It is filled by ``quantize(tokens:using:)`` after ``values`` change, with
-/// the same kernels that will read it. Several threads may fill and read different tokens at the same time.
+/// the same kernels that will read it, in the ``order`` that suits the number of tokens. Several threads may fill and read
+/// different tokens at the same time.
 public final class Activations: @unchecked Sendable {
+  /// What kind of product the 8-bit form is written for. Results of the two differ by rounding.
+  public enum Order: UInt32, Sendable, CaseIterable {
+    /// For few tokens: a row of weights is decoded for each token, or small group of tokens, anew.
+    case rows = 0
+    /// For many: some rows of weights are decoded into scratch and multiplied with all tokens.
+    case panels = 1
+  }
+
+  /// Of the 8-bit form that is filled next; change it while no thread fills or reads.
+  public var order = Order.rows
+
   /// Elements of a token's vector.
   public let columns: Int
   /// Tokens there is room for.
@@ -22,7 +34,8 @@ public final class Activations: @unchecked Sendable {
   public init(columns: Int, capacity tokens: Int) {
     self.columns = columns
     capacity = tokens
-    codeStride = (columns + 127) / 128 * 128
+    // Not a power of two, so that a few tokens' codes do not fall into one set of the cache.
+    codeStride = (columns + 127) / 128 * 128 + 64
     blockStride = (columns + 511) / 512 * 16
     values = Self.zeroed(tokens * columns)
     codes = Self.zeroed(tokens * codeStride)
@@ -46,15 +59,15 @@ public final class Activations: @unchecked Sendable {
   public func quantize(tokens: Range<Int>, using kernels: Kernels) {
     for token in tokens {
       kernels.table.quantize_activations(
-        values + token * columns, columns, codes + token * codeStride, codeStride, scales + token * blockStride,
-        sums + token * 3 * blockStride, blockStride)
+        values + token * columns, columns, order.rawValue, codes + token * codeStride, codeStride,
+        scales + token * blockStride, sums + token * 3 * blockStride, blockStride)
     }
   }
 
   var view: pi_activations {
     pi_activations(
       values: values, codes: codes, scales: scales, sums: sums, columns: columns, code_stride: codeStride,
-      block_stride: blockStride)
+      block_stride: blockStride, order: order.rawValue)
   }
 
   /// Aligned to a cache line, with a line to spare, so that an empty batch has an address too.

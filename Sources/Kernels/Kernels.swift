@@ -24,6 +24,11 @@ public struct Kernels: @unchecked Sendable {
     self.table = table
   }
 
+  /// The order of 8-bit forms that makes products with so many tokens at once fastest.
+  public func order(forTokens count: Int) -> Activations.Order {
+    count >= table.panel_tokens ? .panels : .rows
+  }
+
   /// `y[t * stride + r] = Σ_c w[r, c] · x[t, c]` for every row and token given.
   ///
   /// Quantised formats read the 8-bit form of `x`, which must have been filled by these kernels; others its floats.

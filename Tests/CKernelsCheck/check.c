@@ -90,19 +90,19 @@ typedef struct {
   int8_t *codes;
 } tokens;
 
-static tokens make_tokens(const pi_kernels *k, const float *values, size_t columns, size_t count) {
+static tokens make_tokens(const pi_kernels *k, const float *values, size_t columns, size_t count, uint32_t order) {
   tokens t;
-  const size_t code_stride = (columns + 127) / 128 * 128, block_stride = (columns + 511) / 512 * 16;
+  const size_t code_stride = (columns + 127) / 128 * 128 + 64, block_stride = (columns + 511) / 512 * 16;
   t.values = allocate(count * columns * 4);
   memcpy(t.values, values, count * columns * 4);
   t.codes = allocate(count * code_stride);
   t.scales = allocate(count * block_stride * 4);
   t.sums = allocate(count * 3 * block_stride * 4);
   for (size_t i = 0; i < count; i++) {
-    k->quantize_activations(t.values + i * columns, columns, t.codes + i * code_stride, code_stride,
+    k->quantize_activations(t.values + i * columns, columns, order, t.codes + i * code_stride, code_stride,
                             t.scales + i * block_stride, t.sums + i * 3 * block_stride, block_stride);
   }
-  t.view = (pi_activations){t.values, t.codes, t.scales, t.sums, columns, code_stride, block_stride};
+  t.view = (pi_activations){t.values, t.codes, t.scales, t.sums, columns, code_stride, block_stride, order};
   return t;
 }
 
@@ -115,7 +115,7 @@ static void free_tokens(tokens t) {
 
 static void check_products(const char *set, const pi_kernels *k, const pi_kernels *reference) {
   static const size_t shapes[][3] = {{1, 1, 1}, {2, 3, 2}, {3, 4, 3}, {5, 5, 7}, {17, 2, 1}, {6, 9, 33}, {4, 18, 4}, {2, 300, 5}};
-  char what[64];
+  char what[80];
   for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
     for (size_t j = 0; j < sizeof shapes / sizeof *shapes; j++) {
       const format *f = &formats[i];
@@ -124,15 +124,19 @@ static void check_products(const char *set, const pi_kernels *k, const pi_kernel
       uint8_t *w = random_weights(f, rows, columns);
       const pi_matrix m = {w, columns / f->elements * f->bytes, columns, f->format};
       float *values = random_floats(count * columns);
-      tokens a = make_tokens(k, values, columns, count), b = make_tokens(reference, values, columns, count);
       float *y = allocate(rows * count * 4), *expected = allocate(rows * count * 4);
-      k->multiply(&m, 0, rows, &a.view, 0, count, y, rows);
+      tokens b = make_tokens(reference, values, columns, count, PI_BY_ROWS);
       reference->multiply(&m, 0, rows, &b.view, 0, count, expected, rows);
-      snprintf(what, sizeof what, "multiply %s %zux%zu, %zu tokens", f->name, rows, columns, count);
-      compare(set, what, y, expected, rows * count, 2e-5);
+      for (uint32_t order = PI_BY_ROWS; order <= (k->panel_tokens == SIZE_MAX ? PI_BY_ROWS : PI_BY_PANELS); order++) {
+        tokens a = make_tokens(k, values, columns, count, order);
+        k->multiply(&m, 0, rows, &a.view, 0, count, y, rows);
+        snprintf(what, sizeof what, "multiply %s %zux%zu, %zu tokens by %s", f->name, rows, columns, count,
+                 order == PI_BY_ROWS ? "rows" : "panels");
+        compare(set, what, y, expected, rows * count, 2e-5);
+        free_tokens(a);
+      }
       free(y);
       free(expected);
-      free_tokens(a);
       free_tokens(b);
       free(values);
       free(w);

@@ -38,19 +38,28 @@ typedef struct {
 
 // Vectors of a batch of tokens. `values` is [tokens, columns]. The 8-bit form holds, per block of 32 columns, signed codes,
 // one scale, and scale × (sum of codes) over the whole block, its first half and its second half: `codes` is
-// [tokens, code_stride], `scales` [tokens, block_stride], `sums` [tokens, 3, block_stride]. Padding is zero. The order of the
-// codes inside a row belongs to the instruction set that wrote them.
+// [tokens, code_stride], `scales` [tokens, block_stride], `sums` [tokens, 3, block_stride]. Padding is zero. `order` says what
+// kind of product the form was written for. PI_BY_PANELS is the natural order of the codes; in PI_BY_ROWS their order inside a
+// row belongs to the instruction set that wrote them.
+enum {
+  PI_BY_ROWS = 0,    // few tokens: each row of weights is decoded once per token or small group of tokens
+  PI_BY_PANELS = 1,  // many: a panel of rows is decoded into scratch once and multiplied with all tokens
+};
+
 typedef struct {
   const float *PI_NONNULL values;
   const int8_t *PI_NONNULL codes;
   const float *PI_NONNULL scales;
   const float *PI_NONNULL sums;
   size_t columns;
-  size_t code_stride;   // multiple of 128
+  size_t code_stride;   // multiple of 64, at least the columns rounded up to 128
   size_t block_stride;  // multiple of 16
+  uint32_t order;
 } pi_activations;
 
 typedef struct {
+  // From this many tokens on, products with quantised weights are faster by panels.
+  size_t panel_tokens;
   // y[t * stride + r] = sum over c of w[r, c] * x[t, c], for the given rows and tokens.
   void (*PI_NONNULL multiply)(const pi_matrix *PI_NONNULL w, size_t row_begin, size_t row_end,
                               const pi_activations *PI_NONNULL x, size_t token_begin, size_t token_end,
@@ -60,9 +69,9 @@ typedef struct {
                                      size_t h_stride, size_t token_begin, size_t token_end, size_t column_begin,
                                      size_t column_end, float *PI_NONNULL y, size_t stride);
   // Fills the 8-bit form of one token.
-  void (*PI_NONNULL quantize_activations)(const float *PI_NONNULL x, size_t columns, int8_t *PI_NONNULL codes,
-                                          size_t code_stride, float *PI_NONNULL scales, float *PI_NONNULL sums,
-                                          size_t block_stride);
+  void (*PI_NONNULL quantize_activations)(const float *PI_NONNULL x, size_t columns, uint32_t order,
+                                          int8_t *PI_NONNULL codes, size_t code_stride, float *PI_NONNULL scales,
+                                          float *PI_NONNULL sums, size_t block_stride);
   void (*PI_NONNULL rms_norm)(const float *PI_NONNULL x, const float *PI_NONNULL weight, float epsilon, size_t count,
                               float *PI_NONNULL y);
   void (*PI_NONNULL add)(const float *PI_NONNULL x, float *PI_NONNULL y, size_t count);
