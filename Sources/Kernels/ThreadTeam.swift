@@ -43,7 +43,7 @@ public final class ThreadTeam: Sendable {
   /// the only member.
   public func run(_ body: (Member) -> Void) {
     if crew.isWorking(SystemThread.currentID) {
-      body(Member(index: 0, barrier: Crew.alone))
+      body(Member(index: 0, barrier: Crew.alone, cursors: nil))
       return
     }
     turn.withLock { _ in
@@ -59,10 +59,26 @@ public struct Member: Sendable {
   /// Members of the run.
   public var count: Int { barrier.count }
   let barrier: Barrier
+  let cursors: WorkCursors?  // nil for the only member of a run
 
   /// Waits until every member has come here. What they wrote before is visible after. All members must make the same calls.
   public func sync() {
+    cursors?.turn(index)
     barrier.wait()
+  }
+
+  /// Has `body` called once for each of `0..<count`, by whichever member comes first: every member begins with a stretch of
+  /// its own, in order, and then helps the others, so that a slower processor or one with other work holds nobody up.
+  ///
+  /// All members must make the same calls, at most four between two calls of ``sync()``. What `body` does for a piece must not
+  /// depend on who does it, nor wait for another piece.
+  @inline(__always)
+  public func pieces(_ count: Int, _ body: (Int) -> Void) {
+    guard let cursors else {
+      for piece in 0..<count { body(piece) }
+      return
+    }
+    cursors.work(index, on: count, body)
   }
 
   /// This member's part of `0..<n`, in pieces of `multiple`. The parts of all members cover `0..<n` in order.
@@ -81,6 +97,7 @@ private final class Crew: @unchecked Sendable {
 
   // Written before `opened`, constant after.
   private var barrier = Crew.alone
+  private var cursors: WorkCursors?
   private var threadIDs: [UInt] = []
   private var opened = false
   private let gate = NSCondition()
@@ -95,8 +112,9 @@ private final class Crew: @unchecked Sendable {
     gate.lock()
     if count > 1 {
       // With a processor for each, spin for about the length of a small product (30 to 100 µs); else give way at once.
-      let spins = count <= ProcessInfo.processInfo.activeProcessorCount ? 2500 : 20
-      barrier = Barrier(count: count, spins: spins)
+      let processors = min(Double(Processors.available), Processors.quota ?? .infinity)
+      barrier = Barrier(count: count, spins: Double(count) <= processors ? 2500 : 20)
+      cursors = WorkCursors(members: count)
     }
     self.threadIDs = threadIDs
     opened = true
@@ -118,7 +136,7 @@ private final class Crew: @unchecked Sendable {
       barrier.wait()
       if stopping { return }
       perform(index)
-      barrier.wait()
+      finish(index)
     }
   }
 
@@ -127,7 +145,7 @@ private final class Crew: @unchecked Sendable {
     self.body = body
     barrier.wait()
     perform(0)
-    barrier.wait()
+    finish(0)
     self.body = nil
     leader.store(0, ordering: .relaxed)
   }
@@ -140,6 +158,16 @@ private final class Crew: @unchecked Sendable {
   // Not inlined, so that a thread holds nothing of the body when it goes to the barrier.
   @inline(never)
   private func perform(_ index: Int) {
-    body?(Member(index: index, barrier: barrier))
+    body?(Member(index: index, barrier: barrier, cursors: cursors))
+  }
+
+  /// Meets the others at the end of a run.
+  private func finish(_ index: Int) {
+    cursors?.turn(index)
+    barrier.wait()
+  }
+
+  deinit {
+    cursors?.deallocate()
   }
 }

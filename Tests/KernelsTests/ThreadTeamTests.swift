@@ -67,6 +67,47 @@ struct ThreadTeamTests {
     }
   }
 
+  /// Every piece is done once, whoever does it, list after list, with and without a barrier between two lists.
+  @Test(arguments: [1, 2, 3, 5])
+  func piecesAreDoneOnce(_ workers: Int) {
+    let team = ThreadTeam(workers: workers)
+    let sizes = [0, 1, 2, 3, 17, 64, 5]
+    let rounds = 300
+    let done = (0..<sizes.count).map { sizes[$0] * rounds }.map { UnsafeMutablePointer<Int>.allocate(capacity: $0 + 1) }
+    defer { done.forEach { $0.deallocate() } }
+    for (list, size) in zip(done, sizes) { list.initialize(repeating: 0, count: size * rounds + 1) }
+    for half in 0..<2 {
+      team.run { member in
+        for round in half * rounds / 2..<(half + 1) * rounds / 2 {
+          for (index, size) in sizes.enumerated() {
+            member.pieces(size) { done[index][round * size + $0] += 1 }
+            // Up to four lists without a barrier, and a run that ends without one.
+            if index % 4 == 3 || round % 2 == 0 { member.sync() }
+          }
+          member.sync()
+        }
+        member.pieces(0) { _ in }
+      }
+    }
+    for (list, size) in zip(done, sizes) { #expect((0..<size * rounds).allSatisfy { list[$0] == 1 }) }
+  }
+
+  /// A member that is held up does not hold up the pieces of its stretch that it has not begun.
+  @Test func othersHelp() {
+    let team = ThreadTeam(workers: 2)
+    let done = Mutex<[Int: Int]>([:])
+    team.run { member in
+      member.pieces(10) { piece in
+        done.withLock { $0[piece] = member.index }
+        // Piece 0 ends when all others are done, by the other member therefore.
+        while piece == 0, done.withLock({ $0.count }) < 10 { Thread.sleep(forTimeInterval: 0.001) }
+      }
+    }
+    let workers = done.withLock { $0 }
+    #expect(workers.count == 10)
+    #expect((1..<10).allSatisfy { workers[$0] != workers[0] })
+  }
+
   @Test func concurrentRunsTakeTurns() async {
     let team = ThreadTeam(workers: 2)
     let crowd = Crowd()

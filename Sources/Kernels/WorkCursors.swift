@@ -1,0 +1,58 @@
+import Synchronization
+
+/// How far each member of a run has got in its own stretch of a list of pieces, so that members who are done early can take
+/// over pieces of the others.
+///
+/// The runs between two barriers use one of two halves in turn. A member clears its own cursors of the other half before it
+/// arrives at a barrier: nobody has used those since the barrier before, and nobody will before this one.
+struct WorkCursors: @unchecked Sendable {
+  /// Lists of pieces that may be worked on between two barriers.
+  static let listsPerRound = 4
+  // Two cache lines a member, since processors fetch lines in pairs: 2 halves × 4 cursors.
+  private static let stride = 16
+  private let cursors: UnsafeMutablePointer<Atomic<Int>>
+  private let owners: UnsafeMutablePointer<Int>  // per member: half in use, lists begun in it
+  private let members: Int
+
+  init(members: Int) {
+    self.members = members
+    cursors = .allocate(capacity: members * Self.stride)
+    owners = .allocate(capacity: members * Self.stride)
+    for index in 0..<members * Self.stride { (cursors + index).initialize(to: Atomic(0)) }
+    owners.initialize(repeating: 0, count: members * Self.stride)
+  }
+
+  func deallocate() {
+    cursors.deinitialize(count: members * Self.stride)
+    cursors.deallocate()
+    owners.deallocate()
+  }
+
+  /// Called by `member` alone, right before it arrives at a barrier.
+  func turn(_ member: Int) {
+    let owner = owners + member * Self.stride
+    owner[0] = 1 - owner[0]
+    owner[1] = 0
+    let half = member * Self.stride + owner[0] * Self.listsPerRound
+    for index in half..<half + Self.listsPerRound { cursors[index].store(0, ordering: .relaxed) }
+  }
+
+  /// Calls `body` for pieces of `0..<count` until none is left: first those of the member's own stretch, in order, then what
+  /// others have not begun.
+  @inline(__always)
+  func work(_ member: Int, on count: Int, _ body: (Int) -> Void) {
+    let owner = owners + member * Self.stride
+    precondition(owner[1] < Self.listsPerRound, "at most \(Self.listsPerRound) lists of pieces between two barriers")
+    let cursor = owner[0] * Self.listsPerRound + owner[1]
+    owner[1] += 1
+    for turn in 0..<members {
+      let victim = member + turn < members ? member + turn : member + turn - members
+      let (begin, end) = (count * victim / members, count * (victim + 1) / members)
+      while true {
+        let piece = begin + cursors[victim * Self.stride + cursor].add(1, ordering: .relaxed).oldValue
+        guard piece < end else { break }
+        body(piece)
+      }
+    }
+  }
+}
