@@ -45,7 +45,7 @@ PI_INLINE float sum_lanes(__m512 v) { return sum1(v); }
 #pragma clang attribute pop
 
 static const pi_kernels table = {
-    .panel_tokens = SIZE_MAX,
+    .panel_tokens = 0,
     .multiply = avx512_multiply,
     .accumulate_rows = avx512_accumulate_rows,
     .quantize_activations = avx512_quantize_activations,

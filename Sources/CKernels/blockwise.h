@@ -243,7 +243,7 @@ static void PI_NAME(accumulate_rows)(const pi_matrix *w, size_t rows, const floa
 }
 
 static const pi_kernels table = {
-    .panel_tokens = SIZE_MAX,
+    .panel_tokens = 0,
     .multiply = PI_NAME(multiply),
     .accumulate_rows = PI_NAME(accumulate_rows),
     .quantize_activations = PI_NAME(quantize_activations),

@@ -96,7 +96,7 @@ static void portable_accumulate_rows(const pi_matrix *w, size_t rows, const floa
 }
 
 static const pi_kernels table = {
-    .panel_tokens = SIZE_MAX,
+    .panel_tokens = 0,
     .multiply = portable_multiply,
     .accumulate_rows = portable_accumulate_rows,
     .quantize_activations = portable_quantize_activations,

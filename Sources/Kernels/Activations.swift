@@ -64,6 +64,12 @@ public final class Activations: @unchecked Sendable {
     }
   }
 
+  /// Fills the 8-bit form of the first token from values that lie elsewhere, [columns]; ``values`` stay as they are, and so
+  /// only products with quantised weights may read this.
+  public func quantize(from source: UnsafePointer<Float>, using kernels: Kernels) {
+    kernels.table.quantize_activations(source, columns, order.rawValue, codes, codeStride, scales, sums, blockStride)
+  }
+
   var view: pi_activations {
     pi_activations(
       values: values, codes: codes, scales: scales, sums: sums, columns: columns, code_stride: codeStride,

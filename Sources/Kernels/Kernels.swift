@@ -26,7 +26,7 @@ public struct Kernels: @unchecked Sendable {
 
   /// The order of 8-bit forms that makes products with so many tokens at once fastest.
   public func order(forTokens count: Int) -> Activations.Order {
-    count >= table.panel_tokens ? .panels : .rows
+    table.panel_tokens > 0 && count >= table.panel_tokens ? .panels : .rows
   }
 
   /// `y[t * stride + r] = Σ_c w[r, c] · x[t, c]` for every row and token given.

@@ -127,7 +127,7 @@ static void check_products(const char *set, const pi_kernels *k, const pi_kernel
       float *y = allocate(rows * count * 4), *expected = allocate(rows * count * 4);
       tokens b = make_tokens(reference, values, columns, count, PI_BY_ROWS);
       reference->multiply(&m, 0, rows, &b.view, 0, count, expected, rows);
-      for (uint32_t order = PI_BY_ROWS; order <= (k->panel_tokens == SIZE_MAX ? PI_BY_ROWS : PI_BY_PANELS); order++) {
+      for (uint32_t order = PI_BY_ROWS; order <= (k->panel_tokens == 0 ? PI_BY_ROWS : PI_BY_PANELS); order++) {
         tokens a = make_tokens(k, values, columns, count, order);
         k->multiply(&m, 0, rows, &a.view, 0, count, y, rows);
         snprintf(what, sizeof what, "multiply %s %zux%zu, %zu tokens by %s", f->name, rows, columns, count,

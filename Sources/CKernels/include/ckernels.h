@@ -58,7 +58,7 @@ typedef struct {
 } pi_activations;
 
 typedef struct {
-  // From this many tokens on, products with quantised weights are faster by panels.
+  // From this many tokens on, products with quantised weights are faster by panels; 0 where they never are.
   size_t panel_tokens;
   // y[t * stride + r] = sum over c of w[r, c] * x[t, c], for the given rows and tokens.
   void (*PI_NONNULL multiply)(const pi_matrix *PI_NONNULL w, size_t row_begin, size_t row_end,

@@ -3,9 +3,13 @@ import Model
 
 /// The forward pass of a Llama-family model on the CPU.
 ///
-/// Every worker of the team runs ``forward(tokens:position:)``'s body from top to bottom, takes its share of each step and meets
-/// the others at `sync()` wherever a step reads what another worker wrote. Shares only split independent sums, so results are
-/// the same bits for any number of workers.
+/// Every worker of the team runs ``forward(tokens:position:)``'s body from top to bottom, takes pieces of each step and meets the
+/// others at `sync()` wherever a step reads what another worker wrote. Pieces only split independent sums, so results are the
+/// same bits for any number of workers. They do depend on how many tokens come at once: many are computed with other kernels
+/// than few, which add in another order.
+///
+/// One token alone is bound by memory and by waiting: whatever is small (norms, 8-bit forms) every worker computes for itself,
+/// which costs less than a barrier.
 final class CPUExecutor {
   private let model: LanguageModel
   private let cache: KeyValueCache
@@ -28,20 +32,18 @@ final class CPUExecutor {
   func forward(tokens: ArraySlice<Int32>, position: Int) {
     let count = tokens.count
     let first = tokens.startIndex
+    work.setOrder(kernels.order(forTokens: count))
     team.run { member in
-      for t in member.share(of: count) {
+      member.pieces(count) { t in
         embed(tokens[first + t], into: t)
         model.rotary.write(
           position: position + t, cosines: work.cosines + t * rotaryPairs, sines: work.sines + t * rotaryPairs)
       }
       member.sync()
       for (index, layer) in model.weights.layers.enumerated() {
-        norm(layer.attentionNorm, count: count, member)
         attention(layer, index: index, position: position, count: count, member)
-        norm(layer.feedForwardNorm, count: count, member)
         feedForward(layer, count: count, member)
       }
-      norm(model.weights.outputNorm, count: count, member)
     }
   }
 
@@ -49,18 +51,23 @@ final class CPUExecutor {
   /// call.
   func logits(of range: Range<Int>) -> UnsafePointer<Float> {
     let output = model.weights.output
+    work.outputs.order = kernels.order(forTokens: range.count)
     team.run { member in
-      kernels.multiply(
-        output, rows: member.share(of: output.rows, multiple: rowGroup), by: work.normed, tokens: range,
-        into: work.logits - range.lowerBound * output.rows, stride: output.rows)
+      member.pieces(range.count) { t in
+        normalize(model.weights.outputNorm, residual: range.lowerBound + t, into: work.outputs, token: t)
+      }
+      member.sync()
+      let pieces = RowPieces(output, tokens: range.count)
+      member.pieces(pieces.count) { piece in
+        kernels.multiply(
+          output, rows: pieces[piece].rows, by: work.outputs, tokens: 0..<range.count, into: work.logits,
+          stride: output.rows)
+      }
     }
     return UnsafePointer(work.logits)
   }
 
   // MARK: Steps
-
-  /// Row shares are multiples of this, so that kernels that take several rows at once run full.
-  private let rowGroup = 4
 
   private var configuration: ModelConfiguration { model.configuration }
   private var rotaryPairs: Int { model.rotary.frequencies.count }
@@ -72,23 +79,52 @@ final class CPUExecutor {
       into: work.residual + t * table.columns)
   }
 
-  /// normed = RMS(residual) · gain, and its 8-bit form. Ends in step.
-  private func norm(_ gain: Vector, count: Int, _ member: Member) {
-    let d = configuration.hiddenSize
-    for t in member.share(of: count) {
-      kernels.rmsNorm(
-        work.residual + t * d, weight: gain.values, epsilon: configuration.normEpsilon, count: d,
-        into: work.normed.values + t * d)
-      work.normed.quantize(tokens: t..<t + 1, using: kernels)
+  /// RMS(residual) · gain and its 8-bit form: this worker's own copy for one token, everyone's for more.
+  private func norm(_ gain: Vector, count: Int, _ member: Member) -> Activations {
+    if count == 1 {
+      let own = work.own[member.index].normed
+      normalize(gain, residual: 0, into: own, token: 0)
+      return own
     }
+    member.pieces(count) { normalize(gain, residual: $0, into: work.normed, token: $0) }
     member.sync()
+    return work.normed
   }
 
-  /// residual += Wo · attention(normed). Ends in step.
+  private func normalize(_ gain: Vector, residual: Int, into output: Activations, token: Int) {
+    let d = configuration.hiddenSize
+    kernels.rmsNorm(
+      work.residual + residual * d, weight: gain.values, epsilon: configuration.normEpsilon, count: d,
+      into: output.row(token))
+    output.quantize(tokens: token..<token + 1, using: kernels)
+  }
+
+  /// `input`, whose values everyone wrote, ready for products with `matrix`: the 8-bit form is this worker's own for one token.
+  private func prepared(
+    _ input: Activations, for matrix: Matrix, own: Activations, count: Int, _ member: Member
+  ) -> Activations {
+    guard matrix.format.usesQuantizedActivations else { return input }
+    if count == 1 {
+      own.quantize(from: input.values, using: kernels)
+      return own
+    }
+    member.pieces(count) { input.quantize(tokens: $0..<$0 + 1, using: kernels) }
+    member.sync()
+    return input
+  }
+
+  /// residual += Wo · attention(RMS(residual) · gain). Ends in step.
   private func attention(_ layer: LayerWeights, index: Int, position: Int, count: Int, _ member: Member) {
-    project(layer.query, bias: layer.queryBias, of: work.normed, count: count, into: work.queries, member)
-    project(layer.key, bias: layer.keyBias, of: work.normed, count: count, into: work.keys, member)
-    project(layer.value, bias: layer.valueBias, of: work.normed, count: count, into: work.values, member)
+    let input = norm(layer.attentionNorm, count: count, member)
+    let pieces = RowPieces(layer.query, layer.key, layer.value, tokens: count)
+    member.pieces(pieces.count) { piece in
+      let (matrix, rows) = pieces[piece]
+      switch matrix {
+      case 0: project(layer.query, rows, bias: layer.queryBias, of: input, count: count, into: work.queries)
+      case 1: project(layer.key, rows, bias: layer.keyBias, of: input, count: count, into: work.keys)
+      default: project(layer.value, rows, bias: layer.valueBias, of: input, count: count, into: work.values)
+      }
+    }
     member.sync()
 
     rotateAndStore(index: index, position: position, count: count, member)
@@ -97,10 +133,9 @@ final class CPUExecutor {
     attend(index: index, position: position, count: count, member)
     member.sync()
 
-    for t in member.share(of: count) { work.attended.quantize(tokens: t..<t + 1, using: kernels) }
-    member.sync()
-
-    projectOntoResidual(layer.attentionOutput, bias: layer.attentionOutputBias, of: work.attended, count: count, member)
+    let attended = prepared(
+      work.attended, for: layer.attentionOutput, own: work.own[member.index].attended, count: count, member)
+    projectOntoResidual(layer.attentionOutput, bias: layer.attentionOutputBias, of: attended, count: count, member)
     member.sync()
   }
 
@@ -142,28 +177,31 @@ final class CPUExecutor {
     }
   }
 
-  /// residual += down · (act(gate · normed) · (up · normed)). Ends in step.
+  /// residual += down · (act(gate · x) · (up · x)), x = RMS(residual) · gain. Ends in step.
   private func feedForward(_ layer: LayerWeights, count: Int, _ member: Member) {
     let f = configuration.feedForwardSize
-    let rows = member.share(of: f, multiple: rowGroup)
+    let input = norm(layer.feedForwardNorm, count: count, member)
     let all = 0..<count
-    kernels.multiply(layer.gate, rows: rows, by: work.normed, tokens: all, into: work.gate, stride: f)
-    kernels.multiply(layer.up, rows: rows, by: work.normed, tokens: all, into: work.up, stride: f)
-    for t in all {
-      let start = t * f + rows.lowerBound
-      let (gate, up, hidden) = (work.gate + start, work.up + start, work.hidden.values + start)
-      switch configuration.gateActivation {
-      case .silu: kernels.gateSiLU(gate, up: up, into: hidden, count: rows.count)
-      case .relu: kernels.gateReLU(gate, up: up, into: hidden, count: rows.count)
+    let pieces = RowPieces(layer.gate, tokens: count)
+    member.pieces(pieces.count) { piece in
+      let rows = pieces[piece].rows
+      kernels.multiply(layer.gate, rows: rows, by: input, tokens: all, into: work.gate, stride: f)
+      kernels.multiply(layer.up, rows: rows, by: input, tokens: all, into: work.up, stride: f)
+      for t in all {
+        let start = t * f + rows.lowerBound
+        let (gate, up, hidden) = (work.gate + start, work.up + start, work.hidden.values + start)
+        switch configuration.gateActivation {
+        case .silu: kernels.gateSiLU(gate, up: up, into: hidden, count: rows.count)
+        case .relu: kernels.gateReLU(gate, up: up, into: hidden, count: rows.count)
+        }
       }
     }
     member.sync()
 
     switch layer.down {
     case .rows(let down):
-      for t in member.share(of: count) { work.hidden.quantize(tokens: t..<t + 1, using: kernels) }
-      member.sync()
-      projectOntoResidual(down, bias: nil, of: work.hidden, count: count, member)
+      let hidden = prepared(work.hidden, for: down, own: work.own[member.index].hidden, count: count, member)
+      projectOntoResidual(down, bias: nil, of: hidden, count: count, member)
     case .neurons(let down):
       kernels.accumulateRows(
         down, coefficients: work.hidden.values, hStride: f, tokens: all,
@@ -173,12 +211,11 @@ final class CPUExecutor {
     member.sync()
   }
 
-  /// output = matrix · input + bias, this member's rows of it.
+  /// output = matrix · input + bias, these rows of it.
   private func project(
-    _ matrix: Matrix, bias: Vector?, of input: Activations, count: Int, into output: UnsafeMutablePointer<Float>,
-    _ member: Member
+    _ matrix: Matrix, _ rows: Range<Int>, bias: Vector?, of input: Activations, count: Int,
+    into output: UnsafeMutablePointer<Float>
   ) {
-    let rows = member.share(of: matrix.rows, multiple: rowGroup)
     kernels.multiply(matrix, rows: rows, by: input, tokens: 0..<count, into: output, stride: matrix.rows)
     guard let bias else { return }
     for t in 0..<count {
@@ -186,15 +223,18 @@ final class CPUExecutor {
     }
   }
 
-  /// residual += matrix · input + bias, this member's rows of it.
+  /// residual += matrix · input + bias.
   private func projectOntoResidual(
     _ matrix: Matrix, bias: Vector?, of input: Activations, count: Int, _ member: Member
   ) {
-    project(matrix, bias: bias, of: input, count: count, into: work.projected, member)
-    let rows = member.share(of: matrix.rows, multiple: rowGroup)
-    for t in 0..<count {
-      let start = t * matrix.rows + rows.lowerBound
-      kernels.add(work.projected + start, to: work.residual + start, count: rows.count)
+    let pieces = RowPieces(matrix, tokens: count)
+    member.pieces(pieces.count) { piece in
+      let rows = pieces[piece].rows
+      project(matrix, rows, bias: bias, of: input, count: count, into: work.projected)
+      for t in 0..<count {
+        let start = t * matrix.rows + rows.lowerBound
+        kernels.add(work.projected + start, to: work.residual + start, count: rows.count)
+      }
     }
   }
 }

@@ -7,6 +7,8 @@ import Model
 final class Workspace {
   let residual: UnsafeMutablePointer<Float>  // [B, d], the stream that layers add to
   let normed: Activations  // [B, d], input of the attention and feed-forward matrices
+  let own: [Own]  // per worker, for one token alone
+  let outputs: Activations  // [logitRows, d], input of the output matrix
   let queries: UnsafeMutablePointer<Float>  // [B, heads · headSize]
   let keys: UnsafeMutablePointer<Float>  // [B, kvHeads · headSize]
   let values: UnsafeMutablePointer<Float>  // [B, kvHeads · headSize]
@@ -24,11 +26,31 @@ final class Workspace {
 
   let scoresPerWorker: Int
 
+  /// What every worker computes for itself while one token comes alone.
+  struct Own {
+    let normed: Activations  // [1, d]
+    let attended: Activations  // [1, heads · headSize]
+    let hidden: Activations  // [1, f]
+
+    init(configuration c: ModelConfiguration) {
+      normed = Activations(columns: c.hiddenSize, capacity: 1)
+      attended = Activations(columns: c.querySize, capacity: 1)
+      hidden = Activations(columns: c.feedForwardSize, capacity: 1)
+    }
+  }
+
+  /// Has the batch's 8-bit forms written for products of this kind.
+  func setOrder(_ order: Activations.Order) {
+    for input in [normed, attended, hidden] { input.order = order }
+  }
+
   init(configuration c: ModelConfiguration, batchSize: Int, contextSize: Int, workers: Int) {
     func floats(_ count: Int) -> UnsafeMutablePointer<Float> { .allocate(capacity: count) }
     let b = batchSize
     residual = floats(b * c.hiddenSize)
     normed = Activations(columns: c.hiddenSize, capacity: b)
+    own = (0..<workers).map { _ in Own(configuration: c) }
+    outputs = Activations(columns: c.hiddenSize, capacity: Self.logitRows)
     queries = floats(b * c.querySize)
     keys = floats(b * c.keyValueSize)
     values = floats(b * c.keyValueSize)
@@ -46,14 +68,17 @@ final class Workspace {
 
   /// Bytes that such a workspace takes; nil where they are too many to count.
   static func byteCount(configuration c: ModelConfiguration, batchSize: Int, contextSize: Int, workers: Int) -> Int? {
-    // In floats. The 8-bit forms of `normed`, `attended` and `hidden` take less than another half each, and the padding of
-    // short rows is at most a block of 512 columns.
-    let perToken = [
-      3 * c.hiddenSize, 2 * c.querySize, 2 * c.keyValueSize, 3 * c.feedForwardSize, c.rotary.dimensions,
-      (c.hiddenSize + c.querySize + c.feedForwardSize) / 2, 3 * 512,
-    ].reduce(0, +)
+    // In floats. 8-bit forms take less than another half of their values, and the padding of short rows is at most a block
+    // of 512 columns.
+    let inputs = (c.hiddenSize + c.querySize + c.feedForwardSize) * 3 / 2 + 3 * 512
+    let perToken =
+      inputs
+      + [
+        2 * c.hiddenSize, c.querySize, 2 * c.keyValueSize, 2 * c.feedForwardSize, c.rotary.dimensions,
+      ].reduce(0, +)
     let parts = [
-      [batchSize, perToken], [workers, c.queriesPerKeyValueHead, contextSize], [logitRows, c.vocabularySize],
+      [batchSize, perToken], [workers, inputs], [workers, c.queriesPerKeyValueHead, contextSize],
+      [logitRows, c.vocabularySize + c.hiddenSize * 3 / 2 + 512],
     ]
     var total = 0
     for part in parts {
