@@ -26,7 +26,8 @@ public struct Kernels: @unchecked Sendable {
 
   /// The order of 8-bit forms that makes products with so many tokens at once fastest.
   public func order(forTokens count: Int) -> Activations.Order {
-    count >= table.panel_tokens ? .panels : .rows
+    // "Never" is C's largest size, which Swift sees as -1.
+    UInt(bitPattern: count) >= UInt(bitPattern: table.panel_tokens) ? .panels : .rows
   }
 
   /// `y[t * stride + r] = Σ_c w[r, c] · x[t, c]` for every row and token given.
