@@ -38,6 +38,10 @@ PI_INLINE float sum_lanes(__m512 v) { return sum1(v); }
 
 #include "avx512_codes.h"
 
+#include "avx512_panel_codes.h"
+
+#include "avx512_panels.h"
+
 #include "avx512_multiply.h"
 
 #include "avx512_accumulate.h"
@@ -45,7 +49,7 @@ PI_INLINE float sum_lanes(__m512 v) { return sum1(v); }
 #pragma clang attribute pop
 
 static const pi_kernels table = {
-    .panel_tokens = 0,
+    .panel_tokens = 5,
     .multiply = avx512_multiply,
     .accumulate_rows = avx512_accumulate_rows,
     .quantize_activations = avx512_quantize_activations,

@@ -54,7 +54,8 @@ PI_INLINE quad read_quad(uint32_t format, const uint8_t *row, size_t b, size_t p
     case PI_Q8_0: {
       const uint8_t *p = row + b * PI_Q8_0_BYTES + 2;
       const uint8_t *p1 = p + i1 * PI_Q8_0_BYTES, *p2 = p + i2 * PI_Q8_0_BYTES, *p3 = p + i3 * PI_Q8_0_BYTES;
-      const __m512i flip = _mm512_set1_epi8((char)0x80);
+      // By panels the weights are the signed factor of vpdpbusd, so that codes must be the unsigned one.
+    const __m512i flip = _mm512_set1_epi8((char)0x80);
       q.low = _mm512_xor_si512(transposed(joined(p, p1, p2, p3)), flip);
       q.high = _mm512_xor_si512(transposed(joined(p + 16, p1 + 16, p2 + 16, p3 + 16)), flip);
       return q;
@@ -222,8 +223,10 @@ static void avx512_quantize_activations(const float *x, size_t columns, uint32_t
     const __m512i low = _mm512_permutex2var_epi32(first, lanes, second);
     const __m512i high = _mm512_permutex2var_epi32(first, _mm512_add_epi32(lanes, _mm512_set1_epi32(4)), second);
     const bool by_rows = order == PI_BY_ROWS;
-    memcpy(codes + b * PI_BLOCK, by_rows ? &low : &first, 64);
-    memcpy(codes + b * PI_BLOCK + 64, by_rows ? &high : &second, 64);
+    // By panels the weights are the signed factor of vpdpbusd, so that codes must be the unsigned one.
+    const __m512i flip = _mm512_set1_epi8((char)0x80);
+    _mm512_storeu_si512(codes + b * PI_BLOCK, by_rows ? low : _mm512_xor_si512(first, flip));
+    _mm512_storeu_si512(codes + b * PI_BLOCK + 64, by_rows ? high : _mm512_xor_si512(second, flip));
     // Sums per block: over the bytes of a lane, then over the four lanes of the block.
     const __m512i one = _mm512_set1_epi8(1), zero = _mm512_setzero_si512();
     const __m512i l = _mm512_dpbusd_epi32(zero, one, low), h = _mm512_dpbusd_epi32(zero, one, high);

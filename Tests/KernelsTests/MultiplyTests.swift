@@ -69,19 +69,23 @@ struct MultiplyTests {
         } : vectors.map(Double.init)
       let expected = Self.exact(w, read)
       let ideal = Self.exact(w, vectors.map(Double.init))
-      for kernels in Kernels.all {
+      for (kernels, order) in Kernels.allInAllOrders {
+        x.order = order
         let y = kernels.product(w.matrix, x)
-        let name = "\(format) \(shape) in \(kernels.instructionSet)"
+        let name = "\(format) \(shape) by \(order) in \(kernels.instructionSet)"
         #expect(Self.worst(y, expected) < Self.roundingLimit, "\(name)")
         #expect(Self.worst(y, ideal) * Double(columns).squareRoot() < Self.activationLimit, "\(name)")
       }
     }
   }
 
-  /// The same bits however rows and tokens are divided into calls: that is what makes thread counts invisible.
+  /// The same bits however rows and tokens are divided into calls, within one order: that is what makes thread counts
+  /// invisible.
   @Test(arguments: WeightFormat.allCases)
   func divisionIsInvisible(_ format: WeightFormat) {
     divide(format, rows: 19, blocks: 6, tokens: 37)
+    // More rows than are decoded together, and none of the parts full.
+    divide(format, rows: 53, blocks: 3, tokens: 11)
     // Rows so long that scales are read in stretches, and between the two.
     let unit = max(format.blockElements, 32) / 32
     divide(format, rows: 6, blocks: 72 / unit, tokens: 6)
@@ -93,9 +97,10 @@ struct MultiplyTests {
     let w = OwnedMatrix(format, rows: rows, columns: columns, seed: 7)
     var generator = SeededGenerator(8)
     let x = Activations(generator.normals(tokens * columns), columns: columns)
-    for kernels in Kernels.all {
+    for (kernels, order) in Kernels.allInAllOrders {
+      x.order = order
       let whole = kernels.product(w.matrix, x)
-      for (rowStep, tokenStep) in [(1, 1), (3, tokens), (rows, 1), (7, 5), (4, 16), (rows, 2)] {
+      for (rowStep, tokenStep) in [(1, 1), (3, tokens), (rows, 1), (7, 5), (4, 16), (rows, 2), (17, 6)] {
         var y = [Float](repeating: .nan, count: tokens * rows)
         for row in stride(from: 0, to: rows, by: rowStep) {
           for token in stride(from: 0, to: tokens, by: tokenStep) {
@@ -104,23 +109,27 @@ struct MultiplyTests {
               into: &y, stride: rows)
           }
         }
-        #expect(bits(y) == bits(whole), "\(format) by \(rowStep)×\(tokenStep) in \(kernels.instructionSet)")
+        #expect(bits(y) == bits(whole), "\(format) by \(rowStep)×\(tokenStep), \(order), in \(kernels.instructionSet)")
       }
     }
   }
 
   /// Nothing outside the asked rows and tokens is written.
-  @Test func writesOnlyWhatWasAsked() {
-    let w = OwnedMatrix(.q4_0, rows: 9, columns: 64, seed: 1)
+  @Test(arguments: [2..<7, 1..<24, 3..<40])
+  func writesOnlyWhatWasAsked(_ rows: Range<Int>) {
+    // So long that sums are kept in the result between two stretches of columns.
+    let columns = 1056
+    let w = OwnedMatrix(.q4_0, rows: 43, columns: columns, seed: 1)
     var generator = SeededGenerator(2)
-    let x = Activations(generator.normals(5 * 64), columns: 64)
-    for kernels in Kernels.all {
-      x.quantize(tokens: 0..<5, using: kernels)
-      var y = [Float](repeating: 123, count: 5 * 12)
-      kernels.multiply(w.matrix, rows: 2..<7, by: x, tokens: 1..<4, into: &y, stride: 12)
+    let x = Activations(generator.normals(9 * columns), columns: columns)
+    for (kernels, order) in Kernels.allInAllOrders {
+      x.order = order
+      x.quantize(tokens: 0..<9, using: kernels)
+      var y = [Float](repeating: 123, count: 9 * 48)
+      kernels.multiply(w.matrix, rows: rows, by: x, tokens: 1..<8, into: &y, stride: 48)
       for (index, value) in y.enumerated() {
-        let inside = (1..<4).contains(index / 12) && (2..<7).contains(index % 12)
-        #expect((value == 123) != inside, "\(index) in \(kernels.instructionSet)")
+        let inside = (1..<8).contains(index / 48) && rows.contains(index % 48)
+        #expect((value == 123) != inside, "\(index) by \(order) in \(kernels.instructionSet)")
       }
     }
   }
@@ -129,26 +138,38 @@ struct MultiplyTests {
   func extremesDoNotCrash(_ format: WeightFormat) {
     let columns = Self.columns(format, 2)
     let w = OwnedMatrix(format, rows: 3, columns: columns, seed: 3)
-    for kernels in Kernels.all {
+    for (kernels, order) in Kernels.allInAllOrders {
+      let name = "\(format) by \(order) in \(kernels.instructionSet)"
+      func product(_ vectors: [Float]) -> [Float] {
+        let x = Activations(vectors, columns: columns)
+        x.order = order
+        return kernels.product(w.matrix, x)
+      }
       for extreme in [Float.nan, .infinity, -.infinity, 3e38, denormal, 0] {
         var generator = SeededGenerator(4)
         var vectors = generator.normals(columns)
         vectors[1] = extreme
-        let y = kernels.product(w.matrix, Activations(vectors, columns: columns))
+        let y = product(vectors)
         // What is not a number anywhere must not look like one in the result.
         if !extreme.isFinite {
-          #expect(!y.contains { $0.isFinite }, "\(format) with \(extreme) in \(kernels.instructionSet)")
+          #expect(!y.contains { $0.isFinite }, "\(extreme), \(name)")
         } else if extreme < 1 {
-          #expect(!y.contains { !$0.isFinite }, "\(format) with \(extreme) in \(kernels.instructionSet)")
+          #expect(!y.contains { !$0.isFinite }, "\(extreme), \(name)")
         }
-        let zeros = kernels.product(
-          w.matrix, Activations([Float](repeating: extreme * 0, count: columns), columns: columns))
-        #expect(zeros.allSatisfy { extreme.isFinite ? $0 == 0 : $0.isNaN }, "\(format) in \(kernels.instructionSet)")
-        let tiny = kernels.product(
-          w.matrix, Activations([Float](repeating: denormal, count: columns), columns: columns))
-        #expect(tiny.allSatisfy { abs($0) < 1e-38 }, "\(format) in \(kernels.instructionSet)")
+        let zeros = product([Float](repeating: extreme * 0, count: columns))
+        #expect(zeros.allSatisfy { extreme.isFinite ? $0 == 0 : $0.isNaN }, "\(extreme), \(name)")
+        let tiny = product([Float](repeating: denormal, count: columns))
+        #expect(tiny.allSatisfy { abs($0) < 1e-38 }, "\(extreme), \(name)")
       }
     }
+  }
+
+  /// Orders suit numbers of tokens: few by rows, and where a set has panels, many by panels.
+  @Test func orderFollowsTheNumberOfTokens() {
+    for kernels in Kernels.all {
+      #expect(kernels.order(forTokens: 1) == .rows, "\(kernels.instructionSet)")
+    }
+    if let avx512 = Kernels(.avx512) { #expect(avx512.order(forTokens: 512) == .panels) }
   }
 
   /// A product over the shape of a vocabulary, long and thin, touches every row once.
@@ -157,7 +178,8 @@ struct MultiplyTests {
     var generator = SeededGenerator(6)
     let x = Activations(generator.normals(64), columns: 64)
     let expected = Kernels.portable.product(w.matrix, x)
-    for kernels in Kernels.all {
+    for (kernels, order) in Kernels.allInAllOrders {
+      x.order = order
       #expect(largestDifference(kernels.product(w.matrix, x), expected.map(Double.init)) < 1e-5)
     }
   }

@@ -108,6 +108,9 @@ extension Kernels {
   /// Every set this processor has.
   static let all: [Kernels] = InstructionSet.supported.compactMap { Kernels($0) }
   static let portable = all[0]
+  static let allInAllOrders: [(Kernels, Activations.Order)] = all.flatMap { kernels in
+    Activations.Order.allCases.map { (kernels, $0) }
+  }
 
   /// The whole product [tokens, rows], computed in one call.
   func product(_ w: Matrix, _ x: Activations) -> [Float] {

@@ -39,8 +39,8 @@ typedef struct {
 // Vectors of a batch of tokens. `values` is [tokens, columns]. The 8-bit form holds, per block of 32 columns, signed codes,
 // one scale, and scale × (sum of codes) over the whole block, its first half and its second half: `codes` is
 // [tokens, code_stride], `scales` [tokens, block_stride], `sums` [tokens, 3, block_stride]. Padding is zero. `order` says what
-// kind of product the form was written for. PI_BY_PANELS is the natural order of the codes; in PI_BY_ROWS their order inside a
-// row belongs to the instruction set that wrote them.
+// kind of product the form was written for. How the codes lie belongs to the instruction set that wrote them: PI_BY_PANELS is
+// their natural order, but AVX-512 adds 128 to each, padding included; in PI_BY_ROWS they may be in another order.
 enum {
   PI_BY_ROWS = 0,    // few tokens: each row of weights is decoded once per token or small group of tokens
   PI_BY_PANELS = 1,  // many: a panel of rows is decoded into scratch once and multiplied with all tokens

@@ -1,0 +1,216 @@
+// Blocks of 16 rows at once, decoded into scratch: a panel, whose lanes are rows. Products of a panel with a token need no sums
+// over lanes, and what decoding costs is shared by all tokens.
+
+enum { PANEL_ROWS = 16 };
+
+// One block of 32 columns of 16 rows. Element e of row r is byte e % 4 of lane r of `codes[e / 4]`, signed. Q6_K has two
+// scales in a block, one for each half of the columns.
+typedef struct {
+  __m512i codes[8];
+  __m512i start[2];  // −128 × sum of codes, because tokens' codes are 128 too large: of the block, or of each half
+  __m512 scale[2];
+  __m512 minimum;  // as a bias to add
+} panel_block;
+
+// Formats differ by these in a product.
+typedef enum {
+  PANEL_SCALED,   // one scale
+  PANEL_MINIMA,  // one scale, one minimum
+  PANEL_HALVES,   // two scales
+} panel_kind;
+
+PI_INLINE panel_kind panel_kind_of(uint32_t format) {
+  switch (format) {
+    case PI_Q4_0:
+    case PI_Q5_0:
+    case PI_Q8_0: return PANEL_SCALED;
+    case PI_Q6_K: return PANEL_HALVES;
+    default: return PANEL_MINIMA;
+  }
+}
+
+// 16 bytes of each row as four vectors: out[j] holds the j-th 32 bits of every row.
+PI_INLINE void read_sixteen(const uint8_t *const *rows, size_t at, __m512i *out) {
+  __m512i v[4];
+  PI_UNROLL
+  for (size_t i = 0; i < 4; i++) v[i] = joined(rows[i] + at, rows[i + 4] + at, rows[i + 8] + at, rows[i + 12] + at);
+  const __m512i a = _mm512_unpacklo_epi32(v[0], v[1]), b = _mm512_unpackhi_epi32(v[0], v[1]);
+  const __m512i c = _mm512_unpacklo_epi32(v[2], v[3]), d = _mm512_unpackhi_epi32(v[2], v[3]);
+  out[0] = _mm512_unpacklo_epi64(a, c);
+  out[1] = _mm512_unpackhi_epi64(a, c);
+  out[2] = _mm512_unpacklo_epi64(b, d);
+  out[3] = _mm512_unpackhi_epi64(b, d);
+}
+
+// 32 bits of each row. Sixteen loads are faster than a gather.
+PI_INLINE __m512i read_four(const uint8_t *const *rows, size_t at) {
+  uint32_t v[PANEL_ROWS];
+  PI_UNROLL
+  for (size_t i = 0; i < PANEL_ROWS; i++) v[i] = pi_load_u32(rows[i] + at);
+  return _mm512_setr_epi32((int)v[0], (int)v[1], (int)v[2], (int)v[3], (int)v[4], (int)v[5], (int)v[6], (int)v[7],
+                           (int)v[8], (int)v[9], (int)v[10], (int)v[11], (int)v[12], (int)v[13], (int)v[14], (int)v[15]);
+}
+
+PI_INLINE __m512 low_f16(__m512i words) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(words)); }
+PI_INLINE __m512 high_f16(__m512i words) { return low_f16(_mm512_srli_epi32(words, 16)); }
+
+PI_INLINE __m512i low_nibbles(__m512i v) { return _mm512_and_si512(v, _mm512_set1_epi8(15)); }
+PI_INLINE __m512i high_nibbles(__m512i v) { return low_nibbles(_mm512_srli_epi16(v, 4)); }
+
+// −128 × the sums of `count` vectors of codes.
+PI_INLINE __m512i start_of(const __m512i *codes, size_t count) {
+  __m512i sum = _mm512_setzero_si512();
+  PI_UNROLL
+  for (size_t i = 0; i < count; i++) sum = _mm512_dpbusd_epi32(sum, _mm512_set1_epi8((char)128), codes[i]);
+  return _mm512_sub_epi32(_mm512_setzero_si512(), sum);
+}
+
+// A block of 32 of a format without super-blocks.
+PI_INLINE void decode_block(uint32_t format, const uint8_t *const *rows, size_t b, panel_block *out) {
+  const size_t at = b * bytes_of_32(format);
+  const __m512i words = read_four(rows, at);
+  out->scale[0] = low_f16(words);
+  if (format == PI_Q4_1 || format == PI_Q5_1) out->minimum = high_f16(words);
+  __m512i codes[8];
+  if (format == PI_Q8_0) {
+    read_sixteen(rows, at + 2, codes);
+    read_sixteen(rows, at + 18, codes + 4);
+  } else {
+    __m512i v[4];
+    read_sixteen(rows, at + bytes_of_32(format) - 16, v);
+    PI_UNROLL
+    for (size_t s = 0; s < 4; s++) {
+      codes[s] = low_nibbles(v[s]);
+      codes[s + 4] = high_nibbles(v[s]);
+    }
+    if (format == PI_Q5_0 || format == PI_Q5_1) {
+      const __m512i bits = read_four(rows, at + bytes_of_32(format) - 20);
+      PI_UNROLL
+      for (size_t s = 0; s < 8; s++) {
+        // Step s needs four bits, which lie in byte s / 2 of the word: one for each byte of the lane.
+        const __m512i byte = _mm512_set1_epi32((int)(s / 2 * 0x01010101));
+        const __m512i wanted = _mm512_set1_epi32(s % 2 == 0 ? 0x08040201 : (int)0x80402010);
+        const __mmask64 set = _mm512_test_epi8_mask(
+            _mm512_shuffle_epi8(bits, _mm512_add_epi8(byte, _mm512_broadcast_i32x4(_mm_setr_epi32(
+                                                                0, 0x04040404, 0x08080808, 0x0c0c0c0c)))), wanted);
+        codes[s] = _mm512_mask_add_epi8(codes[s], set, codes[s], _mm512_set1_epi8(16));
+      }
+    }
+    const float offset = offset_of(format);
+    PI_UNROLL
+    for (size_t s = 0; s < 8 && offset != 0; s++) codes[s] = _mm512_sub_epi8(codes[s], _mm512_set1_epi8((char)offset));
+  }
+  out->start[0] = start_of(codes, 8);
+  PI_UNROLL
+  for (size_t s = 0; s < 8; s++) out->codes[s] = codes[s];
+}
+
+// Byte `j` of every lane, as it stands or with its sign.
+PI_INLINE __m512 byte_floats(__m512i v, size_t j) {
+  return _mm512_cvtepi32_ps(_mm512_and_si512(_mm512_srli_epi32(v, (unsigned)j * 8), _mm512_set1_epi32(255)));
+}
+PI_INLINE __m512 signed_byte_floats(__m512i v, size_t j) {
+  return _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(v, 24 - (unsigned)j * 8), 24));
+}
+
+// The eight blocks of a super-block of Q4_K or Q5_K.
+PI_INLINE void decode_q45_k(uint32_t format, const uint8_t *const *rows, size_t at, panel_block *out, size_t step) {
+  __m512i head[4];
+  read_sixteen(rows, at, head);
+  const __m512 d = low_f16(head[0]), m = _mm512_sub_ps(_mm512_setzero_ps(), high_f16(head[0]));
+  // The 6-bit pairs of pi_k_scales, four blocks in a lane.
+  const __m512i six = _mm512_set1_epi8(63), four = _mm512_set1_epi8(15), two = _mm512_set1_epi8(0x30);
+  const __m512i scales[2] = {
+      _mm512_and_si512(head[1], six),
+      _mm512_or_si512(_mm512_and_si512(head[3], four), _mm512_and_si512(_mm512_srli_epi32(head[1], 2), two))};
+  const __m512i minima[2] = {
+      _mm512_and_si512(head[2], six),
+      _mm512_or_si512(high_nibbles(head[3]), _mm512_and_si512(_mm512_srli_epi32(head[2], 2), two))};
+  __m512i fifth[8];
+  if (format == PI_Q5_K) {
+    read_sixteen(rows, at + 16, fifth);
+    read_sixteen(rows, at + 32, fifth + 4);
+  }
+  const size_t nibbles = at + (format == PI_Q4_K ? 16 : 48);
+  for (size_t pair = 0; pair < 4; pair++) {
+    panel_block *even = out + 2 * pair * step, *odd = even + step;
+    __m512i v[8];
+    read_sixteen(rows, nibbles + pair * 32, v);
+    read_sixteen(rows, nibbles + pair * 32 + 16, v + 4);
+    __m512i low[8], high[8];
+    PI_UNROLL
+    for (size_t s = 0; s < 8; s++) {
+      low[s] = low_nibbles(v[s]);
+      high[s] = high_nibbles(v[s]);
+      if (format == PI_Q5_K) {
+        const __m512i sixteen = _mm512_set1_epi8(16);
+        const __mmask64 in_low = _mm512_test_epi8_mask(fifth[s], _mm512_set1_epi8((char)(1 << (2 * pair))));
+        const __mmask64 in_high = _mm512_test_epi8_mask(fifth[s], _mm512_set1_epi8((char)(2 << (2 * pair))));
+        low[s] = _mm512_mask_add_epi8(low[s], in_low, low[s], sixteen);
+        high[s] = _mm512_mask_add_epi8(high[s], in_high, high[s], sixteen);
+      }
+      even->codes[s] = low[s];
+      odd->codes[s] = high[s];
+    }
+    even->start[0] = start_of(low, 8);
+    odd->start[0] = start_of(high, 8);
+    const size_t j = pair % 2 * 2;
+    even->scale[0] = _mm512_mul_ps(d, byte_floats(scales[pair / 2], j));
+    odd->scale[0] = _mm512_mul_ps(d, byte_floats(scales[pair / 2], j + 1));
+    even->minimum = _mm512_mul_ps(m, byte_floats(minima[pair / 2], j));
+    odd->minimum = _mm512_mul_ps(m, byte_floats(minima[pair / 2], j + 1));
+  }
+}
+
+PI_INLINE void decode_q6_k(const uint8_t *const *rows, size_t at, panel_block *out, size_t step) {
+  __m512i scales[4];
+  read_sixteen(rows, at + 192, scales);
+  const __m512 d = high_f16(read_four(rows, at + 206));
+  const __m512i three = _mm512_set1_epi8(3), offset = _mm512_set1_epi8(32);
+  // Blocks 0 and 2 of a half share bytes (low and high nibbles), as 1 and 3 do; all four take pairs of bits of the same bytes.
+  for (size_t half = 0; half < 2; half++) {
+    __m512i pairs[8];
+    read_sixteen(rows, at + 128 + half * 32, pairs);
+    read_sixteen(rows, at + 144 + half * 32, pairs + 4);
+    for (size_t j = 0; j < 2; j++) {
+      __m512i v[8], low[8], high[8];
+      read_sixteen(rows, at + half * 64 + j * 32, v);
+      read_sixteen(rows, at + half * 64 + j * 32 + 16, v + 4);
+      panel_block *first = out + (half * 4 + j) * step, *second = first + 2 * step;
+      PI_UNROLL
+      for (size_t s = 0; s < 8; s++) {
+        const __m512i p = _mm512_srli_epi16(pairs[s], 2 * (unsigned)j);
+        const __m512i top = _mm512_slli_epi16(_mm512_and_si512(p, three), 4);
+        const __m512i second_top = _mm512_and_si512(p, _mm512_set1_epi8(0x30));
+        low[s] = _mm512_sub_epi8(_mm512_or_si512(low_nibbles(v[s]), top), offset);
+        high[s] = _mm512_sub_epi8(_mm512_or_si512(high_nibbles(v[s]), second_top), offset);
+        first->codes[s] = low[s];
+        second->codes[s] = high[s];
+      }
+      PI_UNROLL
+      for (size_t i = 0; i < 2; i++) {
+        first->start[i] = start_of(low + 4 * i, 4);
+        second->start[i] = start_of(high + 4 * i, 4);
+        first->scale[i] = _mm512_mul_ps(d, signed_byte_floats(scales[half * 2], j * 2 + i));
+        second->scale[i] = _mm512_mul_ps(d, signed_byte_floats(scales[half * 2 + 1], j * 2 + i));
+      }
+    }
+  }
+}
+
+// `blocks` blocks from block `b` on; both are multiples of 8 in formats with super-blocks. One lies `step` entries after the other.
+PI_INLINE void decode_panel(uint32_t format, const uint8_t *const *rows, size_t b, size_t blocks, panel_block *out,
+                            size_t step) {
+  if (pi_block_elements(format) == PI_SUPER) {
+    for (size_t i = 0; i < blocks; i += 8) {
+      const size_t at = (b + i) / 8 * pi_block_bytes(format);
+      if (format == PI_Q6_K) {
+        decode_q6_k(rows, at, out + i * step, step);
+      } else {
+        decode_q45_k(format, rows, at, out + i * step, step);
+      }
+    }
+    return;
+  }
+  for (size_t i = 0; i < blocks; i++) decode_block(format, rows, b + i, out + i * step);
+}

@@ -1,0 +1,208 @@
+// Products of weight rows with many tokens, by panels (avx512_panel_codes.h). For every (row, token): the blocks in ascending
+// order into one accumulator, however rows and tokens are divided; a sum that waits for its next stretch of columns waits in y.
+
+enum {
+  PANEL_BLOCKS = 16,  // of one stretch: two panels of it, and the codes of a few tokens, stay in the first cache
+  PANELS = 2,         // multiplied together, so that a token's codes are read once for both
+  TILE_TOKENS = 6,    // with two panels: 12 integer and 12 float accumulators
+};
+
+// What is asked for next while the present stretch is multiplied: lines of up to 32 rows.
+typedef struct {
+  const uint8_t *base;
+  size_t row_bytes, rows, from, bytes;  // of every row: `bytes` bytes from byte `from` on
+  size_t row, at;                       // the next line
+} upcoming;
+
+PI_INLINE void ask_for(upcoming *u, size_t lines) {
+  for (; lines > 0 && u->row < u->rows; lines--) {
+    _mm_prefetch((const char *)u->base + u->row * u->row_bytes + u->from + u->at, _MM_HINT_T1);
+    u->at += 64;
+    if (u->at >= u->bytes + 63) {
+      u->at = 0;
+      u->row++;
+    }
+  }
+}
+
+// Adds one stretch of `panels` panels for `tokens` tokens (both constants); sum[v * tokens + t].
+PI_INLINE void panel_tile(panel_kind kind, const panel_block *block, size_t blocks, size_t panels, size_t tokens,
+                          const uint8_t *codes, size_t code_stride, const float *scales, const float *sums,
+                          size_t block_stride, __m512 *sum) {
+  const size_t parts = kind == PANEL_HALVES ? 2 : 1, steps = 8 / parts;
+  for (size_t b = 0; b < blocks; b++) {
+    PI_UNROLL
+    for (size_t part = 0; part < parts; part++) {
+      __m512i dot[PANELS * TILE_TOKENS];
+      PI_UNROLL
+      for (size_t v = 0; v < panels; v++) {
+        const __m512i start = block[v].start[part];
+        PI_UNROLL
+        for (size_t t = 0; t < tokens; t++) dot[v * tokens + t] = start;
+      }
+      PI_UNROLL
+      for (size_t s = 0; s < steps; s++) {
+        __m512i w[PANELS];
+        PI_UNROLL
+        for (size_t v = 0; v < panels; v++) w[v] = block[v].codes[part * steps + s];
+        PI_UNROLL
+        for (size_t t = 0; t < tokens; t++) {
+          const __m512i four = _mm512_set1_epi32((int)pi_load_u32(codes + t * code_stride + (part * steps + s) * 4));
+          PI_UNROLL
+          for (size_t v = 0; v < panels; v++) dot[v * tokens + t] = _mm512_dpbusd_epi32(dot[v * tokens + t], four, w[v]);
+        }
+      }
+      PI_UNROLL
+      for (size_t t = 0; t < tokens; t++) {
+        const __m512 factor = _mm512_set1_ps(scales[t * block_stride]);
+        PI_UNROLL
+        for (size_t v = 0; v < panels; v++) {
+          const size_t i = v * tokens + t;
+          const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(dot[i]), block[v].scale[part]);
+          sum[i] = _mm512_fmadd_ps(product, factor, sum[i]);
+        }
+      }
+    }
+    if (kind == PANEL_MINIMA) {
+      PI_UNROLL
+      for (size_t t = 0; t < tokens; t++) {
+        const __m512 bias = _mm512_set1_ps(sums[t * 3 * block_stride]);
+        PI_UNROLL
+        for (size_t v = 0; v < panels; v++) {
+          sum[v * tokens + t] = _mm512_fmadd_ps(block[v].minimum, bias, sum[v * tokens + t]);
+        }
+      }
+    }
+    block += panels;
+    codes += PI_BLOCK;
+    scales++;
+    sums++;
+  }
+}
+
+// One stretch of columns of one or two panels with tokens of x; the sums are in y, unless this stretch is the first.
+typedef struct {
+  const panel_block *block;
+  size_t blocks, first_block;
+  __mmask16 rows[PANELS];  // those that are wanted
+} stretch;
+
+PI_INLINE void panel_tokens(panel_kind kind, const stretch *s, size_t panels, size_t tokens, const pi_activations *x,
+                            size_t token, float *y, size_t stride) {
+  const size_t b = s->first_block;
+  __m512 sum[PANELS * TILE_TOKENS];
+  y += token * stride;
+  PI_UNROLL
+  for (size_t v = 0; v < panels; v++) {
+    PI_UNROLL
+    for (size_t t = 0; t < tokens; t++) {
+      sum[v * tokens + t] = b == 0 ? _mm512_setzero_ps()
+                                   : _mm512_maskz_loadu_ps(s->rows[v], y + t * stride + v * PANEL_ROWS);
+    }
+  }
+  panel_tile(kind, s->block, s->blocks, panels, tokens, (const uint8_t *)x->codes + token * x->code_stride + b * PI_BLOCK,
+             x->code_stride, x->scales + token * x->block_stride + b, x->sums + token * 3 * x->block_stride + b,
+             x->block_stride, sum);
+  PI_UNROLL
+  for (size_t v = 0; v < panels; v++) {
+    PI_UNROLL
+    for (size_t t = 0; t < tokens; t++) {
+      _mm512_mask_storeu_ps(y + t * stride + v * PANEL_ROWS, s->rows[v], sum[v * tokens + t]);
+    }
+  }
+}
+
+PI_INLINE void panel_stretch(panel_kind kind, const stretch *s, size_t panels, const pi_activations *x,
+                             size_t token_begin, size_t token_end, float *y, size_t stride, upcoming *next) {
+  const size_t tiles = (token_end - token_begin + TILE_TOKENS - 1) / TILE_TOKENS;
+  const size_t lines = (next->rows * (next->bytes / 64 + 2) + tiles - 1) / tiles;
+  size_t token = token_begin;
+#define PI_TILES(count)                                               \
+  for (; token_end - token >= (count); token += (count)) {            \
+    ask_for(next, lines);                                             \
+    panel_tokens(kind, s, panels, (count), x, token, y, stride);      \
+  }
+  PI_TILES(6)
+  PI_TILES(4)
+  PI_TILES(2)
+  PI_TILES(1)
+#undef PI_TILES
+}
+
+// One copy per kind and number of panels, shared by formats.
+#define PI_STRETCH(kind, panels)                                                                                     \
+  static __attribute__((noinline)) void stretch_##kind##_##panels(const stretch *s, const pi_activations *x,         \
+                                                                  size_t token_begin, size_t token_end, float *y,    \
+                                                                  size_t stride, upcoming *next) {                   \
+    panel_stretch(kind, s, panels, x, token_begin, token_end, y, stride, next);                                      \
+  }
+PI_STRETCH(PANEL_SCALED, 1)
+PI_STRETCH(PANEL_SCALED, 2)
+PI_STRETCH(PANEL_MINIMA, 1)
+PI_STRETCH(PANEL_MINIMA, 2)
+PI_STRETCH(PANEL_HALVES, 1)
+PI_STRETCH(PANEL_HALVES, 2)
+#undef PI_STRETCH
+
+// Scratch and pointers for one or two panels.
+typedef struct {
+  const uint8_t *rows[PANELS * PANEL_ROWS];
+  panel_block blocks[PANELS * PANEL_BLOCKS];
+} panel_scratch;
+
+// Up to 32 rows from `begin` on. One stretch of columns of the panels after the other, each with all tokens: keeping a part of
+// the columns, or of the tokens, for all rows instead measured no better where the second cache overflows, and worse elsewhere.
+PI_INLINE void multiply_panel(uint32_t format, const pi_matrix *w, size_t begin, size_t end, const pi_activations *x,
+                              size_t token_begin, size_t token_end, float *y, size_t stride, panel_scratch *scratch) {
+  const size_t count = end - begin < PANELS * PANEL_ROWS ? end - begin : PANELS * PANEL_ROWS;
+  const size_t panels = (count + PANEL_ROWS - 1) / PANEL_ROWS;
+  const uint8_t *data = (const uint8_t *)w->data + begin * w->row_bytes;
+  // In place of rows that are not there the last one is read again.
+  for (size_t i = 0; i < panels * PANEL_ROWS; i++) {
+    scratch->rows[i] = data + (i < count ? i : count - 1) * w->row_bytes;
+  }
+  stretch s = {.block = scratch->blocks};
+  for (size_t v = 0; v < panels; v++) {
+    const size_t wanted = count - v * PANEL_ROWS;
+    s.rows[v] = wanted >= PANEL_ROWS ? 0xffff : (__mmask16)((1u << wanted) - 1);
+  }
+  const size_t unit = pi_block_elements(format) / PI_BLOCK, unit_bytes = pi_block_bytes(format);
+  const size_t blocks = w->columns / PI_BLOCK;
+  for (size_t b = 0; b < blocks; b += PANEL_BLOCKS) {
+    s.first_block = b;
+    s.blocks = blocks - b < PANEL_BLOCKS ? blocks - b : PANEL_BLOCKS;
+    for (size_t v = 0; v < panels; v++) {
+      decode_panel(format, scratch->rows + v * PANEL_ROWS, b, s.blocks, scratch->blocks + v, panels);
+    }
+    upcoming next = {.base = data, .row_bytes = w->row_bytes, .rows = count};
+    size_t next_block = b + PANEL_BLOCKS;
+    if (next_block >= blocks) {
+      const size_t left = end - begin - count;
+      next_block = 0;
+      next.base += count * w->row_bytes;
+      next.rows = left < PANELS * PANEL_ROWS ? left : PANELS * PANEL_ROWS;
+    }
+    next.from = next_block / unit * unit_bytes;
+    next.bytes = (blocks - next_block < PANEL_BLOCKS ? blocks - next_block : PANEL_BLOCKS) / unit * unit_bytes;
+#define PI_CALL(kind)                                                                          \
+  if (panels == 2) {                                                                           \
+    stretch_##kind##_2(&s, x, token_begin, token_end, y + begin, stride, &next);               \
+  } else {                                                                                     \
+    stretch_##kind##_1(&s, x, token_begin, token_end, y + begin, stride, &next);               \
+  }
+    switch (panel_kind_of(format)) {
+      case PANEL_SCALED: PI_CALL(PANEL_SCALED) break;
+      case PANEL_MINIMA: PI_CALL(PANEL_MINIMA) break;
+      case PANEL_HALVES: PI_CALL(PANEL_HALVES) break;
+    }
+#undef PI_CALL
+  }
+}
+
+PI_INLINE void multiply_panels(uint32_t format, const pi_matrix *w, size_t row_begin, size_t row_end,
+                               const pi_activations *x, size_t token_begin, size_t token_end, float *y, size_t stride) {
+  panel_scratch scratch;
+  for (size_t r = row_begin; r < row_end; r += PANELS * PANEL_ROWS) {
+    multiply_panel(format, w, r, row_end, x, token_begin, token_end, y, stride, &scratch);
+  }
+}
