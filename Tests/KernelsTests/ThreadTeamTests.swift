@@ -99,13 +99,13 @@ struct ThreadTeamTests {
     team.run { member in
       member.pieces(10) { piece in
         done.withLock { $0[piece] = member.index }
-        // Piece 0 ends when all others are done, by the other member therefore.
+        // Piece 0 ends when all others are done: the rest of its stretch by the other member therefore.
         while piece == 0, done.withLock({ $0.count }) < 10 { Thread.sleep(forTimeInterval: 0.001) }
       }
     }
     let workers = done.withLock { $0 }
     #expect(workers.count == 10)
-    #expect((1..<10).allSatisfy { workers[$0] != workers[0] })
+    #expect((1..<5).allSatisfy { workers[$0] != workers[0] })
   }
 
   @Test func concurrentRunsTakeTurns() async {
