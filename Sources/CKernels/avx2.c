@@ -9,104 +9,62 @@
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c,bmi,bmi2"))), apply_to = function)
 
-#define PI_LANES 8
 #define PI_NAME(x) avx2_##x
 
-PI_INLINE __m256 load_f16(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
-
-PI_INLINE void store_f16(uint16_t *p, __m256 v) {
-  _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+// Sums of two products fit 16 bits: 128 * 127 * 2.
+PI_INLINE __m256i dot_block(__m256i w, __m256i x) {
+  return _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1));
 }
 
-PI_INLINE float half_at(const uint8_t *p) { return _cvtsh_ss(pi_load_u16(p)); }
+enum { SPLITS_BYTES = 1 };
 
-// Sums of the lanes of four vectors. A lone vector gives the same bits as one of four.
-PI_INLINE __m128 sums_of_four(__m256 a, __m256 b, __m256 c, __m256 d) {
-  const __m256 all = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
-  return _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1));
-}
+// How many sums of two products may be added in 16 bits: 30480, 31496 and 32004 at most.
+PI_INLINE size_t steps_in_16_bits(uint32_t kind) { return kind == PI_Q5_1 ? 4 : kind == PI_Q6_K ? 2 : 8; }
 
-PI_INLINE void sum4(__m256 a, __m256 b, __m256 c, __m256 d, float *out) { _mm_storeu_ps(out, sums_of_four(a, b, c, d)); }
-PI_INLINE float sum1(__m256 v) { return _mm_cvtss_f32(sums_of_four(v, v, v, v)); }
-PI_INLINE float sum_lanes(__m256 v) { return sum1(v); }
-
-#include "plain.h"
-
-#include "natural.h"
-
-typedef __m256i block_codes;
-
-// Both nibbles of 16 bytes: the low ones, then the high ones.
-PI_INLINE __m256i nibbles(const uint8_t *p) {
-  const __m128i v = _mm_loadu_si128((const __m128i *)p);
-  return _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(v, 4), v), _mm256_set1_epi8(15));
-}
-
-// Bit j of the word as 16 in byte j.
-PI_INLINE __m256i fifth_bits(const uint8_t *p) {
-  const __m256i spread = _mm256_shuffle_epi8(
-      _mm256_set1_epi32((int)pi_load_u32(p)),
-      _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303));
-  const __m256i bit = _mm256_set1_epi64x((long long)0x8040201008040201);
-  return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit), _mm256_set1_epi8(16));
-}
-
-PI_INLINE __m256i shifted(__m256i v, size_t count) { return _mm256_srl_epi16(v, _mm_cvtsi32_si128((int)count)); }
-
-PI_INLINE block_codes read_codes(uint32_t format, const uint8_t *row, size_t b) {
-  const __m256i nibble = _mm256_set1_epi8(15);
-  switch (format) {
-    case PI_Q4_0: return nibbles(row + b * PI_Q4_0_BYTES + 2);
-    case PI_Q4_1: return nibbles(row + b * PI_Q4_1_BYTES + 4);
-    case PI_Q5_0: {
-      const uint8_t *p = row + b * PI_Q5_0_BYTES;
-      return _mm256_or_si256(nibbles(p + 6), fifth_bits(p + 2));
-    }
-    case PI_Q5_1: {
-      const uint8_t *p = row + b * PI_Q5_1_BYTES;
-      return _mm256_or_si256(nibbles(p + 8), fifth_bits(p + 4));
-    }
-    case PI_Q8_0: return _mm256_loadu_si256((const __m256i *)(row + b * PI_Q8_0_BYTES + 2));
-    case PI_Q4_K:
-    case PI_Q5_K: {
-      const size_t j = b % 8, bytes = format == PI_Q4_K ? PI_Q4_K_BYTES : PI_Q5_K_BYTES;
-      const uint8_t *p = row + b / 8 * bytes;
-      const __m256i v = _mm256_loadu_si256((const __m256i *)(p + (bytes - 128) + j / 2 * 32));
-      const __m256i low = _mm256_and_si256(shifted(v, j % 2 * 4), nibble);
-      if (format == PI_Q4_K) return low;
-      const __m256i bits = shifted(_mm256_loadu_si256((const __m256i *)(p + 16)), j);
-      return _mm256_or_si256(low, _mm256_slli_epi16(_mm256_and_si256(bits, _mm256_set1_epi8(1)), 4));
-    }
-    default: {
-      const size_t half = b % 8 / 4, j = b % 4;
-      const uint8_t *p = row + b / 8 * PI_Q6_K_BYTES;
-      const __m256i v = _mm256_loadu_si256((const __m256i *)(p + half * 64 + j % 2 * 32));
-      const __m256i bits = shifted(_mm256_loadu_si256((const __m256i *)(p + 128 + half * 32)), j * 2);
-      return _mm256_or_si256(_mm256_and_si256(shifted(v, j / 2 * 4), nibble),
-                             _mm256_slli_epi16(_mm256_and_si256(bits, _mm256_set1_epi8(3)), 4));
+// The products of steps from..<to with a stretch of four codes of each token: dot[g * tokens + t].
+PI_INLINE void panel_dots(uint32_t kind, const uint8_t *w, size_t groups, const int8_t *codes, size_t code_stride,
+                          size_t tokens, size_t from, size_t to, __m256i *dot) {
+  // 8-bit codes are two vectors, the low and the high four bits, as two groups of 4-bit codes would be.
+  const size_t vectors = kind == PI_Q8_0 ? 2 : groups, passes = kind == PI_Q8_0 ? groups : 1;
+  const size_t limit = steps_in_16_bits(kind);
+  PI_UNROLL
+  for (size_t pass = 0; pass < passes; pass++) {
+    PI_UNROLL
+    for (size_t begin = from; begin < to; begin += limit) {
+      __m256i sum[8];
+      PI_UNROLL
+      for (size_t s = begin; s < begin + limit && s < to; s++) {
+        __m256i weights[2];
+        PI_UNROLL
+        for (size_t v = 0; v < vectors; v++) {
+          weights[v] = _mm256_load_si256((const __m256i *)(w + ((pass * vectors + v) * 8 + s) * 32));
+        }
+        PI_UNROLL
+        for (size_t t = 0; t < tokens; t++) {
+          const __m256i x = _mm256_set1_epi32((int)pi_load_u32((const uint8_t *)codes + t * code_stride + 4 * s));
+          PI_UNROLL
+          for (size_t v = 0; v < vectors; v++) {
+            const __m256i products = _mm256_maddubs_epi16(weights[v], x);
+            sum[v * tokens + t] = s == begin ? products : _mm256_add_epi16(sum[v * tokens + t], products);
+          }
+        }
+        PI_UNROLL
+        for (size_t i = 0; i < vectors * tokens; i++) PI_IN_ORDER(sum[i]);
+      }
+      const __m256i one = _mm256_set1_epi16(1);
+      PI_UNROLL
+      for (size_t i = 0; i < (kind == PI_Q8_0 ? tokens : vectors * tokens); i++) {
+        __m256i total = _mm256_madd_epi16(sum[i], one);
+        if (kind == PI_Q8_0) {
+          total = _mm256_add_epi32(total, _mm256_madd_epi16(sum[tokens + i], _mm256_set1_epi16(16)));
+        }
+        dot[pass * tokens + i] = begin == from ? total : _mm256_add_epi32(dot[i], total);
+      }
     }
   }
 }
 
-PI_INLINE __m256 add_block(uint32_t format, block_codes w, const int8_t *a, float scale, float more, __m256 sum) {
-  const __m256i x = _mm256_loadu_si256((const __m256i *)a);
-  // Sums of two products fit 16 bits: 63 * 127 * 2, or with signed weights, whose sign moves to the other side,
-  // 128 * 127 * 2.
-  const __m256i pairs = format == PI_Q8_0 ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w))
-                                          : _mm256_maddubs_epi16(w, x);
-  const __m256 dot = _mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-  // The first four lanes are the block's first half.
-  const __m256 factor = format == PI_Q6_K ? _mm256_set_m128(_mm_set1_ps(more), _mm_set1_ps(scale)) : _mm256_set1_ps(scale);
-  return _mm256_fmadd_ps(dot, factor, sum);
-}
-
-PI_INLINE __m256 code_floats(block_codes w, bool is_signed, size_t i) {
-  const __m128i half = i < 2 ? _mm256_castsi256_si128(w) : _mm256_extracti128_si256(w, 1);
-  const __m128i eight = i % 2 == 0 ? half : _mm_srli_si128(half, 8);
-  return _mm256_cvtepi32_ps(is_signed ? _mm256_cvtepi8_epi32(eight) : _mm256_cvtepu8_epi32(eight));
-}
-
-#include "blockwise.h"
+#include "avx2.h"
 
 #pragma clang attribute pop
 

@@ -15,52 +15,56 @@ static uint64_t saved_state(void) {
   return (uint64_t)high << 32 | low;
 }
 
-static void detect(bool *avx2, bool *avx512) {
+typedef struct {
+  bool avx2, avxvnni, avx512;
+} found;
+
+static found detect(void) {
   uint32_t a, b, c, d;
-  *avx2 = *avx512 = false;
-  if (!__get_cpuid(1, &a, &b, &c, &d)) return;
+  found has = {false, false, false};
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return has;
   const bool fma = bit(c, 12), xsave = bit(c, 27), avx = bit(c, 28), f16c = bit(c, 29);
-  if (!(fma && xsave && avx && f16c)) return;
+  if (!(fma && xsave && avx && f16c)) return has;
   const uint64_t state = saved_state();
-  if ((state & 6) != 6) return;  // XMM and YMM
-  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return;
-  *avx2 = bit(b, 5);
+  if ((state & 6) != 6) return has;  // XMM and YMM
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return has;
+  has.avx2 = bit(b, 5);
   const bool f = bit(b, 16), dq = bit(b, 17), bw = bit(b, 30), vl = bit(b, 31), vnni = bit(c, 11);
-  *avx512 = *avx2 && (state & 0xe6) == 0xe6 && f && dq && bw && vl && vnni;  // and masks, ZMM
+  has.avx512 = has.avx2 && (state & 0xe6) == 0xe6 && f && dq && bw && vl && vnni;  // and masks, ZMM
+  // The register a of leaf 7 tells how many further pages it has.
+  if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) has.avxvnni = has.avx2 && bit(a, 4);
+  return has;
 }
 
-bool pi_has_avx2(void) {
-  bool avx2, avx512;
-  detect(&avx2, &avx512);
-  return avx2;
-}
-
-bool pi_has_avx512(void) {
-  bool avx2, avx512;
-  detect(&avx2, &avx512);
-  return avx512;
-}
-
+bool pi_has_avx2(void) { return detect().avx2; }
+bool pi_has_avxvnni(void) { return detect().avxvnni; }
+bool pi_has_avx512(void) { return detect().avx512; }
 bool pi_has_dot_product(void) { return false; }
+bool pi_has_matrix_product(void) { return false; }
 
 #else
 
 bool pi_has_avx2(void) { return false; }
+bool pi_has_avxvnni(void) { return false; }
 bool pi_has_avx512(void) { return false; }
 
 #if defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
-// HWCAP_ASIMDDP of the Linux kernel's interface.
+// HWCAP_ASIMDDP and HWCAP2_I8MM of the Linux kernel's interface.
 bool pi_has_dot_product(void) { return (getauxval(AT_HWCAP) >> 20) & 1; }
+bool pi_has_matrix_product(void) { return pi_has_dot_product() && ((getauxval(AT_HWCAP2) >> 13) & 1); }
 #elif defined(__aarch64__) && defined(__APPLE__)
 #include <sys/sysctl.h>
-bool pi_has_dot_product(void) {
+static bool feature(const char *name) {
   int value = 0;
   size_t size = sizeof value;
-  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &value, &size, NULL, 0) == 0 && value != 0;
+  return sysctlbyname(name, &value, &size, NULL, 0) == 0 && value != 0;
 }
+bool pi_has_dot_product(void) { return feature("hw.optional.arm.FEAT_DotProd"); }
+bool pi_has_matrix_product(void) { return pi_has_dot_product() && feature("hw.optional.arm.FEAT_I8MM"); }
 #else
 bool pi_has_dot_product(void) { return false; }
+bool pi_has_matrix_product(void) { return false; }
 #endif
 
 #endif

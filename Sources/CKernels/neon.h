@@ -1,4 +1,7 @@
-// 64-bit Arm. The including file defines PI_NAME and dot_16(a, b): the products of 16 signed bytes summed into four lanes.
+// 64-bit Arm. The including file defines PI_NAME and what the sets differ in:
+//   dot_16(a, b)               the products of 16 signed bytes summed into four lanes
+//   interleave_codes(rows, p)  16 codes of each of four rows, as panel_dots reads them
+//   panel_dots(...)            see blockwise_panels.h
 
 #define PI_LANES 4
 
@@ -6,6 +9,22 @@ PI_INLINE float32x4_t load_f16(const uint16_t *p) { return vcvt_f32_f16(vreinter
 PI_INLINE void store_f16(uint16_t *p, float32x4_t v) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v))); }
 PI_INLINE float half_at(const uint8_t *p) {
   return vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(pi_load_u16(p)))), 0);
+}
+
+// Four f16, `bytes` apart.
+PI_INLINE float32x4_t halves(const uint8_t *p, size_t bytes) {
+  const uint64_t bits = pi_load_u16(p) | (uint64_t)pi_load_u16(p + bytes) << 16 |
+                        (uint64_t)pi_load_u16(p + 2 * bytes) << 32 | (uint64_t)pi_load_u16(p + 3 * bytes) << 48;
+  return vcvt_f32_f16(vcreate_f16(bits));
+}
+
+// Four pairs of f16, `bytes` apart.
+PI_INLINE void half_pairs(const uint8_t *p, size_t bytes, float *first, float *second) {
+  const uint64_t low = pi_load_u32(p) | (uint64_t)pi_load_u32(p + bytes) << 32;
+  const uint64_t high = pi_load_u32(p + 2 * bytes) | (uint64_t)pi_load_u32(p + 3 * bytes) << 32;
+  const uint16x4_t a = vcreate_u16(low), b = vcreate_u16(high);
+  vst1q_f32(first, vcvt_f32_f16(vreinterpret_f16_u16(vuzp1_u16(a, b))));
+  vst1q_f32(second, vcvt_f32_f16(vreinterpret_f16_u16(vuzp2_u16(a, b))));
 }
 
 PI_INLINE float sum1(float32x4_t v) { return vaddvq_f32(v); }
@@ -93,24 +112,28 @@ PI_INLINE block_codes read_codes(uint32_t format, const uint8_t *row, size_t b) 
 
 PI_INLINE float32x4_t code_floats(block_codes w, bool is_signed, size_t i) {
   (void)is_signed;  // unsigned codes fit signed bytes
-  int8_t codes[32];
-  vst1q_s8(codes, w.val[0]);
-  vst1q_s8(codes + 16, w.val[1]);
-  const int8_t *p = codes + 4 * i;
-  return (float32x4_t){p[0], p[1], p[2], p[3]};
+  const int8x16_t half = w.val[i / 4];
+  const int16x8_t eight = i % 4 < 2 ? vmovl_s8(vget_low_s8(half)) : vmovl_high_s8(half);
+  return vcvtq_f32_s32(i % 2 == 0 ? vmovl_s16(vget_low_s16(eight)) : vmovl_high_s16(eight));
 }
 
-PI_INLINE float32x4_t scaled(uint32_t format, int32x4_t first, int32x4_t second, float scale, float more,
-                             float32x4_t sum) {
-  if (format == PI_Q6_K) {
-    return vfmaq_n_f32(vfmaq_n_f32(sum, vcvtq_f32_s32(first), scale), vcvtq_f32_s32(second), more);
-  }
-  return vfmaq_n_f32(sum, vcvtq_f32_s32(vaddq_s32(first, second)), scale);
-}
-
-PI_INLINE float32x4_t add_block(uint32_t format, block_codes w, const int8_t *a, float scale, float more,
+PI_INLINE float32x4_t add_block(uint32_t format, block_codes w, const int8_t *a, const float *scale, const float *more,
                                 float32x4_t sum) {
-  return scaled(format, dot_16(w.val[0], vld1q_s8(a)), dot_16(w.val[1], vld1q_s8(a + 16)), scale, more, sum);
+  const int32x4_t first = dot_16(w.val[0], vld1q_s8(a)), second = dot_16(w.val[1], vld1q_s8(a + 16));
+  if (format == PI_Q6_K) {
+    return vfmaq_n_f32(vfmaq_n_f32(sum, vcvtq_f32_s32(first), *scale), vcvtq_f32_s32(second), *more);
+  }
+  return vfmaq_n_f32(sum, vcvtq_f32_s32(vaddq_s32(first, second)), *scale);
 }
 
 #include "blockwise.h"
+
+#include "neon_panels.h"
+
+#include "blockwise_panels.h"
+
+#include "blockwise_rows.h"
+
+#include "blockwise_accumulate.h"
+
+#include "blockwise_table.h"

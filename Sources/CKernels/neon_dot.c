@@ -1,5 +1,6 @@
 // 64-bit Arm with the 8-bit dot product instructions. neon.c decides at run time.
 #include "blocks.h"
+#include "detect.h"
 
 #if defined(__aarch64__)
 
@@ -17,6 +18,41 @@
 
 PI_INLINE int32x4_t dot_16(int8x16_t a, int8x16_t b) { return vdotq_s32(vdupq_n_s32(0), a, b); }
 
+#include "neon_lanes.h"
+
+PI_INLINE int32x4_t dot_lane(int32x4_t sum, int8x16_t w, int8x16_t x, size_t lane) {
+  switch (lane) {
+    case 0: return vdotq_laneq_s32(sum, w, x, 0);
+    case 1: return vdotq_laneq_s32(sum, w, x, 1);
+    case 2: return vdotq_laneq_s32(sum, w, x, 2);
+    default: return vdotq_laneq_s32(sum, w, x, 3);
+  }
+}
+
+PI_INLINE void panel_dots(uint32_t kind, const uint8_t *w, size_t groups, const int8_t *codes, size_t code_stride,
+                          size_t tokens, size_t from, size_t to, int32x4_t *dot) {
+  (void)kind;
+  PI_UNROLL
+  for (size_t i = 0; i < groups * tokens; i++) dot[i] = vdupq_n_s32(0);
+  PI_UNROLL
+  for (size_t begin = from; begin < to; begin += 4) {
+    int8x16_t x[4];
+    PI_UNROLL
+    for (size_t t = 0; t < tokens; t++) x[t] = vld1q_s8(codes + t * code_stride + begin * 4);
+    PI_UNROLL
+    for (size_t s = 0; s < 4; s++) {
+      PI_UNROLL
+      for (size_t g = 0; g < groups; g++) {
+        const int8x16_t weights = vld1q_s8((const int8_t *)w + (g * 8 + begin + s) * 16);
+        PI_UNROLL
+        for (size_t t = 0; t < tokens; t++) dot[g * tokens + t] = dot_lane(dot[g * tokens + t], weights, x[t], s);
+      }
+      PI_UNROLL
+      for (size_t i = 0; i < groups * tokens; i++) PI_IN_ORDER(dot[i]);
+    }
+  }
+}
+
 #include "neon.h"
 
 #if defined(__clang__)
@@ -24,7 +60,7 @@ PI_INLINE int32x4_t dot_16(int8x16_t a, int8x16_t b) { return vdotq_s32(vdupq_n_
 #endif
 
 const pi_kernels *pi_kernels_neon_dot(void);
-const pi_kernels *pi_kernels_neon_dot(void) { return &table; }
+const pi_kernels *pi_kernels_neon_dot(void) { return pi_has_dot_product() ? &table : NULL; }
 
 #else
 

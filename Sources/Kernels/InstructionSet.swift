@@ -7,15 +7,18 @@ public enum InstructionSet: String, Sendable, CaseIterable {
   case portable
   /// x86-64 with AVX2, FMA and F16C.
   case avx2
+  /// The same with the 8-bit dot products of AVX-VNNI.
+  case avxvnni
   /// x86-64 with AVX-512 (F, BW, VL, DQ) and VNNI.
   case avx512
-  /// 64-bit Arm; dot product instructions where the processor has them.
+  /// 64-bit Arm; 8-bit dot product and matrix product instructions where the processor has them.
   case neon
 
   var table: UnsafePointer<pi_kernels>? {
     switch self {
     case .portable: pi_kernels_portable()
     case .avx2: pi_kernels_avx2()
+    case .avxvnni: pi_kernels_avxvnni()
     case .avx512: pi_kernels_avx512()
     case .neon: pi_kernels_neon()
     }

@@ -11,6 +11,7 @@
 #if defined(__aarch64__)
 const pi_kernels *pi_kernels_neon_widening(void);
 const pi_kernels *pi_kernels_neon_dot(void);
+const pi_kernels *pi_kernels_neon_matrix(void);
 #endif
 
 static int passed, failed;
@@ -229,10 +230,12 @@ int main(void) {
   } sets[] = {
       {"portable", pi_kernels_portable()},
       {"avx2", pi_kernels_avx2()},
+      {"avxvnni", pi_kernels_avxvnni()},
       {"avx512", pi_kernels_avx512()},
 #if defined(__aarch64__)
       {"neon", pi_kernels_neon_widening()},
-      {"neon with dot products", pi_kernels_neon() == pi_kernels_neon_dot() ? pi_kernels_neon_dot() : NULL},
+      {"neon with dot products", pi_kernels_neon_dot()},
+      {"neon with matrix products", pi_kernels_neon_matrix()},
 #endif
   };
   for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {

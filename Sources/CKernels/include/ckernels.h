@@ -91,6 +91,7 @@ typedef struct {
 // The others return NULL where the build or the processor lacks the instruction set.
 const pi_kernels *PI_NONNULL pi_kernels_portable(void);
 const pi_kernels *PI_NULLABLE pi_kernels_avx2(void);
+const pi_kernels *PI_NULLABLE pi_kernels_avxvnni(void);
 const pi_kernels *PI_NULLABLE pi_kernels_avx512(void);
 const pi_kernels *PI_NULLABLE pi_kernels_neon(void);
 

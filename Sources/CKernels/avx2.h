@@ -1,0 +1,141 @@
+// 256-bit vectors of x86-64. The including file defines PI_NAME and, under its target, the two dot products that the sets
+// differ in:
+//   dot_block(w, x)   the products of 32 unsigned with 32 signed bytes, four summed to a lane; w is at most 128
+//   panel_dots(...)   the same for a tile of a panel, see blockwise_panels.h
+//   SPLITS_BYTES      whether panels hold 8-bit codes as two vectors of 4 bits
+
+#define PI_LANES 8
+
+PI_INLINE __m256 load_f16(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
+
+PI_INLINE void store_f16(uint16_t *p, __m256 v) {
+  _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+PI_INLINE float half_at(const uint8_t *p) { return _cvtsh_ss(pi_load_u16(p)); }
+
+// Eight f16, `bytes` apart. A gather would read past the last one, and costs more on most processors.
+PI_INLINE __m256 halves(const uint8_t *p, size_t bytes) {
+  __m128i v = _mm_cvtsi32_si128(pi_load_u16(p));
+  v = _mm_insert_epi16(v, pi_load_u16(p + bytes), 1);
+  v = _mm_insert_epi16(v, pi_load_u16(p + 2 * bytes), 2);
+  v = _mm_insert_epi16(v, pi_load_u16(p + 3 * bytes), 3);
+  v = _mm_insert_epi16(v, pi_load_u16(p + 4 * bytes), 4);
+  v = _mm_insert_epi16(v, pi_load_u16(p + 5 * bytes), 5);
+  v = _mm_insert_epi16(v, pi_load_u16(p + 6 * bytes), 6);
+  v = _mm_insert_epi16(v, pi_load_u16(p + 7 * bytes), 7);
+  return _mm256_cvtph_ps(v);
+}
+
+// Eight pairs of f16, `bytes` apart.
+PI_INLINE void half_pairs(const uint8_t *p, size_t bytes, float *first, float *second) {
+  __m128i low = _mm_cvtsi32_si128((int)pi_load_u32(p)), high = _mm_cvtsi32_si128((int)pi_load_u32(p + 4 * bytes));
+  low = _mm_insert_epi32(low, (int)pi_load_u32(p + bytes), 1);
+  low = _mm_insert_epi32(low, (int)pi_load_u32(p + 2 * bytes), 2);
+  low = _mm_insert_epi32(low, (int)pi_load_u32(p + 3 * bytes), 3);
+  high = _mm_insert_epi32(high, (int)pi_load_u32(p + 5 * bytes), 1);
+  high = _mm_insert_epi32(high, (int)pi_load_u32(p + 6 * bytes), 2);
+  high = _mm_insert_epi32(high, (int)pi_load_u32(p + 7 * bytes), 3);
+  const __m128i apart = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+  low = _mm_shuffle_epi8(low, apart);
+  high = _mm_shuffle_epi8(high, apart);
+  _mm256_storeu_ps(first, _mm256_cvtph_ps(_mm_unpacklo_epi64(low, high)));
+  _mm256_storeu_ps(second, _mm256_cvtph_ps(_mm_unpackhi_epi64(low, high)));
+}
+
+// Sums of the lanes of four vectors. A lone vector gives the same bits as one of four.
+PI_INLINE __m128 sums_of_four(__m256 a, __m256 b, __m256 c, __m256 d) {
+  const __m256 all = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+  return _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1));
+}
+
+PI_INLINE void sum4(__m256 a, __m256 b, __m256 c, __m256 d, float *out) { _mm_storeu_ps(out, sums_of_four(a, b, c, d)); }
+PI_INLINE float sum1(__m256 v) { return _mm_cvtss_f32(sums_of_four(v, v, v, v)); }
+PI_INLINE float sum_lanes(__m256 v) { return sum1(v); }
+
+#include "plain.h"
+
+#include "natural.h"
+
+typedef __m256i block_codes;
+
+// Both nibbles of 16 bytes: the low ones, then the high ones.
+PI_INLINE __m256i nibbles(const uint8_t *p) {
+  const __m128i v = _mm_loadu_si128((const __m128i *)p);
+  return _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(v, 4), v), _mm256_set1_epi8(15));
+}
+
+// Bit j of the word as 16 in byte j.
+PI_INLINE __m256i fifth_bits(const uint8_t *p) {
+  const __m256i spread = _mm256_shuffle_epi8(
+      _mm256_set1_epi32((int)pi_load_u32(p)),
+      _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303));
+  const __m256i bit = _mm256_set1_epi64x((long long)0x8040201008040201);
+  return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit), _mm256_set1_epi8(16));
+}
+
+PI_INLINE __m256i shifted(__m256i v, size_t count) { return _mm256_srl_epi16(v, _mm_cvtsi32_si128((int)count)); }
+
+PI_INLINE block_codes read_codes(uint32_t format, const uint8_t *row, size_t b) {
+  const __m256i nibble = _mm256_set1_epi8(15);
+  switch (format) {
+    case PI_Q4_0: return nibbles(row + b * PI_Q4_0_BYTES + 2);
+    case PI_Q4_1: return nibbles(row + b * PI_Q4_1_BYTES + 4);
+    case PI_Q5_0: {
+      const uint8_t *p = row + b * PI_Q5_0_BYTES;
+      return _mm256_or_si256(nibbles(p + 6), fifth_bits(p + 2));
+    }
+    case PI_Q5_1: {
+      const uint8_t *p = row + b * PI_Q5_1_BYTES;
+      return _mm256_or_si256(nibbles(p + 8), fifth_bits(p + 4));
+    }
+    case PI_Q8_0: return _mm256_loadu_si256((const __m256i *)(row + b * PI_Q8_0_BYTES + 2));
+    case PI_Q4_K:
+    case PI_Q5_K: {
+      const size_t j = b % 8, bytes = format == PI_Q4_K ? PI_Q4_K_BYTES : PI_Q5_K_BYTES;
+      const uint8_t *p = row + b / 8 * bytes;
+      const __m256i v = _mm256_loadu_si256((const __m256i *)(p + (bytes - 128) + j / 2 * 32));
+      const __m256i low = _mm256_and_si256(shifted(v, j % 2 * 4), nibble);
+      if (format == PI_Q4_K) return low;
+      const __m256i bits = shifted(_mm256_loadu_si256((const __m256i *)(p + 16)), j);
+      return _mm256_or_si256(low, _mm256_slli_epi16(_mm256_and_si256(bits, _mm256_set1_epi8(1)), 4));
+    }
+    default: {
+      const size_t half = b % 8 / 4, j = b % 4;
+      const uint8_t *p = row + b / 8 * PI_Q6_K_BYTES;
+      const __m256i v = _mm256_loadu_si256((const __m256i *)(p + half * 64 + j % 2 * 32));
+      const __m256i bits = shifted(_mm256_loadu_si256((const __m256i *)(p + 128 + half * 32)), j * 2);
+      return _mm256_or_si256(_mm256_and_si256(shifted(v, j / 2 * 4), nibble),
+                             _mm256_slli_epi16(_mm256_and_si256(bits, _mm256_set1_epi8(3)), 4));
+    }
+  }
+}
+
+PI_INLINE __m256 add_block(uint32_t format, block_codes w, const int8_t *a, const float *scale, const float *more,
+                           __m256 sum) {
+  const __m256i x = _mm256_loadu_si256((const __m256i *)a);
+  // One side must be unsigned: the sign of signed weights moves to the other.
+  const __m256i dot = format == PI_Q8_0 ? dot_block(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)) : dot_block(w, x);
+  // The first four lanes are the block's first half.
+  const __m256 factor = format == PI_Q6_K ? _mm256_blend_ps(_mm256_broadcast_ss(scale), _mm256_broadcast_ss(more), 0xf0)
+                                          : _mm256_broadcast_ss(scale);
+  return _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot), factor, sum);
+}
+
+PI_INLINE __m256 code_floats(block_codes w, bool is_signed, size_t i) {
+  const __m128i half = i < 2 ? _mm256_castsi256_si128(w) : _mm256_extracti128_si256(w, 1);
+  const __m128i eight = i % 2 == 0 ? half : _mm_srli_si128(half, 8);
+  return _mm256_cvtepi32_ps(is_signed ? _mm256_cvtepi8_epi32(eight) : _mm256_cvtepu8_epi32(eight));
+}
+
+#include "blockwise.h"
+
+#include "avx2_panels.h"
+
+#include "blockwise_panels.h"
+
+#include "blockwise_rows.h"
+
+#include "blockwise_accumulate.h"
+
+#include "blockwise_table.h"

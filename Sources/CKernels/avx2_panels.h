@@ -1,0 +1,62 @@
+// The codes of panels in 256-bit vectors: a lane is a row, its four bytes four columns.
+
+typedef __m256i panel_dot;
+
+enum {
+  PANEL_GROUPS = 2,
+  PANEL_TOKENS = 4,
+  PANEL_FROM_TOKENS = 8,
+  PANEL_CODE_BYTES = PI_LANES * PI_BLOCK * (SPLITS_BYTES ? 2 : 1),
+};
+
+// Formats whose tiles are the same code: the number of bits is what matters, the biases are taken as minima.
+PI_INLINE uint32_t panel_kind(uint32_t format) {
+  switch (format) {
+    case PI_Q4_0: case PI_Q4_K: return PI_Q4_1;
+    case PI_Q5_0: case PI_Q5_K: return PI_Q5_1;
+    default: return format;
+  }
+}
+
+// All codes are unsigned.
+PI_INLINE float panel_offset(uint32_t format) { return format == PI_Q8_0 ? 128 : offset_of(format); }
+PI_INLINE bool panel_has_bias(uint32_t kind) { return kind != UINT32_MAX; }
+
+PI_INLINE size_t panel_code_bytes(uint32_t kind) {
+  return PI_LANES * PI_BLOCK * (SPLITS_BYTES && kind == PI_Q8_0 ? 2 : 1);
+}
+
+// Block `b` of eight rows: lane i of vector s is bytes 4 * s ... 4 * s + 3 of row i.
+PI_INLINE void write_panel_codes(uint32_t format, const uint8_t *const *rows, size_t b, uint8_t *out) {
+  __m256i r[8], pair[8], four[8], step[8];
+  PI_UNROLL
+  for (size_t i = 0; i < 8; i++) r[i] = read_codes(format, rows[i], b);
+  PI_UNROLL
+  for (size_t i = 0; i < 8; i += 2) {
+    pair[i] = _mm256_unpacklo_epi32(r[i], r[i + 1]);
+    pair[i + 1] = _mm256_unpackhi_epi32(r[i], r[i + 1]);
+  }
+  PI_UNROLL
+  for (size_t i = 0; i < 8; i += 4) {
+    four[i] = _mm256_unpacklo_epi64(pair[i], pair[i + 2]);
+    four[i + 1] = _mm256_unpackhi_epi64(pair[i], pair[i + 2]);
+    four[i + 2] = _mm256_unpacklo_epi64(pair[i + 1], pair[i + 3]);
+    four[i + 3] = _mm256_unpackhi_epi64(pair[i + 1], pair[i + 3]);
+  }
+  PI_UNROLL
+  for (size_t i = 0; i < 4; i++) {
+    step[i] = _mm256_permute2x128_si256(four[i], four[i + 4], 0x20);
+    step[i + 4] = _mm256_permute2x128_si256(four[i], four[i + 4], 0x31);
+  }
+  const __m256i nibble = _mm256_set1_epi8(15);
+  PI_UNROLL
+  for (size_t s = 0; s < 8; s++) {
+    __m256i v = step[s];
+    if (format == PI_Q8_0) v = _mm256_xor_si256(v, _mm256_set1_epi8((char)0x80));
+    if (SPLITS_BYTES && format == PI_Q8_0) {
+      _mm256_store_si256((__m256i *)(out + (8 + s) * 32), _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble));
+      v = _mm256_and_si256(v, nibble);
+    }
+    _mm256_store_si256((__m256i *)(out + s * 32), v);
+  }
+}

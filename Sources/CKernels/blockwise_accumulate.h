@@ -1,0 +1,172 @@
+// Sums of rows under coefficients. For every (token, column): y = fma(h, w, y) over ascending rows, with w rounded to a float
+// first, however the work is tiled.
+
+enum {
+  LIST_ROWS = 512,  // rows whose coefficients are looked through at once, for one token
+  BATCH_ROWS = 16,  // rows that are read together, a span of columns after the other
+  SPAN_BLOCKS = 8,  // columns of a span in blocks: a super-block
+  BLOCK_VECTORS = PI_BLOCK / PI_LANES,
+  TILE_BLOCKS = 2,  // columns of y that stay in registers, in blocks: half of the registers of AVX2 and of NEON
+};
+
+// The scales of a span; `bias` is what the code 0 stands for.
+typedef struct {
+  float scale[SPAN_BLOCKS], bias[SPAN_BLOCKS];
+  float second_scale[SPAN_BLOCKS], second_bias[SPAN_BLOCKS];  // of the second halves, in Q6_K
+} span_scales;
+
+PI_INLINE void read_span_scales(uint32_t format, const uint8_t *row, size_t b, size_t blocks, span_scales *out) {
+  if (pi_is_float(format)) return;
+  read_scales(format, row, b, blocks, out->scale, format == PI_Q6_K ? out->second_scale : out->bias);
+  if (has_minima(format) || format == PI_Q8_0) return;
+  for (size_t i = 0; i < SPAN_BLOCKS; i += PI_LANES) {
+    store(out->bias + i, load(out->scale + i) * -offset_of(format));
+    if (format == PI_Q6_K) store(out->second_bias + i, load(out->second_scale + i) * -offset_of(format));
+  }
+}
+
+// 32 floats of block `b`, entry `i` of the span.
+PI_INLINE void block_floats(uint32_t format, const uint8_t *row, size_t b, const span_scales *s, size_t i, vf *out) {
+  if (pi_is_float(format)) {
+    PI_UNROLL
+    for (size_t v = 0; v < BLOCK_VECTORS; v++) out[v] = float_weights(format, row, b * PI_BLOCK + v * PI_LANES);
+    return;
+  }
+  const block_codes w = read_codes(format, row, b);
+  PI_UNROLL
+  for (size_t v = 0; v < BLOCK_VECTORS; v++) {
+    const bool second = format == PI_Q6_K && v >= BLOCK_VECTORS / 2;
+    const vf codes = code_floats(w, format == PI_Q8_0, v);
+    const float scale = second ? s->second_scale[i] : s->scale[i];
+    if (format == PI_Q8_0) {
+      out[v] = codes * scale;
+    } else {
+      out[v] = codes * scale + (second ? s->second_bias[i] : s->bias[i]);
+    }
+  }
+}
+
+// The start of the span at block `b`; the blocks of a super-block lie in one.
+PI_INLINE const uint8_t *span_of(uint32_t format, const pi_matrix *w, size_t r, size_t b) {
+  return (const uint8_t *)w->data + r * w->row_bytes + b * PI_BLOCK / pi_block_elements(format) * pi_block_bytes(format);
+}
+
+PI_INLINE size_t span_bytes(uint32_t format, size_t blocks) {
+  return blocks * PI_BLOCK / pi_block_elements(format) * pi_block_bytes(format);
+}
+
+// One token: the listed rows into `blocks` (a constant) blocks of y, the span's from `first` on.
+PI_INLINE void add_listed(uint32_t format, const uint8_t *const *rows, const float *factors, const span_scales *s,
+                          size_t count, size_t first, size_t blocks, float *y) {
+  vf sum[TILE_BLOCKS * BLOCK_VECTORS];
+  PI_UNROLL
+  for (size_t v = 0; v < blocks * BLOCK_VECTORS; v++) sum[v] = load(y + v * PI_LANES);
+  for (size_t n = 0; n < count; n++) {
+    PI_UNROLL
+    for (size_t b = 0; b < blocks; b++) {
+      vf weights[BLOCK_VECTORS];
+      block_floats(format, rows[n], first + b, &s[n], first + b, weights);
+      PI_UNROLL
+      for (size_t v = 0; v < BLOCK_VECTORS; v++) sum[b * BLOCK_VECTORS + v] += weights[v] * factors[n];
+    }
+  }
+  PI_UNROLL
+  for (size_t v = 0; v < blocks * BLOCK_VECTORS; v++) store(y + v * PI_LANES, sum[v]);
+}
+
+PI_INLINE void accumulate_one(uint32_t format, const pi_matrix *w, size_t rows, const float *h, size_t begin, size_t end,
+                              float *y) {
+  for (size_t start = 0; start < rows; start += LIST_ROWS) {
+    uint32_t list[LIST_ROWS];
+    size_t listed = 0;
+    const size_t last = rows - start < LIST_ROWS ? rows : start + LIST_ROWS;
+    for (size_t r = start; r < last; r++) {
+      list[listed] = (uint32_t)r;
+      listed += h[r] != 0;
+    }
+    for (size_t b = begin; b < end; b += SPAN_BLOCKS) {
+      const size_t blocks = end - b < SPAN_BLOCKS ? end - b : SPAN_BLOCKS, bytes = span_bytes(format, blocks);
+      for (size_t n = 0; n < listed; n += BATCH_ROWS) {
+        const size_t count = listed - n < BATCH_ROWS ? listed - n : BATCH_ROWS;
+        const uint8_t *spans[BATCH_ROWS];
+        float factors[BATCH_ROWS];
+        span_scales s[BATCH_ROWS];
+        for (size_t i = 0; i < count; i++) {
+          spans[i] = span_of(format, w, list[n + i], b);
+          factors[i] = h[list[n + i]];
+          // The next batch: listed rows lie apart, so the processor does not foresee them.
+          if (n + BATCH_ROWS + i < listed) prefetch(span_of(format, w, list[n + BATCH_ROWS + i], b), bytes);
+          read_span_scales(format, spans[i], 0, blocks, &s[i]);
+        }
+        float *p = y + b * PI_BLOCK;
+        size_t first = 0;
+        for (; first + TILE_BLOCKS <= blocks; first += TILE_BLOCKS) {
+          add_listed(format, spans, factors, s, count, first, TILE_BLOCKS, p + first * PI_BLOCK);
+        }
+        for (; first < blocks; first++) add_listed(format, spans, factors, s, count, first, 1, p + first * PI_BLOCK);
+      }
+    }
+  }
+}
+
+// Many tokens: a batch of rows in floats, added to each token's y while that stays in registers.
+PI_INLINE void add_batch(const float *floats, const uint32_t *list, size_t count, const float *h, size_t vectors,
+                         float *y) {
+  vf sum[12];
+  PI_UNROLL
+  for (size_t v = 0; v < vectors; v++) sum[v] = load(y + v * PI_LANES);
+  for (size_t n = 0; n < count; n++) {
+    const float factor = h[list[n]];
+    const float *p = floats + list[n] * SPAN_BLOCKS * PI_BLOCK;
+    PI_UNROLL
+    for (size_t v = 0; v < vectors; v++) sum[v] += load(p + v * PI_LANES) * factor;
+  }
+  PI_UNROLL
+  for (size_t v = 0; v < vectors; v++) store(y + v * PI_LANES, sum[v]);
+}
+
+PI_INLINE void accumulate_many(uint32_t format, const pi_matrix *w, size_t rows, const float *h, size_t h_stride,
+                               size_t tokens, size_t begin, size_t end, float *y, size_t stride) {
+  for (size_t b = begin; b < end; b += SPAN_BLOCKS) {
+    const size_t blocks = end - b < SPAN_BLOCKS ? end - b : SPAN_BLOCKS, columns = blocks * PI_BLOCK;
+    for (size_t r = 0; r < rows; r += BATCH_ROWS) {
+      float floats[BATCH_ROWS * SPAN_BLOCKS * PI_BLOCK];
+      const size_t batch = rows - r < BATCH_ROWS ? rows - r : BATCH_ROWS;
+      for (size_t n = 0; n < batch; n++) {
+        const uint8_t *span = span_of(format, w, r + n, b);
+        span_scales s;
+        read_span_scales(format, span, 0, blocks, &s);
+        for (size_t i = 0; i < blocks; i++) {
+          vf weights[BLOCK_VECTORS];
+          block_floats(format, span, i, &s, i, weights);
+          float *p = floats + (n * SPAN_BLOCKS + i) * PI_BLOCK;
+          for (size_t v = 0; v < BLOCK_VECTORS; v++) store(p + v * PI_LANES, weights[v]);
+        }
+      }
+      for (size_t t = 0; t < tokens; t++) {
+        const float *factors = h + t * h_stride + r;
+        uint32_t list[BATCH_ROWS];
+        size_t count = 0;
+        for (size_t n = 0; n < batch; n++) {
+          list[count] = (uint32_t)n;
+          count += factors[n] != 0;
+        }
+        if (count == 0) continue;
+        float *p = y + t * stride + b * PI_BLOCK;
+        size_t c = 0;
+        for (; c + 12 * PI_LANES <= columns; c += 12 * PI_LANES) add_batch(floats + c, list, count, factors, 12, p + c);
+        for (; c + 4 * PI_LANES <= columns; c += 4 * PI_LANES) add_batch(floats + c, list, count, factors, 4, p + c);
+        for (; c < columns; c += PI_LANES) add_batch(floats + c, list, count, factors, 1, p + c);
+      }
+    }
+  }
+}
+
+PI_INLINE void accumulate(uint32_t format, const pi_matrix *w, size_t rows, const float *h, size_t h_stride,
+                          size_t tokens, size_t begin, size_t end, float *y, size_t stride) {
+  if (tokens >= 4) {
+    accumulate_many(format, w, rows, h, h_stride, tokens, begin, end, y, stride);
+    return;
+  }
+  for (size_t t = 0; t < tokens; t++) accumulate_one(format, w, rows, h + t * h_stride, begin, end, y + t * stride);
+}

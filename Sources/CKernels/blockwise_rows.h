@@ -1,0 +1,158 @@
+// Products with few tokens: a row is decoded for each small group of tokens anew. For every (row, token) the blocks go in
+// ascending order into one vector, the biases into another, then one fixed tree over the lanes.
+
+// The scales of a stretch of a row times those of one token, and the vector of its biases.
+PI_INLINE vf token_scales(uint32_t format, const scales *s, size_t blocks, const float *factors, const float *sums,
+                          size_t stride, scales *product) {
+  vf bias = {0};
+  for (size_t b = 0; b < blocks; b += PI_LANES) {
+    const vf factor = load(factors + b), scale = load(s->scale + b);
+    store(product->scale + b, scale * factor);
+    if (format == PI_Q6_K) {
+      const vf more = load(s->more + b);
+      store(product->more + b, more * factor);
+      bias += scale * load(sums + stride + b);
+      bias += more * load(sums + 2 * stride + b);
+    } else if (format != PI_Q8_0) {
+      bias += (has_minima(format) ? load(s->more + b) : scale) * load(sums + b);
+    }
+  }
+  return has_minima(format) ? bias : bias * -offset_of(format);
+}
+
+// One row, `tokens` (a constant) tokens. Rows are taken in stretches, so that the scales fit their scratch.
+PI_INLINE void row_by_tokens(uint32_t format, const uint8_t *row, const pi_activations *x, size_t token, size_t tokens,
+                             vf *sum) {
+  const size_t all = x->columns / PI_BLOCK, stride = x->block_stride, code_stride = x->code_stride;
+  const size_t bytes = pi_block_bytes(format) * PI_BLOCK * 8 / pi_block_elements(format) ;
+  PI_UNROLL
+  for (size_t t = 0; t < tokens; t++) sum[t] = (vf){0};
+  for (size_t begin = 0; begin < all; begin += CHUNK_BLOCKS) {
+    const size_t blocks = all - begin < CHUNK_BLOCKS ? all - begin : CHUNK_BLOCKS;
+    scales s, product[4];
+    vf bias[4];
+    read_scales(format, row, begin, blocks, s.scale, s.more);
+    PI_UNROLL
+    for (size_t t = 0; t < tokens; t++) {
+      bias[t] = token_scales(format, &s, blocks, x->scales + (token + t) * stride + begin,
+                             x->sums + (token + t) * 3 * stride + begin, stride, &product[t]);
+    }
+    const int8_t *codes = x->codes + token * code_stride + begin * PI_BLOCK;
+    const uint8_t *p = row + begin / 8 * bytes;
+    size_t b = 0;
+    for (; b + 8 <= blocks; b += 8, p += bytes) {
+      if (tokens == 1) prefetch(p + PREFETCH_BYTES, bytes);
+      PI_UNROLL
+      for (size_t i = 0; i < 8; i++) {
+        const block_codes w = read_codes(format, p, i);
+        PI_UNROLL
+        for (size_t t = 0; t < tokens; t++) {
+          sum[t] = add_block(format, w, codes + t * code_stride + (b + i) * PI_BLOCK, product[t].scale + b + i,
+                             product[t].more + b + i, sum[t]);
+        }
+      }
+    }
+    if (tokens == 1) prefetch(p + PREFETCH_BYTES, (blocks - b) * bytes / 8);
+    for (size_t i = 0; b + i < blocks; i++) {
+      const block_codes w = read_codes(format, p, i);
+      PI_UNROLL
+      for (size_t t = 0; t < tokens; t++) {
+        sum[t] = add_block(format, w, codes + t * code_stride + (b + i) * PI_BLOCK, product[t].scale + b + i,
+                           product[t].more + b + i, sum[t]);
+      }
+    }
+    PI_UNROLL
+    for (size_t t = 0; t < tokens; t++) sum[t] += bias[t];
+  }
+}
+
+PI_INLINE vf last_weights(uint32_t format, const uint8_t *row, size_t c, size_t count) {
+  uint8_t part[PI_LANES * 4] = {0};
+  const size_t bytes = pi_block_bytes(format);
+  memcpy(part, row + c * bytes, count * bytes);
+  return float_weights(format, part, 0);
+}
+
+// A tile of rows of floats by tokens (constants): sum[r * tokens + t].
+PI_INLINE void float_tile(uint32_t format, const uint8_t *row, size_t row_bytes, size_t rows, const float *x,
+                          size_t columns, size_t tokens, vf *sum) {
+  PI_UNROLL
+  for (size_t i = 0; i < rows * tokens; i++) sum[i] = (vf){0};
+  size_t c = 0;
+  for (; c + PI_LANES <= columns; c += PI_LANES) {
+    vf w[4];
+    PI_UNROLL
+    for (size_t r = 0; r < rows; r++) w[r] = float_weights(format, row + r * row_bytes, c);
+    PI_UNROLL
+    for (size_t t = 0; t < tokens; t++) {
+      const vf v = load(x + t * columns + c);
+      PI_UNROLL
+      for (size_t r = 0; r < rows; r++) sum[r * tokens + t] += w[r] * v;
+    }
+  }
+  if (c == columns) return;
+  PI_UNROLL
+  for (size_t r = 0; r < rows; r++) {
+    const vf w = last_weights(format, row + r * row_bytes, c, columns - c);
+    PI_UNROLL
+    for (size_t t = 0; t < tokens; t++) sum[r * tokens + t] += w * load_part(x + t * columns + c, columns - c, 0);
+  }
+}
+
+PI_INLINE void store_four(const vf *sum, float *y, size_t stride) {
+  float four[4];
+  sum4(sum[0], sum[1], sum[2], sum[3], four);
+  for (size_t i = 0; i < 4; i++) y[i * stride] = four[i];
+}
+
+PI_INLINE void multiply_floats(uint32_t format, const pi_matrix *w, size_t row_begin, size_t row_end,
+                               const pi_activations *x, size_t token, size_t token_end, float *y, size_t stride) {
+  enum { TILE_ROWS = 3 };  // with four tokens, 12 sums: the most that sixteen registers hold beside what is loaded
+  const uint8_t *data = w->data;
+  const size_t columns = x->columns, bytes = w->row_bytes;
+  for (; token_end - token >= 4; token += 4) {
+    size_t r = row_begin;
+    for (; row_end - r >= TILE_ROWS; r += TILE_ROWS) {
+      vf sum[TILE_ROWS * 4];
+      float_tile(format, data + r * bytes, bytes, TILE_ROWS, x->values + token * columns, columns, 4, sum);
+      for (size_t i = 0; i < TILE_ROWS; i++) store_four(sum + 4 * i, y + token * stride + r + i, stride);
+    }
+    for (; r < row_end; r++) {
+      vf sum[4];
+      float_tile(format, data + r * bytes, bytes, 1, x->values + token * columns, columns, 4, sum);
+      store_four(sum, y + token * stride + r, stride);
+    }
+  }
+  for (; token < token_end; token++) {
+    size_t r = row_begin;
+    for (; row_end - r >= 4; r += 4) {
+      vf sum[4];
+      float_tile(format, data + r * bytes, bytes, 4, x->values + token * columns, columns, 1, sum);
+      store_four(sum, y + token * stride + r, 1);
+    }
+    for (; r < row_end; r++) {
+      vf sum;
+      float_tile(format, data + r * bytes, bytes, 1, x->values + token * columns, columns, 1, &sum);
+      y[token * stride + r] = sum1(sum);
+    }
+  }
+}
+
+PI_INLINE void multiply_rows(uint32_t format, const pi_matrix *w, size_t row_begin, size_t row_end,
+                             const pi_activations *x, size_t token, size_t token_end, float *y, size_t stride) {
+  const uint8_t *data = w->data;
+  for (; token_end - token >= 4; token += 4) {
+    for (size_t r = row_begin; r < row_end; r++) {
+      vf sum[4];
+      row_by_tokens(format, data + r * w->row_bytes, x, token, 4, sum);
+      store_four(sum, y + token * stride + r, stride);
+    }
+  }
+  for (; token < token_end; token++) {
+    for (size_t r = row_begin; r < row_end; r++) {
+      vf sum;
+      row_by_tokens(format, data + r * w->row_bytes, x, token, 1, &sum);
+      y[token * stride + r] = sum1(sum);
+    }
+  }
+}

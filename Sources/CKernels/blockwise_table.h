@@ -1,0 +1,68 @@
+// The functions that pick the copy made for a format, and the table of an instruction set.
+
+// One copy per format, so that each unrolls with its constants.
+#define PI_FORMATS(one) \
+  one(F32) one(F16) one(BF16) one(Q4_0) one(Q4_1) one(Q5_0) one(Q5_1) one(Q8_0) one(Q4_K) one(Q5_K) one(Q6_K)
+
+#define PI_MULTIPLY(name)                                                                                             \
+  static void multiply_##name(const pi_matrix *w, size_t row_begin, size_t row_end, const pi_activations *x,          \
+                              size_t token_begin, size_t token_end, float *y, size_t stride) {                        \
+    if (pi_is_float(PI_##name)) {                                                                                     \
+      multiply_floats(PI_##name, w, row_begin, row_end, x, token_begin, token_end, y, stride);                        \
+    } else if (x->order == PI_BY_PANELS) {                                                                            \
+      multiply_panels(PI_##name, w, row_begin, row_end, x, token_begin, token_end, y, stride);                        \
+    } else {                                                                                                          \
+      multiply_rows(PI_##name, w, row_begin, row_end, x, token_begin, token_end, y, stride);                          \
+    }                                                                                                                 \
+  }
+PI_FORMATS(PI_MULTIPLY)
+#undef PI_MULTIPLY
+
+static void PI_NAME(multiply)(const pi_matrix *w, size_t row_begin, size_t row_end, const pi_activations *x,
+                              size_t token_begin, size_t token_end, float *y, size_t stride) {
+  switch (w->format) {
+#define PI_CASE(name) \
+  case PI_##name: multiply_##name(w, row_begin, row_end, x, token_begin, token_end, y, stride); return;
+    PI_FORMATS(PI_CASE)
+#undef PI_CASE
+    default: return;
+  }
+}
+
+#define PI_ACCUMULATE(name)                                                                                      \
+  static void accumulate_##name(const pi_matrix *w, size_t rows, const float *h, size_t h_stride, size_t tokens, \
+                                size_t begin, size_t end, float *y, size_t stride) {                             \
+    accumulate(PI_##name, w, rows, h, h_stride, tokens, begin, end, y, stride);                                  \
+  }
+PI_FORMATS(PI_ACCUMULATE)
+#undef PI_ACCUMULATE
+
+static void PI_NAME(accumulate_rows)(const pi_matrix *w, size_t rows, const float *h, size_t h_stride,
+                                     size_t token_begin, size_t token_end, size_t column_begin, size_t column_end,
+                                     float *y, size_t stride) {
+  const size_t begin = column_begin / PI_BLOCK, end = column_end / PI_BLOCK, tokens = token_end - token_begin;
+  h += token_begin * h_stride;
+  y += token_begin * stride;
+  switch (w->format) {
+#define PI_CASE(name) \
+  case PI_##name: accumulate_##name(w, rows, h, h_stride, tokens, begin, end, y, stride); return;
+    PI_FORMATS(PI_CASE)
+#undef PI_CASE
+    default: return;
+  }
+}
+
+static const pi_kernels table = {
+    .panel_tokens = PANEL_FROM_TOKENS,
+    .multiply = PI_NAME(multiply),
+    .accumulate_rows = PI_NAME(accumulate_rows),
+    .quantize_activations = PI_NAME(quantize_activations),
+    .rms_norm = PI_NAME(rms_norm),
+    .add = PI_NAME(add),
+    .gate_silu = PI_NAME(gate_silu),
+    .gate_relu = PI_NAME(gate_relu),
+    .rotate = PI_NAME(rotate),
+    .store_f16 = PI_NAME(store_f16),
+    .attend = PI_NAME(attend),
+    .softmax = PI_NAME(softmax),
+};
