@@ -46,7 +46,7 @@ let package = Package(
 
     // Offline work on model files: quantize (convert, profile, train to come).
     room("Toolkit", ["Inference", "Model", "GGUF", "Kernels", "Platform"]),
-    // Sessions, key/value cache, the CPU executor, sampling, generation.
+    // Sessions, key/value cache, the CPU executor, sampling, generation, perplexity.
     room("Inference", ["Model", "Kernels", "Platform", crypto]),
     // Architectures as data, weights, tokenizers, chat templates.
     room("Model", ["GGUF", "Kernels", "Jinja", "Platform", heap, orderedCollections]),

@@ -74,6 +74,8 @@ public final class Session {
   /// Tokens in the cache.
   public private(set) var position = 0
 
+  /// The threads that compute, for work on logits between passes.
+  let team: ThreadTeam
   private let batchSize: Int
   private let executor: CPUExecutor
 
@@ -99,9 +101,8 @@ public final class Session {
       throw SessionError.workspaceTooLarge(
         batchSize: batchSize, threads: threads, contextSize: contextSize, bytes: bytes ?? .max)
     }
-    executor = CPUExecutor(
-      model: model, cache: cache,
-      team: ThreadTeam(workers: threads), batchSize: batchSize)
+    team = ThreadTeam(workers: threads)
+    executor = CPUExecutor(model: model, cache: cache, team: team, batchSize: batchSize)
   }
 
   /// Runs tokens after those already in the cache and gives the logits of the last one, [V], valid until the next call
@@ -129,19 +130,36 @@ public final class Session {
   ///
   /// - Throws: as ``evaluate(_:progress:)``, and what `body` throws.
   public func evaluateEach(_ tokens: [Int32], body: (Int, UnsafeBufferPointer<Float>) throws -> Void) throws {
+    let width = model.configuration.vocabularySize
+    try evaluate(tokens, logitsOf: tokens.indices) { indices, logits in
+      for (row, index) in indices.enumerated() {
+        try body(index, UnsafeBufferPointer(rebasing: logits[row * width..<(row + 1) * width]))
+      }
+    }
+  }
+
+  /// Runs tokens and hands `body` the logits of those whose index is in `wanted`, in order, several at a time: their indices
+  /// and their logits, [indices.count, V]. Logits of other tokens are not computed.
+  ///
+  /// - Parameter progress: called between batches with the number of tokens done; `false` stops early, leaving the done
+  ///   tokens in the cache.
+  /// - Throws: as ``evaluate(_:progress:)``, and what `body` throws.
+  public func evaluate(
+    _ tokens: [Int32], logitsOf wanted: Range<Int>, progress: ((Int) -> Bool)? = nil,
+    body: (Range<Int>, UnsafeBufferPointer<Float>) throws -> Void
+  ) throws {
     try check(tokens)
     let width = model.configuration.vocabularySize
     for batch in batches(of: tokens) {
       executor.forward(tokens: batch, position: position)
       position += batch.count
-      for start in stride(from: 0, to: batch.count, by: Workspace.logitRows) {
-        let range = start..<min(start + Workspace.logitRows, batch.count)
-        let logits = executor.logits(of: range)
-        for t in range {
-          try body(
-            batch.startIndex + t, UnsafeBufferPointer(start: logits + (t - range.lowerBound) * width, count: width))
-        }
+      let rows = wanted.clamped(to: batch.indices)
+      for start in stride(from: rows.lowerBound, to: rows.upperBound, by: Workspace.logitRows) {
+        let indices = start..<min(start + Workspace.logitRows, rows.upperBound)
+        let logits = executor.logits(of: indices.lowerBound - batch.startIndex..<indices.upperBound - batch.startIndex)
+        try body(indices, UnsafeBufferPointer(start: logits, count: indices.count * width))
       }
+      if let progress, batch.endIndex < tokens.count, !progress(batch.endIndex) { return }
     }
   }
 

@@ -13,11 +13,15 @@ struct PowerInfer: ParsableCommand {
         powerinfer run                             chat
         powerinfer run -m model.gguf -f notes.txt  answer a prompt from a file with another model
         powerinfer bench -m model.gguf             measure its speed
+        powerinfer perplexity -f notes.txt         measure how well a model predicts a text
 
       Every flag with a variable behind it says so in the help of its command; a flag wins over its variable.
       """,
     version: "0.1.0",
-    subcommands: [Run.self, Inspect.self, Tokenize.self, RenderTemplate.self, Logits.self, Bench.self, Quantize.self])
+    subcommands: [
+      Run.self, Inspect.self, Tokenize.self, RenderTemplate.self, Logits.self, Perplexity.self, Bench.self,
+      Quantize.self,
+    ])
 
   /// Runs the command that the arguments name; every failure ends with one sentence on standard error.
   static func main() {

@@ -33,6 +33,10 @@ struct ExampleFiles {
     try folder.write("noise.gguf", "This is no model.")
     try folder.write("bytes", [0x61, 0xFF, 0xFE])
     try folder.write("hello.txt", "hello world\n")
+    // 300 tokens or so, of words in no order.
+    let words = ["hello", "the", "world", "here", "in", "a", "tower"]
+    try folder.write("text.txt", (0..<150).map { words[$0 * $0 * 5 % 7] }.joined(separator: " ") + "\n")
+    try folder.write("utf16.txt", [0xFF, 0xFE] + "hello".utf16.flatMap { [UInt8($0 & 0xFF), UInt8($0 >> 8)] })
     try folder.write("chat.json", #"[{"role":"user","content":"hi"}]"#)
     try folder.write("broken.json", "{")
     try folder.write("number.json", "1")

@@ -2,12 +2,12 @@
 enum FailureTable {
   typealias Failure = EndToEndTests.Failure
 
-  static let all = files + models + prompts + templates + tokens + usage + variables
+  static let all = files + models + prompts + templates + tokens + perplexity + usage + variables
 
   /// Every command on files that are no models.
   private static let files: [Failure] = [
     "run -m F hi", "inspect F", "inspect -m F", "tokenize -m F hi", "template -m F hi", "logits -m F hi",
-    "bench -m F -p 1 -n 0 -r 1", "quantize F @out.gguf q8_0",
+    "bench -m F -p 1 -n 0 -r 1", "perplexity -m F -f @text.txt", "quantize F @out.gguf q8_0",
   ].flatMap { command in
     func on(_ name: String, _ sentence: String) -> Failure {
       Failure(command.replacing("F", with: name), sentence)
@@ -84,6 +84,32 @@ enum FailureTable {
     Failure("logits -m @model.gguf --tokens 280", "Token id 280 is not in the vocabulary, expected 0 to 279."),
   ]
 
+  private static let perplexity: [Failure] = [
+    Failure("perplexity -m @model.gguf -f @none", "There is no file \"@none\"."),
+    Failure("perplexity -m @model.gguf -f /", "\"/\" is a folder, where a file was expected."),
+    Failure("perplexity -m @model.gguf -f @empty", "The file \"@empty\" is empty, where a text was expected."),
+    Failure("perplexity -m @model.gguf -f -", input: "\n", "Standard input is empty, where a text was expected."),
+    Failure(
+      "perplexity -m @model.gguf -f @utf16.txt", "The file \"@utf16.txt\" does not hold UTF-8 text, which was expected."
+    ),
+    Failure(
+      "perplexity -m @model.gguf -f @hello.txt",
+      "The text has 2 tokens, but a context of 512 tokens needs a text of at least 1024, two chunks of it."),
+    Failure(
+      "perplexity -m @model.gguf -f - -c 0 --save-logits @out.logits", input: "hello",
+      "The text has 1 token, but a context of 128 tokens needs a text of at least 256, two chunks of it."),
+    Failure(
+      "perplexity -m @model.gguf -f @text.txt -c 16 --save-logits @no/out.logits",
+      "\"@no/out.logits\" cannot be created: there is no folder \"@no\"."),
+    Failure(
+      "perplexity -m @model.gguf -f @text.txt -c 16 --save-logits @model.gguf",
+      "The file \"@model.gguf\" is being read; the result needs another name."),
+    Failure("perplexity -m @model.gguf --kl-with @none", "There is no file \"@none\"."),
+    Failure(
+      "perplexity -m @model.gguf --kl-with @text.txt",
+      "\"@text.txt\" is no file of saved logits: it does not start with \"PIREFLOG\"."),
+  ]
+
   private static let usage: [Failure] = [
     .usage("dance", "Unexpected argument 'dance'"),
     .usage("run --dance", "Unknown option '--dance'"),
@@ -109,6 +135,15 @@ enum FailureTable {
     .usage("bench -m @model.gguf -p 2 -n 0 -t 1,0", "The option --threads must be from 1 to 512, but it is 0."),
     .usage("bench -m @model.gguf -b 0", "The option --batch-size must be from 1 to 4096, but it is 0."),
     .usage("bench -p 0 -n 0", "There is nothing to measure: --n-prompt and --n-gen are both 0."),
+    .usage("perplexity -m @model.gguf", "Give a text with --file, or saved logits with --kl-with."),
+    .usage("perplexity @model.gguf -m @model.gguf -f -", "Give the model once: as an argument or with --model."),
+    .usage(
+      "perplexity -f @text.txt --save-logits @a --kl-with @b", "Give either --save-logits or --kl-with, not both."),
+    .usage("perplexity -f @text.txt --chunks 0", "The option --chunks must be 1 or more, but it is 0."),
+    .usage(
+      "perplexity -f @text.txt -c 2", "The option --ctx-size must be 0 or from 3 to 16777216, but it is 2."),
+    .usage("perplexity -f @text.txt -t 0", "The option --threads must be from 1 to 512, but it is 0."),
+    .usage("perplexity -f @text.txt -b 0", "The option --batch-size must be from 1 to 4096, but it is 0."),
     .usage("inspect @model.gguf -m @model.gguf", "Give the file once: as an argument or with --model."),
     .usage("template", "Give a message, or a conversation with --messages."),
     .usage("template --set x hi", "Expected --set key=value, found \"x\"."),

@@ -60,6 +60,27 @@ import Testing
     }
   }
 
+  @Test(arguments: [0..<40, 5..<6, 15..<33, 20..<20, 38..<40])
+  func givesTheLogitsOfARange(wanted: Range<Int>) throws {
+    let session = try Session(model: try model(), options: .init(threads: 2, batchSize: 16))
+    var all: [[Float]] = []
+    try session.evaluateEach(prompt) { all.append(Array($1)) }
+    session.truncate(to: 0)
+    var found: [Float] = []
+    var next = wanted.lowerBound
+    try session.evaluate(prompt, logitsOf: wanted) { indices, logits in
+      #expect(indices.lowerBound == next && !indices.isEmpty)
+      next = indices.upperBound
+      found += logits
+    }
+    #expect(next == wanted.upperBound && found == all[wanted].flatMap { $0 })
+    #expect(session.position == 40)
+
+    session.truncate(to: 0)
+    try session.evaluate(prompt, logitsOf: 0..<40, progress: { $0 < 32 }) { _, _ in }
+    #expect(session.position == 32)
+  }
+
   @Test func progressStopsBetweenBatches() throws {
     let session = try Session(model: try model(), options: .init(threads: 1, batchSize: 10))
     var seen: [Int] = []

@@ -39,6 +39,8 @@ enum InputError: Error, Equatable, CustomStringConvertible {
   case notUTF8(String)
   /// Nil for a text on the command line.
   case empty(String?)
+  case emptyText(String)
+  case beingRead(String)
 
   var description: String {
     switch self {
@@ -46,6 +48,8 @@ enum InputError: Error, Equatable, CustomStringConvertible {
     case .notUTF8(let path): "\(Self.name(path)) does not hold UTF-8 text, which was expected."
     case .empty(nil): "The prompt is empty: at least one character is needed."
     case .empty(let path?): "\(Self.name(path)) is empty, where a prompt of at least one character was expected."
+    case .emptyText(let path): "\(Self.name(path)) is empty, where a text was expected."
+    case .beingRead(let path): "\(Self.name(path)) is being read; the result needs another name."
     }
   }
 
