@@ -34,7 +34,7 @@ public enum Processors {
   /// The processors' worth of time a container grants; nil where it grants all.
   public static var quota: Double? {
     #if os(Linux)
-      return ContainerQuota(root: "").processors
+      return ContainerLimits(root: "").processors
     #else
       return nil
     #endif
