@@ -41,4 +41,14 @@ struct CoreTopology {
     }
     return max(1, seen.count)
   }
+
+  /// The first processor's name; Arm kernels give none.
+  var processorName: String? {
+    let lines = smallFile("\(root)/proc/cpuinfo")?.split(separator: "\n") ?? []
+    guard let line = lines.first(where: { $0.hasPrefix("model name") }), let colon = line.firstIndex(of: ":") else {
+      return nil
+    }
+    let words = line[line.index(after: colon)...].split(separator: " ")
+    return words.isEmpty ? nil : words.joined(separator: " ")
+  }
 }
