@@ -70,7 +70,8 @@ let package = Package(
     tests(
       "ModelTests", ["Model", "GGUF", "Jinja", "Kernels", "TestKit", orderedCollections],
       resources: [.copy("Golden")]),
-    tests("InferenceTests", ["Inference", "Model", "Jinja", "GGUF", "TestKit"], resources: [.copy("Golden")]),
+    tests(
+      "InferenceTests", ["Inference", "Model", "Jinja", "GGUF", "Kernels", "TestKit"], resources: [.copy("Golden")]),
     tests("ToolkitTests", ["Toolkit", "TestKit"]),
     tests("CommandLineTests", ["powerinfer", "TestKit"]),
   ],

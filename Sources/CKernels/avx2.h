@@ -55,6 +55,8 @@ PI_INLINE float sum_lanes(__m256 v) { return sum1(v); }
 
 #include "plain.h"
 
+#include "stream.h"
+
 #include "natural.h"
 
 typedef __m256i block_codes;

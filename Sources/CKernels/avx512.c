@@ -36,6 +36,8 @@ PI_INLINE float sum_lanes(__m512 v) { return sum1(v); }
 
 #include "plain.h"
 
+#include "stream.h"
+
 #include "avx512_codes.h"
 
 #include "avx512_panel_codes.h"
@@ -61,6 +63,8 @@ static const pi_kernels table = {
     .store_f16 = avx512_store_f16,
     .attend = avx512_attend,
     .softmax = avx512_softmax,
+    .sum_lines = avx512_sum_lines,
+    .triad = avx512_triad,
 };
 
 const pi_kernels *pi_kernels_avx512(void) { return pi_has_avx512() ? &table : NULL; }

@@ -65,4 +65,6 @@ static const pi_kernels table = {
     .store_f16 = PI_NAME(store_f16),
     .attend = PI_NAME(attend),
     .softmax = PI_NAME(softmax),
+    .sum_lines = PI_NAME(sum_lines),
+    .triad = PI_NAME(triad),
 };

@@ -35,6 +35,8 @@ PI_INLINE void sum4(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d, 
 
 #include "plain.h"
 
+#include "stream.h"
+
 #include "natural.h"
 
 // The first and the second 16 codes, as signed bytes: unsigned codes are at most 63.

@@ -27,6 +27,8 @@ PI_INLINE void sum4(vector4 a, vector4 b, vector4 c, vector4 d, float *out) {
 
 #include "plain.h"
 
+#include "stream.h"
+
 #include "natural.h"
 
 static float weight_at(uint32_t format, const uint8_t *row, size_t c) {
@@ -108,6 +110,8 @@ static const pi_kernels table = {
     .store_f16 = portable_store_f16,
     .attend = portable_attend,
     .softmax = portable_softmax,
+    .sum_lines = portable_sum_lines,
+    .triad = portable_triad,
 };
 
 const pi_kernels *pi_kernels_portable(void) { return &table; }

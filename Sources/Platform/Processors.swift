@@ -34,9 +34,36 @@ public enum Processors {
   /// The processors' worth of time a container grants; nil where it grants all.
   public static var quota: Double? {
     #if os(Linux)
-      return ContainerQuota(root: "").processors
+      return ContainerLimits(root: "").processors
     #else
       return nil
+    #endif
+  }
+
+  /// Bytes of the last level of cache, of all its instances that serve the CPU mask; nil where the system does not tell.
+  public static var lastLevelCacheBytes: Int? {
+    #if os(Linux)
+      return CacheTopology(root: "").lastLevelBytes(among: mask)
+    #else
+      for name in ["hw.l3cachesize", "hw.perflevel0.l2cachesize", "hw.l2cachesize"] {
+        var bytes: Int64 = 0
+        var size = MemoryLayout<Int64>.size
+        if sysctlbyname(name, &bytes, &size, nil, 0) == 0, bytes > 0 { return Int(bytes) }
+      }
+      return nil
+    #endif
+  }
+
+  /// What the processor calls itself, such as "AMD EPYC"; nil where it does not say.
+  public static var name: String? {
+    #if os(Linux)
+      return CoreTopology(root: "").processorName
+    #else
+      var size = 0
+      guard sysctlbyname("machdep.cpu.brand_string", nil, &size, nil, 0) == 0, size > 1 else { return nil }
+      var bytes = [UInt8](repeating: 0, count: size)
+      guard sysctlbyname("machdep.cpu.brand_string", &bytes, &size, nil, 0) == 0 else { return nil }
+      return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
     #endif
   }
 

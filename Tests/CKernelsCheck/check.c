@@ -223,6 +223,29 @@ static void check_floats(const char *set, const pi_kernels *k, const pi_kernels 
   }
 }
 
+static void check_streams(const char *set, const pi_kernels *k) {
+  for (size_t lines = 0; lines < 23; lines++) {
+    uint8_t *data = allocate(lines * 64);
+    uint64_t expected = 0;
+    for (size_t i = 0; i < lines * 64; i++) {
+      data[i] = (uint8_t)random_word();
+      expected += (uint64_t)data[i] << i % 8 * 8;  // little-endian words
+    }
+    if (k->sum_lines(data, lines) == expected) passed++; else failed++, printf("FAILED %s sum_lines %zu\n", set, lines);
+    free(data);
+  }
+  for (size_t n = 0; n < 70; n += 3) {
+    float *a = random_floats(n), *b = random_floats(n), *y = allocate(n * 4), *e = allocate(n * 4);
+    for (size_t i = 0; i < n; i++) e[i] = (float)((double)a[i] + 3 * (double)b[i]);
+    k->triad(a, b, 3, n, y);
+    compare(set, "triad", y, e, n, 1e-6);
+    free(a);
+    free(b);
+    free(y);
+    free(e);
+  }
+}
+
 int main(void) {
   const struct {
     const char *name;
@@ -243,6 +266,7 @@ int main(void) {
     const int before = passed + failed;
     check_products(sets[i].name, sets[i].table, pi_kernels_portable());
     check_floats(sets[i].name, sets[i].table, pi_kernels_portable());
+    check_streams(sets[i].name, sets[i].table);
     printf("%s: %d checks\n", sets[i].name, passed + failed - before);
   }
   printf("%d passed, %d failed\n", passed, failed);

@@ -3,21 +3,6 @@ import Testing
 
 @testable import Platform
 
-/// A tree of small files that stands for `/`.
-private final class FakeRoot {
-  let path = NSTemporaryDirectory() + "powerinfer-root-\(UUID().uuidString)"
-
-  init(_ files: [String: String]) throws {
-    for (name, text) in files {
-      let url = URL(fileURLWithPath: path + "/" + name)
-      try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-      try Data((text + "\n").utf8).write(to: url)
-    }
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-}
-
 @Suite struct ProcessorTests {
   @Test func countsAreConsistentHere() {
     #expect(Processors.available >= 1)
@@ -61,7 +46,7 @@ private final class FakeRoot {
       "sys/fs/cgroup/a/cpu.max": "150000 100000",
       "sys/fs/cgroup/a/b/cpu.max": "max 100000",
     ])
-    #expect(ContainerQuota(root: root.path).processors == 1.5)
+    #expect(ContainerLimits(root: root.path).processors == 1.5)
   }
 
   @Test func takesTheTightestQuotaOnTheWayUp() throws {
@@ -69,7 +54,7 @@ private final class FakeRoot {
       "proc/self/cgroup": "0::/a/b", "sys/fs/cgroup/a/cpu.max": "800000 100000",
       "sys/fs/cgroup/a/b/cpu.max": "400000 200000",
     ])
-    #expect(ContainerQuota(root: root.path).processors == 2)
+    #expect(ContainerLimits(root: root.path).processors == 2)
   }
 
   @Test func readsQuotasOfVersion1() throws {
@@ -79,7 +64,7 @@ private final class FakeRoot {
       "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "250000",
       "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000",
     ])
-    #expect(ContainerQuota(root: root.path).processors == 2.5)
+    #expect(ContainerLimits(root: root.path).processors == 2.5)
   }
 
   @Test func knowsWhereThereIsNoQuota() throws {
@@ -87,10 +72,10 @@ private final class FakeRoot {
       "proc/self/cgroup": "2:cpu:/", "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1",
       "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
     ])
-    #expect(ContainerQuota(root: unlimited.path).processors == nil)
-    #expect(ContainerQuota(root: unlimited.path + "/none").processors == nil)
+    #expect(ContainerLimits(root: unlimited.path).processors == nil)
+    #expect(ContainerLimits(root: unlimited.path + "/none").processors == nil)
     let odd = try FakeRoot(["proc/self/cgroup": "nonsense\n0::/", "sys/fs/cgroup/cpu.max": "x y"])
-    #expect(ContainerQuota(root: odd.path).processors == nil)
+    #expect(ContainerLimits(root: odd.path).processors == nil)
   }
 }
 

@@ -86,6 +86,12 @@ typedef struct {
                             const uint16_t *PI_NONNULL keys, const uint16_t *PI_NONNULL values, size_t positions,
                             float scale, float *PI_NONNULL scores, float *PI_NONNULL out);
   void (*PI_NONNULL softmax)(float *PI_NONNULL x, size_t count);
+  // What measures the memory. The sum of `lines` cache lines of 64 bytes as 64-bit words, modulo 2^64: so little work per
+  // byte that memory alone limits it.
+  uint64_t (*PI_NONNULL sum_lines)(const void *PI_NONNULL data, size_t lines);
+  // y = a + factor * b, the triad of STREAM.
+  void (*PI_NONNULL triad)(const float *PI_NONNULL a, const float *PI_NONNULL b, float factor, size_t count,
+                           float *PI_NONNULL y);
 } pi_kernels;
 
 // The others return NULL where the build or the processor lacks the instruction set.

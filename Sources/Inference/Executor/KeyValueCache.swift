@@ -1,5 +1,6 @@
 import Foundation
 import Model
+import Platform
 
 /// Keys and values of every position so far, in F16.
 ///
@@ -23,7 +24,7 @@ final class KeyValueCache {
     func refusal() -> SessionError {
       .contextTooLarge(tokens: capacity, bytes: overflow || tooMany ? .max : bytes)
     }
-    guard !overflow, !tooMany, Memory.isPhysical(bytes) else { throw refusal() }
+    guard !overflow, !tooMany, Memory.isWithinLimit(bytes) else { throw refusal() }
     // malloc reports exhaustion; Swift's own allocation would trap.
     guard let keys = malloc(bytes / 2) else { throw refusal() }
     guard let values = malloc(bytes / 2) else {

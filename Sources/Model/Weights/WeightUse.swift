@@ -1,0 +1,88 @@
+import Kernels
+
+/// What some part of a forward pass reads and computes, counted from shapes: exact, nothing measured.
+public struct WeightUse: Sendable, Equatable {
+  /// Bytes of weights read.
+  public var bytes: Int
+  /// Products of a weight with an activation, for one token; twice as many floating-point operations.
+  public var products: Int
+
+  /// Nothing.
+  public static let none = WeightUse(bytes: 0, products: 0)
+
+  public init(bytes: Int, products: Int) {
+    self.bytes = bytes
+    self.products = products
+  }
+
+  /// A matrix that a vector is multiplied by.
+  init(_ matrix: Matrix) {
+    self.init(bytes: matrix.rows * matrix.format.rowBytes(columns: matrix.columns), products: matrix.rows * matrix.columns)
+  }
+
+  /// A gain or a bias, which is read in F32 whatever the file stores.
+  init(_ vector: Vector) {
+    self.init(bytes: vector.count * MemoryLayout<Float>.stride, products: 0)
+  }
+
+  public static func + (a: WeightUse, b: WeightUse) -> WeightUse {
+    WeightUse(bytes: a.bytes + b.bytes, products: a.products + b.products)
+  }
+}
+
+/// The parts of a forward pass that read weights.
+public enum WeightGroup: String, Sendable, Codable, CaseIterable {
+  case embedding, attentionNorm, queryKeyValue, attentionOutput, feedForwardNorm, gateUp, down, outputNorm, logits
+}
+
+extension Weights {
+  /// What one token takes of a group, in all layers together.
+  ///
+  /// An embedding is one row of its table. Predictors count nothing, for a dense pass does not read them. The count of
+  /// ``WeightGroup/down`` is a bound where ``skipsSilentNeurons(_:)``.
+  public func use(_ group: WeightGroup) -> WeightUse {
+    func sum(_ parts: (LayerWeights) -> [WeightUse]) -> WeightUse {
+      layers.reduce(.none) { parts($1).reduce($0, +) }
+    }
+    func biases(_ vectors: Vector?...) -> [WeightUse] { vectors.compactMap { $0.map { WeightUse($0) } } }
+    switch group {
+    case .embedding:
+      return WeightUse(bytes: tokenEmbedding.format.rowBytes(columns: tokenEmbedding.columns), products: 0)
+    case .attentionNorm: return sum { [WeightUse($0.attentionNorm)] }
+    case .queryKeyValue:
+      return sum {
+        [WeightUse($0.query), WeightUse($0.key), WeightUse($0.value)] + biases($0.queryBias, $0.keyBias, $0.valueBias)
+      }
+    case .attentionOutput: return sum { [WeightUse($0.attentionOutput)] + biases($0.attentionOutputBias) }
+    case .feedForwardNorm: return sum { [WeightUse($0.feedForwardNorm)] }
+    case .gateUp: return sum { [WeightUse($0.gate), WeightUse($0.up)] }
+    case .down:
+      return sum {
+        switch $0.down {
+        case .rows(let matrix), .neurons(let matrix): [WeightUse(matrix)]
+        }
+      }
+    case .outputNorm: return WeightUse(outputNorm)
+    case .logits: return WeightUse(output)
+    }
+  }
+
+  /// Bytes of weights that decoding one token reads: every layer's matrices, norms and biases, the output matrix (the tied
+  /// embeddings where there is none), one row of the embeddings. A bound where ``skipsSilentNeurons(_:)``.
+  public var bytesPerToken: Int {
+    WeightGroup.allCases.reduce(0) { $0 + use($1).bytes }
+  }
+
+  /// Products that `tokens` tokens take of which `logits` ask for logits; attention's own, which grow with the positions
+  /// so far, not counted.
+  public func products(tokens: Int, logits: Int) -> Int {
+    WeightGroup.allCases.reduce(0) { $0 + use($1).products * ($1 == .logits ? logits : tokens) }
+  }
+
+  /// Whether a pass with this activation reads no weights for neurons that turn out silent, so that counts of the down
+  /// projection are only bounds.
+  public func skipsSilentNeurons(_ activation: Activation) -> Bool {
+    guard activation == .relu else { return false }
+    return layers.contains { if case .neurons = $0.down { true } else { false } }
+  }
+}

@@ -1,0 +1,33 @@
+import Foundation
+
+/// How much memory this process may really use.
+public enum Memory {
+  /// Bytes of the machine's memory.
+  public static var physical: Int { Int(clamping: ProcessInfo.processInfo.physicalMemory) }
+
+  /// Bytes this process may use: the machine's, or fewer where a container grants less.
+  public static var limit: Int {
+    #if os(Linux)
+      return limit(physical: physical, root: "")
+    #else
+      return physical
+    #endif
+  }
+
+  /// - Parameter root: empty, or the folder that stands for `/` (tests).
+  static func limit(physical: Int, root: String) -> Int {
+    min(physical, ContainerLimits(root: root).memory ?? physical)
+  }
+
+  /// Whether ``limit`` holds so many bytes. The system may promise more than that, and end the process when it comes to
+  /// use them.
+  public static func isWithinLimit(_ bytes: Int) -> Bool { bytes <= limit }
+
+  /// Whether so many bytes are within ``limit`` and the system gives them now. Asked before an allocation that would trap
+  /// on a refusal.
+  public static func canAllocate(_ bytes: Int) -> Bool {
+    guard bytes >= 0, isWithinLimit(bytes), let probe = malloc(bytes) else { return false }
+    free(probe)
+    return true
+  }
+}
