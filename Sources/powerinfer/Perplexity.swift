@@ -21,8 +21,8 @@ struct Perplexity: ParsableCommand {
       Examples:
         powerinfer perplexity -f wiki.test.raw
         powerinfer perplexity model.gguf -f wiki.test.raw -c 2048 --chunks 20 --json
-        powerinfer perplexity -m model-f16.gguf -f wiki.test.raw --chunks 20 --save-logits f16.logits
-        powerinfer perplexity -m model-q4_0.gguf --kl-with f16.logits
+        powerinfer perplexity -m f16.gguf -f wiki.test.raw --save-logits f16.logits
+        powerinfer perplexity -m q4_0.gguf --kl-with f16.logits
       """)
 
   @Argument(help: "The model, instead of --model.", completion: .file(extensions: ["gguf"]))
