@@ -9,6 +9,8 @@ public enum InstructionSet: String, Sendable, CaseIterable {
   case avx2
   /// x86-64 with AVX-512 (F, BW, VL, DQ) and VNNI.
   case avx512
+  /// The same with AMX's tiles of 8-bit numbers, where the operating system grants them; results are those of ``avx512``.
+  case amx
   /// 64-bit Arm; dot product instructions where the processor has them.
   case neon
 
@@ -17,6 +19,7 @@ public enum InstructionSet: String, Sendable, CaseIterable {
     case .portable: pi_kernels_portable()
     case .avx2: pi_kernels_avx2()
     case .avx512: pi_kernels_avx512()
+    case .amx: pi_kernels_amx()
     case .neon: pi_kernels_neon()
     }
   }
