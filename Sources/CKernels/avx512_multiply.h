@@ -250,10 +250,6 @@ PI_INLINE void multiply_format(uint32_t format, const pi_matrix *w, size_t row_b
 #define PI_MULTIPLY(name)                                                                                          \
   static void multiply_##name(const pi_matrix *w, size_t row_begin, size_t row_end, const pi_activations *x,       \
                               size_t token_begin, size_t token_end, float *y, size_t stride) {                     \
-    if (!pi_is_float(PI_##name) && x->order == PI_BY_PANELS) {                                                     \
-      multiply_panels(PI_##name, w, row_begin, row_end, x, token_begin, token_end, y, stride);                     \
-      return;                                                                                                      \
-    }                                                                                                              \
     multiply_format(PI_##name, w, row_begin, row_end, x, token_begin, token_end, y, stride);                       \
   }
 PI_FORMATS(PI_MULTIPLY)
@@ -261,6 +257,10 @@ PI_FORMATS(PI_MULTIPLY)
 
 static void avx512_multiply(const pi_matrix *w, size_t row_begin, size_t row_end, const pi_activations *x,
                             size_t token_begin, size_t token_end, float *y, size_t stride) {
+  if (x->order == PI_BY_PANELS && !pi_is_float(w->format)) {
+    multiply_panels(w, row_begin, row_end, x, token_begin, token_end, y, stride, NULL);
+    return;
+  }
   switch (w->format) {
 #define PI_CASE(name) \
   case PI_##name: multiply_##name(w, row_begin, row_end, x, token_begin, token_end, y, stride); return;

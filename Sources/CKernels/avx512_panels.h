@@ -112,15 +112,18 @@ PI_INLINE void panel_tokens(panel_kind kind, const stretch *s, size_t panels, si
   }
 }
 
-PI_INLINE void panel_stretch(panel_kind kind, const stretch *s, size_t panels, const pi_activations *x,
-                             size_t token_begin, size_t token_end, float *y, size_t stride, upcoming *next) {
-  const size_t tiles = (token_end - token_begin + TILE_TOKENS - 1) / TILE_TOKENS;
-  const size_t lines = (next->rows * (next->bytes / 64 + 2) + tiles - 1) / tiles;
-  size_t token = token_begin;
-#define PI_TILES(count)                                               \
-  for (; token_end - token >= (count); token += (count)) {            \
-    ask_for(next, lines);                                             \
-    panel_tokens(kind, s, panels, (count), x, token, y, stride);      \
+// How many lines to ask for in each of `tiles` tiles.
+PI_INLINE size_t lines_of(const upcoming *u, size_t tiles) {
+  return tiles == 0 ? 0 : (u->rows * (u->bytes / 64 + 2) + tiles - 1) / tiles;
+}
+
+PI_INLINE void panel_stretch(panel_kind kind, const stretch *s, size_t panels, const pi_activations *x, size_t token,
+                             size_t token_end, float *y, size_t stride, upcoming *next) {
+  const size_t lines = lines_of(next, (token_end - token + TILE_TOKENS - 1) / TILE_TOKENS);
+#define PI_TILES(count)                                           \
+  for (; token_end - token >= (count); token += (count)) {        \
+    ask_for(next, lines);                                         \
+    panel_tokens(kind, s, panels, (count), x, token, y, stride);  \
   }
   PI_TILES(6)
   PI_TILES(4)
@@ -130,19 +133,36 @@ PI_INLINE void panel_stretch(panel_kind kind, const stretch *s, size_t panels, c
 }
 
 // One copy per kind and number of panels, shared by formats.
-#define PI_STRETCH(kind, panels)                                                                                     \
-  static __attribute__((noinline)) void stretch_##kind##_##panels(const stretch *s, const pi_activations *x,         \
-                                                                  size_t token_begin, size_t token_end, float *y,    \
-                                                                  size_t stride, upcoming *next) {                   \
-    panel_stretch(kind, s, panels, x, token_begin, token_end, y, stride, next);                                      \
+#define PI_STRETCH(kind)                                                                                            \
+  static __attribute__((noinline)) void one_##kind(const stretch *s, const pi_activations *x, size_t token,         \
+                                                   size_t token_end, float *y, size_t stride, upcoming *next) {     \
+    panel_stretch(kind, s, 1, x, token, token_end, y, stride, next);                                                \
+  }                                                                                                                 \
+  static __attribute__((noinline)) void two_##kind(const stretch *s, const pi_activations *x, size_t token,         \
+                                                   size_t token_end, float *y, size_t stride, upcoming *next) {     \
+    panel_stretch(kind, s, 2, x, token, token_end, y, stride, next);                                                \
   }
-PI_STRETCH(PANEL_SCALED, 1)
-PI_STRETCH(PANEL_SCALED, 2)
-PI_STRETCH(PANEL_MINIMA, 1)
-PI_STRETCH(PANEL_MINIMA, 2)
-PI_STRETCH(PANEL_HALVES, 1)
-PI_STRETCH(PANEL_HALVES, 2)
+PI_STRETCH(PANEL_SCALED)
+PI_STRETCH(PANEL_MINIMA)
+PI_STRETCH(PANEL_HALVES)
 #undef PI_STRETCH
+
+// Does some of the tokens another way, with the same results, and returns the first of the others.
+typedef size_t (*token_tiles)(panel_kind kind, const stretch *s, size_t panels, const pi_activations *x, size_t token,
+                              size_t token_end, float *y, size_t stride, upcoming *next);
+
+static void add_panel_stretch(panel_kind kind, const stretch *s, size_t panels, const pi_activations *x, size_t token,
+                              size_t token_end, float *y, size_t stride, upcoming *next, token_tiles tiles) {
+  if (tiles) token = tiles(kind, s, panels, x, token, token_end, y, stride, next);
+  switch (kind) {
+#define PI_CASE(kind)                                                                                          \
+  case kind: (panels == 2 ? two_##kind : one_##kind)(s, x, token, token_end, y, stride, next); return;
+    PI_CASE(PANEL_SCALED)
+    PI_CASE(PANEL_MINIMA)
+    PI_CASE(PANEL_HALVES)
+#undef PI_CASE
+  }
+}
 
 // Scratch and pointers for one or two panels.
 typedef struct {
@@ -153,8 +173,10 @@ typedef struct {
 // Up to 32 rows from `begin` on. One stretch of columns of the panels after the other, each with all tokens: keeping a part of
 // the columns, or of the tokens, for all rows instead measured no better where the second cache overflows, and worse elsewhere.
 PI_INLINE void multiply_panel(uint32_t format, const pi_matrix *w, size_t begin, size_t end, const pi_activations *x,
-                              size_t token_begin, size_t token_end, float *y, size_t stride, panel_scratch *scratch) {
-  const size_t count = end - begin < PANELS * PANEL_ROWS ? end - begin : PANELS * PANEL_ROWS;
+                              size_t token_begin, size_t token_end, float *y, size_t stride, token_tiles tiles,
+                              panel_scratch *scratch) {
+  enum { MOST_ROWS = PANELS * PANEL_ROWS };
+  const size_t count = end - begin < MOST_ROWS ? end - begin : MOST_ROWS;
   const size_t panels = (count + PANEL_ROWS - 1) / PANEL_ROWS;
   const uint8_t *data = (const uint8_t *)w->data + begin * w->row_bytes;
   // In place of rows that are not there the last one is read again.
@@ -180,29 +202,29 @@ PI_INLINE void multiply_panel(uint32_t format, const pi_matrix *w, size_t begin,
       const size_t left = end - begin - count;
       next_block = 0;
       next.base += count * w->row_bytes;
-      next.rows = left < PANELS * PANEL_ROWS ? left : PANELS * PANEL_ROWS;
+      next.rows = left < MOST_ROWS ? left : MOST_ROWS;
     }
     next.from = next_block / unit * unit_bytes;
     next.bytes = (blocks - next_block < PANEL_BLOCKS ? blocks - next_block : PANEL_BLOCKS) / unit * unit_bytes;
-#define PI_CALL(kind)                                                                          \
-  if (panels == 2) {                                                                           \
-    stretch_##kind##_2(&s, x, token_begin, token_end, y + begin, stride, &next);               \
-  } else {                                                                                     \
-    stretch_##kind##_1(&s, x, token_begin, token_end, y + begin, stride, &next);               \
-  }
-    switch (panel_kind_of(format)) {
-      case PANEL_SCALED: PI_CALL(PANEL_SCALED) break;
-      case PANEL_MINIMA: PI_CALL(PANEL_MINIMA) break;
-      case PANEL_HALVES: PI_CALL(PANEL_HALVES) break;
-    }
-#undef PI_CALL
+    add_panel_stretch(panel_kind_of(format), &s, panels, x, token_begin, token_end, y + begin, stride, &next, tiles);
   }
 }
 
-PI_INLINE void multiply_panels(uint32_t format, const pi_matrix *w, size_t row_begin, size_t row_end,
-                               const pi_activations *x, size_t token_begin, size_t token_end, float *y, size_t stride) {
+#define PI_QUANTIZED(one) one(Q4_0) one(Q4_1) one(Q5_0) one(Q5_1) one(Q8_0) one(Q4_K) one(Q5_K) one(Q6_K)
+
+static void multiply_panels(const pi_matrix *w, size_t row_begin, size_t row_end, const pi_activations *x,
+                            size_t token_begin, size_t token_end, float *y, size_t stride, token_tiles tiles) {
+  if (token_begin >= token_end) return;
   panel_scratch scratch;
   for (size_t r = row_begin; r < row_end; r += PANELS * PANEL_ROWS) {
-    multiply_panel(format, w, r, row_end, x, token_begin, token_end, y, stride, &scratch);
+    switch (w->format) {
+#define PI_CASE(name)                                                                                       \
+  case PI_##name:                                                                                           \
+    multiply_panel(PI_##name, w, r, row_end, x, token_begin, token_end, y, stride, tiles, &scratch);        \
+    break;
+      PI_QUANTIZED(PI_CASE)
+#undef PI_CASE
+      default: return;
+    }
   }
 }

@@ -39,6 +39,31 @@ static found detect(void) {
 bool pi_has_avx2(void) { return detect().avx2; }
 bool pi_has_avxvnni(void) { return detect().avxvnni; }
 bool pi_has_avx512(void) { return detect().avx512; }
+
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// Tiles are off until a process asks for them: ARCH_REQ_XCOMP_PERM of Linux's arch_prctl, with the number of their state.
+// It holds for all threads; older kernels do not know the request.
+static bool tiles_granted(void) {
+  enum { REQUEST = 0x1023, TILE_DATA = 18 };
+  return syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
+}
+#else
+static bool tiles_granted(void) { return false; }
+#endif
+
+bool pi_has_amx(void) {
+  uint32_t a, b, c, d;
+  if (!pi_has_avx512() || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
+  if (!(bit(d, 24) && bit(d, 25))) return false;                  // tiles, and products of 8-bit ones
+  if ((saved_state() & 0x60000) != 0x60000) return false;         // their shapes and their data
+  if (!__get_cpuid_count(0x1d, 1, &a, &b, &c, &d)) return false;  // palette 1: eight tiles of 16 rows of 64 bytes
+  if (b >> 16 != 8 || (b & 0xffff) != 64 || (c & 0xffff) != 16) return false;
+  return tiles_granted();
+}
+
 bool pi_has_dot_product(void) { return false; }
 bool pi_has_matrix_product(void) { return false; }
 
@@ -47,6 +72,7 @@ bool pi_has_matrix_product(void) { return false; }
 bool pi_has_avx2(void) { return false; }
 bool pi_has_avxvnni(void) { return false; }
 bool pi_has_avx512(void) { return false; }
+bool pi_has_amx(void) { return false; }
 
 #if defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>

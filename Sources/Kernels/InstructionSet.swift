@@ -11,6 +11,8 @@ public enum InstructionSet: String, Sendable, CaseIterable {
   case avxvnni
   /// x86-64 with AVX-512 (F, BW, VL, DQ) and VNNI.
   case avx512
+  /// The same with AMX's tiles of 8-bit numbers, where the operating system grants them; results are those of ``avx512``.
+  case amx
   /// 64-bit Arm; 8-bit dot product and matrix product instructions where the processor has them.
   case neon
 
@@ -20,6 +22,7 @@ public enum InstructionSet: String, Sendable, CaseIterable {
     case .avx2: pi_kernels_avx2()
     case .avxvnni: pi_kernels_avxvnni()
     case .avx512: pi_kernels_avx512()
+    case .amx: pi_kernels_amx()
     case .neon: pi_kernels_neon()
     }
   }

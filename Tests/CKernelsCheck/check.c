@@ -246,6 +246,33 @@ static void check_streams(const char *set, const pi_kernels *k) {
   }
 }
 
+// Tiles add the same numbers in the same order as vectors do, however many tokens fill them.
+static void check_tiles(const pi_kernels *tiles, const pi_kernels *vectors) {
+  static const size_t shapes[][3] = {{1, 1, 16}, {16, 3, 17}, {33, 2, 31}, {40, 18, 37}, {5, 33, 50}};
+  char what[80];
+  for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+    const format *f = &formats[i];
+    for (size_t j = 0; j < sizeof shapes / sizeof *shapes && f->elements > 1; j++) {
+      const size_t rows = shapes[j][0], columns = shapes[j][1] * f->elements, count = shapes[j][2];
+      uint8_t *w = random_weights(f, rows, columns);
+      const pi_matrix m = {w, columns / f->elements * f->bytes, columns, f->format};
+      float *values = random_floats(count * columns);
+      values[0] = j == 1 ? NAN : values[0];
+      float *y = allocate(rows * count * 4), *expected = allocate(rows * count * 4);
+      tokens a = make_tokens(tiles, values, columns, count, PI_BY_PANELS);
+      tiles->multiply(&m, 0, rows, &a.view, 0, count, y, rows);
+      vectors->multiply(&m, 0, rows, &a.view, 0, count, expected, rows);
+      snprintf(what, sizeof what, "tiles %s %zux%zu, %zu tokens", f->name, rows, columns, count);
+      compare("amx", what, y, expected, rows * count, 0);
+      free_tokens(a);
+      free(y);
+      free(expected);
+      free(values);
+      free(w);
+    }
+  }
+}
+
 int main(void) {
   const struct {
     const char *name;
@@ -255,6 +282,7 @@ int main(void) {
       {"avx2", pi_kernels_avx2()},
       {"avxvnni", pi_kernels_avxvnni()},
       {"avx512", pi_kernels_avx512()},
+      {"amx", pi_kernels_amx()},
 #if defined(__aarch64__)
       {"neon", pi_kernels_neon_widening()},
       {"neon with dot products", pi_kernels_neon_dot()},
@@ -267,6 +295,7 @@ int main(void) {
     check_products(sets[i].name, sets[i].table, pi_kernels_portable());
     check_floats(sets[i].name, sets[i].table, pi_kernels_portable());
     check_streams(sets[i].name, sets[i].table);
+    if (sets[i].table == pi_kernels_amx()) check_tiles(sets[i].table, pi_kernels_avx512());
     printf("%s: %d checks\n", sets[i].name, passed + failed - before);
   }
   printf("%d passed, %d failed\n", passed, failed);

@@ -14,7 +14,7 @@ struct InstructionSetTests {
     #expect(throws: InstructionSetError.unknown("sse9")) { try InstructionSet.requested("sse9") }
     #expect(
       InstructionSetError.unknown("sse9").description
-        == "Expected an instruction set out of portable, avx2, avxvnni, avx512, neon, found \"sse9\".")
+        == "Expected an instruction set out of portable, avx2, avxvnni, avx512, amx, neon, found \"sse9\".")
   }
 
   @Test func otherProcessorsAreRefused() throws {

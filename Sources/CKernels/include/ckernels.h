@@ -99,6 +99,7 @@ const pi_kernels *PI_NONNULL pi_kernels_portable(void);
 const pi_kernels *PI_NULLABLE pi_kernels_avx2(void);
 const pi_kernels *PI_NULLABLE pi_kernels_avxvnni(void);
 const pi_kernels *PI_NULLABLE pi_kernels_avx512(void);
+const pi_kernels *PI_NULLABLE pi_kernels_amx(void);
 const pi_kernels *PI_NULLABLE pi_kernels_neon(void);
 
 // `count` is a multiple of the format's block.
