@@ -146,11 +146,11 @@ final class CPUExecutor {
       let (cosines, sines) = (work.cosines + t * rotaryPairs, work.sines + t * rotaryPairs)
       let (query, key) = (work.queries + t * c.querySize, work.keys + t * c.keyValueSize)
       kernels.rotate(
-        query, heads: c.headCount, headSize: c.headSize, rotaryDimensions: c.rotary.dimensions, cosines: cosines,
-        sines: sines)
+        query, heads: c.headCount, headSize: c.headSize, rotaryDimensions: c.rotary.dimensions,
+        pairing: .neighbours, cosines: cosines, sines: sines)
       kernels.rotate(
-        key, heads: c.keyValueHeadCount, headSize: c.headSize, rotaryDimensions: c.rotary.dimensions, cosines: cosines,
-        sines: sines)
+        key, heads: c.keyValueHeadCount, headSize: c.headSize, rotaryDimensions: c.rotary.dimensions,
+        pairing: .neighbours, cosines: cosines, sines: sines)
       let value = work.values + t * c.keyValueSize
       for head in 0..<c.keyValueHeadCount {
         let offset = (position + t) * c.headSize
