@@ -2,7 +2,7 @@
 """Writes tiny random models and their golden logits for the tests: make_tiny_models.py [FOLDER].
 
 Together they cover every weight format, tied and own output, grouped queries, a head size of its own, all kinds of RoPE
-scaling, both activations and both magics. Everything is seeded: a second run writes the same bytes. Needs `pip install
+scaling, all activations, families and both magics. Everything is seeded: a second run writes the same bytes. Needs `pip install
 numpy gguf`; the golden logits come from reference_logits.py beside this file.
 """
 
@@ -77,26 +77,34 @@ def random_blocks(rng, kind, rows, columns, deviation):
 class TinyModel:
     """One model file under construction; `weight(name, …)` adds a random tensor of the format `formats` names."""
 
-    def __init__(self, path, seed, *, hidden=64, feed_forward=96, heads=2, groups=1, head_size=None, layers=1, **extra_keys):
+    def __init__(
+        self, path, seed, *, family="llama", hidden=64, feed_forward=96, heads=2, groups=1, head_size=None, layers=1,
+        context=512, **extra_keys,
+    ):  # fmt: skip
         self.path, self.rng = path, np.random.default_rng(seed)
         self.hidden, self.feed_forward, self.layers = hidden, feed_forward, layers
         head_size = head_size or hidden // heads
         self.queries, self.keys = heads * head_size, groups * head_size
-        self.writer = writer = gguf.GGUFWriter(path, "llama")
+        self.writer = writer = gguf.GGUFWriter(path, family)
         writer.add_name(path.name.split(".")[0])
-        writer.add_context_length(512)
+        writer.add_context_length(context)
         writer.add_embedding_length(hidden)
         writer.add_block_count(layers)
         writer.add_feed_forward_length(feed_forward)
         writer.add_head_count(heads)
-        writer.add_head_count_kv(groups)
-        writer.add_rope_dimension_count(head_size)
-        writer.add_layer_norm_rms_eps(1e-5)
+        # As the converters of each family do, no more and no less.
+        if family != "opt":
+            writer.add_head_count_kv(groups)
+        if family in ("llama", "bamboo"):
+            writer.add_rope_dimension_count(head_size)
+            writer.add_layer_norm_rms_eps(1e-5)
+        if family == "falcon":
+            writer.add_layer_norm_eps(1e-5)
         if self.queries != hidden:
             writer.add_key_length(head_size)
             writer.add_value_length(head_size)
         for key, value in extra_keys.items():
-            full = "llama." + key.replace("__", ".")
+            full = f"{family}." + key.replace("__", ".")
             {str: writer.add_string, float: writer.add_float32, int: writer.add_uint32}[type(value)](full, value)
         tokens = vocabulary()
         self.tokens = len(tokens)
@@ -113,6 +121,13 @@ class TinyModel:
 
     def norm(self, name, size):
         self.writer.add_tensor(name, self.rng.uniform(0.7, 1.3, size).astype(np.float32))
+
+    def layer_norm(self, name):
+        self.norm(name + ".weight", self.hidden)
+        self.bias(name + ".bias", self.hidden)
+
+    def bias(self, name, size):
+        self.writer.add_tensor(name, self.rng.normal(0, 0.3, size).astype(np.float32))
 
     def weight(self, name, kind, rows, columns, gain=1.0):
         """Random weights that keep an input of deviation 1 at about `gain`."""
@@ -168,6 +183,52 @@ class TinyModel:
             self.add(name + "fc2.weight", gguf.quantize(fc2, kind), kind)
         else:
             self.add(name + "ffn_down.weight", gguf.quantize(np.ascontiguousarray(down.T), kind), kind)
+
+    def ungated_feed(self, layer, kind, rank, biases=False):
+        """Up and down without a gate; down rows transposed and predictors beside them in a PowerInfer file."""
+        name = f"blk.{layer}."
+        self.weight(name + "ffn_up.weight", kind, self.feed_forward, self.hidden)
+        down = self.values(self.feed_forward, self.hidden)
+        # Drawn for both containers, so that the same seed gives the same weights.
+        fc1, fc2 = self.values(rank, self.hidden), self.values(self.feed_forward, rank)
+        if is_powerinfer(self.path):
+            self.add(name + "ffn_down_t.weight", gguf.quantize(down, kind), kind)
+            self.add(name + "fc1.weight", gguf.quantize(fc1, kind), kind)
+            self.add(name + "fc2.weight", gguf.quantize(fc2, kind), kind)
+        else:
+            self.add(name + "ffn_down.weight", gguf.quantize(np.ascontiguousarray(down.T), kind), kind)
+        if biases:
+            self.bias(name + "ffn_up.bias", self.feed_forward)
+            self.bias(name + ("ffn_down_t.bias" if is_powerinfer(self.path) else "ffn_down.bias"), self.hidden)
+
+    def falcon(self, embedding, kind, output, ranks, second_norm=False):
+        """All tensors of a Falcon: 7B has one norm in a layer, the larger ones two."""
+        self.weight("token_embd.weight", embedding, self.tokens, self.hidden, gain=3)
+        self.layer_norm("output_norm")
+        self.weight("output.weight", output, self.tokens, self.hidden, gain=3)
+        for layer, rank in enumerate(ranks):
+            name = f"blk.{layer}."
+            for norm in ["attn_norm", "attn_norm_2"][: 2 if second_norm else 1]:
+                self.layer_norm(name + norm)
+            parts = [self.values(self.queries, self.hidden, 2), self.values(self.keys, self.hidden, 2)]
+            fused = np.concatenate([*parts, self.values(self.keys, self.hidden)])
+            self.add(name + "attn_qkv.weight", gguf.quantize(fused, kind), kind)
+            self.weight(name + "attn_output.weight", kind, self.hidden, self.queries)
+            self.ungated_feed(layer, kind, rank)
+
+    def opt(self, kind, ranks, positions):
+        """All tensors of an OPT."""
+        self.weight("token_embd.weight", kind, self.tokens, self.hidden, gain=3)
+        self.weight("position_embd.weight", kind, positions, self.hidden, gain=3)
+        self.layer_norm("output_norm")
+        for layer, rank in enumerate(ranks):
+            name = f"blk.{layer}."
+            self.layer_norm(name + "attn_norm")
+            for part, gain in (("attn_q", 2), ("attn_k", 2), ("attn_v", 1), ("attn_output", 1)):
+                self.weight(f"{name}{part}.weight", kind, self.hidden, self.hidden, gain)
+                self.bias(f"{name}{part}.bias", self.hidden)
+            self.layer_norm(name + "ffn_norm")
+            self.ungated_feed(layer, kind, rank, biases=True)
 
     def finish(self):
         self.writer.write_header_to_file()
@@ -244,6 +305,52 @@ def write_models(folder):
     m.ends(Type.Q4_0)
     m.attention(0, *[Type.Q4_0] * 4)
     m.sparse_feed(0, Type.Q4_0, rank=32)
+    yield m
+
+
+    yield from write_families(model)
+
+
+def write_families(model):
+    """The families beside Llama. Ranks differ from layer to layer."""
+    for name, kind, shape, ranks in (
+        ("tiny-bamboo-f16", Type.F16, {"feed_forward": 72}, (24, 40)),
+        ("tiny-bamboo-q4_0", Type.Q4_0, {"hidden": 128, "feed_forward": 256, "heads": 4, "groups": 2}, (64, 32)),
+    ):
+        m = model(f"{name}.powerinfer", 8, family="bamboo", layers=2, **shape)
+        m.ends(kind, output=Type.Q8_0 if kind == Type.Q4_0 else kind)
+        for layer, rank in enumerate(ranks):
+            m.attention(layer, *[kind] * 4)
+            m.sparse_feed(layer, kind, rank)
+        yield m
+
+    # The layout of 7B: one key/value head, one norm. The plain file computes GELU, the others ReLU.
+    m = model("tiny-falcon-7b-f32", 9, family="falcon", feed_forward=256, heads=4, layers=2)
+    m.falcon(Type.F32, Type.F32, Type.F32, (24, 40))
+    yield m
+
+    m = model("tiny-falcon-7b-q4_0.powerinfer", 10, family="falcon", hidden=128, feed_forward=512, heads=4)
+    m.falcon(Type.Q4_0, Type.Q4_0, Type.Q8_0, (64,))
+    m.writer.add_float32("powerinfer.sparse_threshold", 0.1)
+    yield m
+
+    # The layout of 40B: grouped queries, two norms.
+    for name, kind, shape, ranks in (
+        ("tiny-falcon-40b-f16", Type.F16, {"feed_forward": 200, "heads": 4, "groups": 2}, (24, 40)),
+        ("tiny-falcon-40b-q4_0", Type.Q4_0, {"hidden": 128, "feed_forward": 256, "heads": 4, "groups": 2}, (32, 64)),
+    ):
+        m = model(f"{name}.powerinfer", 11, family="falcon", layers=2, **shape)
+        m.falcon(kind, kind, Type.Q8_0 if kind == Type.Q4_0 else kind, ranks, second_norm=True)
+        yield m
+
+    # 64 positions and the two rows before them. The same weights in both containers.
+    for name in ("tiny-opt-f16", "tiny-opt-f16.powerinfer"):
+        m = model(name, 12, family="opt", feed_forward=200, heads=2, layers=2, context=66)
+        m.opt(Type.F16, (24, 40), positions=66)
+        yield m
+
+    m = model("tiny-opt-q4_0.powerinfer", 13, family="opt", hidden=128, feed_forward=256, heads=4, groups=4, context=66)
+    m.opt(Type.Q4_0, (64,), positions=66)
     yield m
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Logits of a Llama-family GGUF or PowerInfer GGUF file, by plain formulas: the reference our tests compare with.
+"""Logits of a Llama, Bamboo, Falcon or OPT file (GGUF or PowerInfer GGUF), by plain formulas: the reference of our tests.
 
 It shares nothing with the engine: NumPy does the arithmetic, the `gguf` package reads the file and dequantises the weights
 (`pip install numpy gguf`). Weights are what the file's blocks stand for, exactly; everything computed from them is float64:
@@ -16,6 +16,7 @@ predictors `--predictor` adds the same under `predictor`, computing only the neu
 
 import argparse
 import json
+import math
 import re
 import sys
 from unittest import mock
@@ -100,16 +101,24 @@ def rope_frequencies(key, dimensions, factors=None):
     return stretched * (1 - kept) + own * kept, magnitude
 
 
-def rotate(x, frequencies, magnitude):
-    """Rotates adjacent pairs of `x` [tokens, heads, head size]; the token's index is its position."""
+def rotate(x, frequencies, magnitude, halves=False):
+    """Rotates pairs of elements of `x` [tokens, heads, head size]; the token's index is its position.
+
+    Pairs are neighbours or, with `halves`, an element of the first half and its counterpart in the second (GPT-NeoX).
+    """
     angles = np.arange(len(x))[:, None, None] * frequencies
     cosine, sine = np.cos(angles) * magnitude, np.sin(angles) * magnitude
-    even, odd = x[..., 0::2], x[..., 1::2]
-    return np.stack([even * cosine - odd * sine, even * sine + odd * cosine], axis=-1).reshape(x.shape)
+    first, second = np.split(x, 2, axis=-1) if halves else (x[..., 0::2], x[..., 1::2])
+    turned = [first * cosine - second * sine, first * sine + second * cosine]
+    return np.concatenate(turned, axis=-1) if halves else np.stack(turned, axis=-1).reshape(x.shape)
 
 
 def rms_norm(x, weight, epsilon):
     return x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + epsilon) * weight
+
+
+def layer_norm(x, weight, bias, epsilon):
+    return (x - x.mean(axis=-1, keepdims=True)) / np.sqrt(x.var(axis=-1, keepdims=True) + epsilon) * weight + bias
 
 
 def relu(x):
@@ -120,44 +129,144 @@ def silu(x):
     return x / (1 + np.exp(-x))
 
 
-def logits(model, tokens, with_predictor=False):
-    """Logits [tokens, vocabulary] of every position."""
-    key = model.key
-    heads = key("attention.head_count")
-    groups = key("attention.head_count_kv", heads)
-    head_size = key("attention.key_length", key("embedding_length") // heads)
-    epsilon = key("attention.layer_norm_rms_epsilon")
-    threshold = key("powerinfer.sparse_threshold", 0.0)
-    activation = relu if model.is_powerinfer or key("hidden_activation") == "relu" else silu
-    count = len(tokens)
-    future = np.triu(np.full((count, count), -np.inf), 1)
+def gelu(x):
+    """x times the normal distribution function of x: `torch.nn.GELU()`, not its approximation by tanh."""
+    return x * 0.5 * np.vectorize(math.erfc)(-x / np.sqrt(2))
 
-    rope = rope_frequencies(key, key("rope.dimension_count", head_size), model.weights("rope_freqs.weight"))
 
-    x = model.weights("token_embd.weight", rows=np.asarray(tokens))
-    for layer in range(key("block_count")):
-        name = f"blk.{layer}."
-        n = rms_norm(x, model.weights(name + "attn_norm.weight"), epsilon)
-        q = rotate(model.product(n, name + "attn_q").reshape(count, heads, head_size), *rope)
-        k = rotate(model.product(n, name + "attn_k").reshape(count, groups, head_size), *rope)
-        v = model.product(n, name + "attn_v").reshape(count, groups, -1)
-        k, v = (np.repeat(part, heads // groups, axis=1) for part in (k, v))
-        scores = np.einsum("qhd,khd->hqk", q, k) / np.sqrt(head_size) + future
+class Family:
+    """What all families share: attention, the down projection, the predictor, embedding and output."""
+
+    activations = {"relu": relu, "silu": silu, "gelu": gelu}
+    default_activation = "relu"
+
+    def __init__(self, model, with_predictor):
+        self.model, self.key, self.with_predictor = model, model.key, with_predictor
+        self.heads = self.key("attention.head_count")
+        self.groups = self.key("attention.head_count_kv", self.heads)
+        self.head_size = self.key("attention.key_length", self.key("embedding_length") // self.heads)
+        self.threshold = self.key("powerinfer.sparse_threshold", 0.0)
+        named = self.key("hidden_activation", "relu" if model.is_powerinfer else self.default_activation)
+        self.activation = self.activations[named]
+        if "position_embd.weight" not in model.tensors:
+            dimensions = self.key("rope.dimension_count", self.head_size)
+            self.rope = rope_frequencies(self.key, dimensions, model.weights("rope_freqs.weight"))
+
+    def embed(self, tokens):
+        return self.model.weights("token_embd.weight", rows=np.asarray(tokens))
+
+    def norm(self, x, name):
+        return rms_norm(x, self.model.weights(name + ".weight"), self.key("attention.layer_norm_rms_epsilon"))
+
+    def turn(self, x):
+        return rotate(x, *self.rope)
+
+    def attention(self, n, name):
+        """The attention block of normalised input `n` [tokens, hidden size]."""
+        count = len(n)
+        q, k, v = self.queries_keys_values(n, name)
+        q = self.turn(q.reshape(count, self.heads, self.head_size))
+        k = self.turn(k.reshape(count, self.groups, self.head_size))
+        v = v.reshape(count, self.groups, -1)
+        k, v = (np.repeat(part, self.heads // self.groups, axis=1) for part in (k, v))
+        future = np.triu(np.full((count, count), -np.inf), 1)
+        scores = np.einsum("qhd,khd->hqk", q, k) / np.sqrt(self.head_size) + future
         scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
         scores /= scores.sum(axis=-1, keepdims=True)
         mixed = np.einsum("hqk,khd->qhd", scores, v).reshape(count, -1)
-        x = x + model.product(mixed, name + "attn_output")
+        return self.model.product(mixed, name + "attn_output")
 
-        n = rms_norm(x, model.weights(name + "ffn_norm.weight"), epsilon)
-        h = activation(model.product(n, name + "ffn_gate")) * model.product(n, name + "ffn_up")
-        if with_predictor:
-            predicted = model.product(relu(model.product(x, name + "fc1")), name + "fc2")
-            h = np.where(predicted >= threshold, h, 0)
-        transposed = model.weights(name + "ffn_down_t.weight")
-        x = x + (model.product(h, name + "ffn_down") if transposed is None else h @ transposed)
+    def queries_keys_values(self, n, name):
+        return (self.model.product(n, name + part) for part in ("attn_q", "attn_k", "attn_v"))
 
-    x = rms_norm(x, model.weights("output_norm.weight"), epsilon)
-    return model.product(x, "output" if "output.weight" in model.tensors else "token_embd")
+    def neurons(self, n, name):
+        """What the feed-forward neurons give, [tokens, feed-forward size]."""
+        gate, up = (self.model.product(n, name + part) for part in ("ffn_gate", "ffn_up"))
+        return self.activation(gate) * up
+
+    def feed_forward(self, n, predictor_input, name):
+        h = self.neurons(n, name)
+        if self.with_predictor:
+            predicted = self.model.product(relu(self.model.product(predictor_input, name + "fc1")), name + "fc2")
+            h = np.where(predicted >= self.threshold, h, 0)
+        transposed = self.model.weights(name + "ffn_down_t.weight")
+        if transposed is None:
+            return self.model.product(h, name + "ffn_down")
+        bias = self.model.weights(name + "ffn_down_t.bias")
+        return h @ transposed if bias is None else h @ transposed + bias
+
+    def layer(self, x, name):
+        x = x + self.attention(self.norm(x, name + "attn_norm"), name)
+        return x + self.feed_forward(self.norm(x, name + "ffn_norm"), x, name)
+
+    def logits(self, tokens):
+        """Logits [tokens, vocabulary] of every position."""
+        x = self.embed(tokens)
+        for layer in range(self.key("block_count")):
+            x = self.layer(x, f"blk.{layer}.")
+        x = self.norm(x, "output_norm")
+        return self.model.product(x, "output" if "output.weight" in self.model.tensors else "token_embd")
+
+
+class Llama(Family):
+    default_activation = "silu"
+
+
+class Bamboo(Family):
+    def neurons(self, n, name):
+        return relu(self.model.product(n, name + "ffn_gate")) * relu(self.model.product(n, name + "ffn_up"))
+
+
+class Falcon(Family):
+    default_activation = "gelu"
+
+    def norm(self, x, name):
+        weight, bias = (self.model.weights(f"{name}.{part}") for part in ("weight", "bias"))
+        return layer_norm(x, weight, bias, self.key("attention.layer_norm_epsilon"))
+
+    def turn(self, x):
+        return rotate(x, *self.rope, halves=True)
+
+    def queries_keys_values(self, n, name):
+        queries, keys = self.heads * self.head_size, self.groups * self.head_size
+        return np.split(self.model.product(n, name + "attn_qkv"), [queries, queries + keys], axis=-1)
+
+    def neurons(self, n, name):
+        return self.activation(self.model.product(n, name + "ffn_up"))
+
+    def layer(self, x, name):
+        n = self.norm(x, name + "attn_norm")
+        # The larger models normalise for the attention by itself.
+        own = name + "attn_norm_2.weight" in self.model.tensors
+        attended = self.attention(self.norm(x, name + "attn_norm_2") if own else n, name)
+        return x + attended + self.feed_forward(n, x, name)
+
+
+class OPT(Family):
+    def embed(self, tokens):
+        # The first two rows belong to padding.
+        positions = self.model.weights("position_embd.weight", rows=slice(2, 2 + len(tokens)))
+        return super().embed(tokens) + positions
+
+    def norm(self, x, name):
+        weight, bias = (self.model.weights(f"{name}.{part}") for part in ("weight", "bias"))
+        return layer_norm(x, weight, bias, self.key("attention.layer_norm_epsilon", 0.0))
+
+    def turn(self, x):
+        return x
+
+    def neurons(self, n, name):
+        return self.activation(self.model.product(n, name + "ffn_up"))
+
+
+FAMILIES = {"llama": Llama, "bamboo": Bamboo, "falcon": Falcon, "opt": OPT}
+
+
+def logits(model, tokens, with_predictor=False):
+    """Logits [tokens, vocabulary] of every position."""
+    if model.architecture not in FAMILIES:
+        sys.exit(f"Expected an architecture of {', '.join(FAMILIES)}, found {model.architecture}.")
+    return FAMILIES[model.architecture](model, with_predictor).logits(tokens)
 
 
 def describe(values, all_logits=False):

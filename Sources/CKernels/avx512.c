@@ -58,26 +58,10 @@ PI_INLINE float sum_lanes(__m512 v) { return sum1(v); }
 
 #pragma clang attribute pop
 
-#define PI_TABLE(product)                                  \
-  {                                                        \
-      .panel_tokens = 5,                                   \
-      .multiply = product,                                 \
-      .accumulate_rows = avx512_accumulate_rows,           \
-      .quantize_activations = avx512_quantize_activations, \
-      .rms_norm = avx512_rms_norm,                         \
-      .add = avx512_add,                                   \
-      .gate_silu = avx512_gate_silu,                       \
-      .gate_relu = avx512_gate_relu,                       \
-      .rotate = avx512_rotate,                             \
-      .store_f16 = avx512_store_f16,                       \
-      .attend = avx512_attend,                             \
-      .softmax = avx512_softmax,                           \
-      .sum_lines = avx512_sum_lines,                       \
-      .triad = avx512_triad,                               \
-  }
+#include "table.h"
 
-static const pi_kernels table = PI_TABLE(avx512_multiply);
-static const pi_kernels amx_table = PI_TABLE(amx_multiply);
+static const pi_kernels table = PI_TABLE(5, avx512_multiply);
+static const pi_kernels amx_table = PI_TABLE(5, amx_multiply);
 
 const pi_kernels *pi_kernels_avx512(void) { return pi_has_avx512() ? &table : NULL; }
 

@@ -52,19 +52,6 @@ static void PI_NAME(accumulate_rows)(const pi_matrix *w, size_t rows, const floa
   }
 }
 
-static const pi_kernels table = {
-    .panel_tokens = PANEL_FROM_TOKENS,
-    .multiply = PI_NAME(multiply),
-    .accumulate_rows = PI_NAME(accumulate_rows),
-    .quantize_activations = PI_NAME(quantize_activations),
-    .rms_norm = PI_NAME(rms_norm),
-    .add = PI_NAME(add),
-    .gate_silu = PI_NAME(gate_silu),
-    .gate_relu = PI_NAME(gate_relu),
-    .rotate = PI_NAME(rotate),
-    .store_f16 = PI_NAME(store_f16),
-    .attend = PI_NAME(attend),
-    .softmax = PI_NAME(softmax),
-    .sum_lines = PI_NAME(sum_lines),
-    .triad = PI_NAME(triad),
-};
+#include "table.h"
+
+static const pi_kernels table = PI_TABLE(PANEL_FROM_TOKENS, PI_NAME(multiply));

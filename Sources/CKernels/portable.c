@@ -97,21 +97,8 @@ static void portable_accumulate_rows(const pi_matrix *w, size_t rows, const floa
   }
 }
 
-static const pi_kernels table = {
-    .panel_tokens = 0,
-    .multiply = portable_multiply,
-    .accumulate_rows = portable_accumulate_rows,
-    .quantize_activations = portable_quantize_activations,
-    .rms_norm = portable_rms_norm,
-    .add = portable_add,
-    .gate_silu = portable_gate_silu,
-    .gate_relu = portable_gate_relu,
-    .rotate = portable_rotate,
-    .store_f16 = portable_store_f16,
-    .attend = portable_attend,
-    .softmax = portable_softmax,
-    .sum_lines = portable_sum_lines,
-    .triad = portable_triad,
-};
+#include "table.h"
+
+static const pi_kernels table = PI_TABLE(0, portable_multiply);
 
 const pi_kernels *pi_kernels_portable(void) { return &table; }

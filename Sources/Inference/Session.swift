@@ -36,6 +36,7 @@ public struct SessionOptions: Sendable {
 public enum SessionError: Error, Equatable, CustomStringConvertible {
   case invalidOption(String, value: Int, expected: String)
   case contextTooLarge(tokens: Int, bytes: Int)
+  case noSuchPositions(contextSize: Int, learned: Int)
   case workspaceTooLarge(batchSize: Int, threads: Int, contextSize: Int, bytes: Int)
   case noTokens
   case unknownToken(Int32, vocabularySize: Int)
@@ -47,6 +48,9 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
       return "The \(name) is \(value), expected \(expected)."
     case .contextTooLarge(let tokens, let bytes):
       return "A context of \(tokens) tokens needs \(bytes) bytes of key/value cache, more than this machine gives."
+    case .noSuchPositions(let contextSize, let learned):
+      return
+        "The context size is \(contextSize), expected at most \(learned): the model has learned no positions beyond."
     case .workspaceTooLarge(let batchSize, let threads, let contextSize, let bytes):
       return
         "Batches of \(batchSize) tokens with \(threads) threads and a context of \(contextSize) tokens need \(bytes) bytes "
@@ -79,7 +83,8 @@ public final class Session {
   private let batchSize: Int
   private let executor: CPUExecutor
 
-  /// - Throws: ``SessionError`` for an option out of range, or a cache or working memory that this machine does not have.
+  /// - Throws: ``SessionError`` for an option out of range, a context beyond learned positions, or a cache or working memory
+  ///   that this machine does not have.
   public init(model: LanguageModel, options: SessionOptions = SessionOptions()) throws {
     func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws {
       guard range.contains(value) else {
@@ -91,6 +96,9 @@ public final class Session {
     try check("context size", contextSize, SessionOptions.contextSizeRange)
     try check("number of threads", threads, SessionOptions.threadRange)
     try check("batch size", options.batchSize, SessionOptions.batchSizeRange)
+    if case .learned = model.configuration.architecture.positions, contextSize > model.configuration.contextLength {
+      throw SessionError.noSuchPositions(contextSize: contextSize, learned: model.configuration.contextLength)
+    }
     batchSize = min(options.batchSize, contextSize)
     self.model = model
     let cache = try KeyValueCache(configuration: model.configuration, capacity: contextSize)

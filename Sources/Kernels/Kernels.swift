@@ -72,6 +72,15 @@ public struct Kernels: @unchecked Sendable {
     table.rms_norm(x, weight, epsilon, count, y)
   }
 
+  /// `y = (x - mean(x)) / √(variance(x) + epsilon) · weight + bias`, all [count]. `y` may be `x`. With an epsilon of 0 equal
+  /// elements give NaN.
+  public func layerNorm(
+    _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, bias: UnsafePointer<Float>, epsilon: Float, count: Int,
+    into y: UnsafeMutablePointer<Float>
+  ) {
+    table.layer_norm(x, weight, bias, epsilon, count, y)
+  }
+
   /// `y += x`, both [count].
   public func add(_ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, count: Int) {
     table.add(x, y, count)
@@ -91,13 +100,31 @@ public struct Kernels: @unchecked Sendable {
     table.gate_relu(gate, up, y, count)
   }
 
-  /// Rotary position embedding in place over adjacent pairs (2j, 2j+1), j < rotaryDimensions / 2, of each head of
-  /// `x` [heads, headSize]; the rest of each head stays as it is. `cosines` and `sines` are [rotaryDimensions / 2].
+  /// `y = max(gate, 0) · max(up, 0)`, all [count]. `y` may be either input. NaN stays NaN.
+  public func gateReLUBoth(
+    _ gate: UnsafePointer<Float>, up: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    table.gate_relu_both(gate, up, y, count)
+  }
+
+  /// `y = max(x, 0)`, both [count]. `y` may be `x`. NaN stays NaN.
+  public func relu(_ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, count: Int) {
+    table.relu(x, y, count)
+  }
+
+  /// `y = x · Φ(x)`, Φ the normal distribution function, both [count]. `y` may be `x`. The exact form (Hendrycks and Gimpel
+  /// 2016, arXiv:1606.08415), not the one by tanh.
+  public func gelu(_ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, count: Int) {
+    table.gelu(x, y, count)
+  }
+
+  /// Rotary position embedding in place of the first `rotaryDimensions` elements, paired by `pairing`, of each head of `x`
+  /// [heads, headSize]; the rest of each head stays as it is. `cosines` and `sines` are [rotaryDimensions / 2].
   public func rotate(
-    _ x: UnsafeMutablePointer<Float>, heads: Int, headSize: Int, rotaryDimensions: Int,
+    _ x: UnsafeMutablePointer<Float>, heads: Int, headSize: Int, rotaryDimensions: Int, pairing: RotaryPairing,
     cosines: UnsafePointer<Float>, sines: UnsafePointer<Float>
   ) {
-    table.rotate(x, heads, headSize, rotaryDimensions, cosines, sines)
+    table.rotate(x, heads, headSize, rotaryDimensions, pairing.rawValue, cosines, sines)
   }
 
   /// Rounds to half precision, to nearest even.

@@ -32,6 +32,12 @@ public struct Matrix: @unchecked Sendable {
     data + index * rowBytes
   }
 
+  /// A view of some of the rows: one of several matrices that a file stores as one.
+  public func rows(_ range: Range<Int>) -> Matrix {
+    precondition(range.lowerBound >= 0 && range.upperBound <= rows, "the rows are the matrix's own")
+    return Matrix(format: format, rows: range.count, columns: columns, data: row(range.lowerBound), rowBytes: rowBytes)
+  }
+
   var view: pi_matrix {
     pi_matrix(data: data, row_bytes: rowBytes, columns: columns, format: format.rawValue)
   }

@@ -164,16 +164,38 @@ static void check_products(const char *set, const pi_kernels *k, const pi_kernel
   }
 }
 
+static void exact_layer_norm(const float *x, const float *weight, const float *bias, double epsilon, size_t count,
+                             float *y) {
+  double mean = 0, variance = 0;
+  for (size_t i = 0; i < count; i++) mean += x[i] / (double)count;
+  for (size_t i = 0; i < count; i++) variance += (x[i] - mean) * (x[i] - mean) / (double)count;
+  for (size_t i = 0; i < count; i++) y[i] = (float)((x[i] - mean) / sqrt(variance + epsilon) * weight[i] + bias[i]);
+}
+
 static void check_floats(const char *set, const pi_kernels *k, const pi_kernels *reference) {
   static const size_t sizes[] = {1, 2, 3, 7, 15, 16, 17, 31, 33, 64, 100, 576};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     const size_t n = sizes[i];
-    float *x = random_floats(n), *u = random_floats(n), *y = random_floats(n), *e = allocate(n * 4);
+    float *x = random_floats(n), *u = random_floats(n), *v = random_floats(n), *y = random_floats(n), *e = allocate(n * 4);
     for (size_t j = 0; j < n; j++) x[j] *= 10;
     memcpy(e, y, n * 4);
     k->rms_norm(x, u, 1e-5f, n, y);
     reference->rms_norm(x, u, 1e-5f, n, e);
     compare(set, "rms_norm", y, e, n, 1e-6);
+    k->layer_norm(x, u, v, 1e-5f, n, y);
+    reference->layer_norm(x, u, v, 1e-5f, n, e);
+    compare(set, "layer_norm", y, e, n, 2e-6);
+    exact_layer_norm(x, u, v, 1e-5, n, e);
+    compare(set, "layer_norm, exactly,", y, e, n, 2e-6);
+    k->gelu(x, y, n);
+    for (size_t j = 0; j < n; j++) e[j] = (float)(0.5 * x[j] * erfc(-x[j] * sqrt(0.5)));
+    compare(set, "gelu", y, e, n, 2e-5);
+    k->relu(x, y, n);
+    for (size_t j = 0; j < n; j++) e[j] = fmaxf(x[j], 0);
+    compare(set, "relu", y, e, n, 0);
+    k->gate_relu_both(x, u, y, n);
+    for (size_t j = 0; j < n; j++) e[j] = fmaxf(x[j], 0) * fmaxf(u[j], 0);
+    compare(set, "gate_relu_both", y, e, n, 0);
     k->gate_silu(x, u, y, n);
     reference->gate_silu(x, u, e, n);
     compare(set, "gate_silu", y, e, n, 1e-6);
@@ -194,6 +216,7 @@ static void check_floats(const char *set, const pi_kernels *k, const pi_kernels 
     free(g);
     free(x);
     free(u);
+    free(v);
     free(y);
     free(e);
   }
@@ -208,11 +231,13 @@ static void check_floats(const char *set, const pi_kernels *k, const pi_kernels 
     k->attend(q, group, size, keys, values, positions, 0.2f, scores, y);
     reference->attend(q, group, size, keys, values, positions, 0.2f, scores, e);
     compare(set, "attend", y, e, group * size, 5e-6);
-    k->rotate(q, group, size, size / 4 * 2, kv, kv);
-    memcpy(y, q, group * size * 4);
-    reference->rotate(q, group, size, size / 4 * 2, kv, kv);
-    k->rotate(y, group, size, size / 4 * 2, kv, kv);
-    compare(set, "rotate", y, q, group * size, 1e-6);
+    for (uint32_t pairing = PI_PAIR_NEIGHBOURS; pairing <= PI_PAIR_HALVES; pairing++) {
+      k->rotate(q, group, size, size / 4 * 2, pairing, kv, kv);
+      memcpy(y, q, group * size * 4);
+      reference->rotate(q, group, size, size / 4 * 2, pairing, kv, kv);
+      k->rotate(y, group, size, size / 4 * 2, pairing, kv, kv);
+      compare(set, pairing == PI_PAIR_HALVES ? "rotate halves" : "rotate neighbours", y, q, group * size, 1e-6);
+    }
     free(q);
     free(kv);
     free(keys);

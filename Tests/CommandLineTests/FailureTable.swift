@@ -26,7 +26,8 @@ enum FailureTable {
   private static let models: [Failure] = [
     Failure("run -m @vocabulary.gguf hi", "Tensor \"token_embd.weight\" is missing from the file."),
     Failure(
-      "run -m @mystery.gguf hi", "The file holds a model of architecture \"mystery\"; this version runs llama."),
+      "run -m @mystery.gguf hi",
+      "The file holds a model of architecture \"mystery\"; this version runs llama, bamboo, falcon, opt."),
     Failure("run -m /dev/null hi", "\"/dev/null\" could not be mapped into memory: it is not a regular file."),
     Failure(
       "quantize @model.gguf @no/out.gguf q8_0", "\"@no/out.gguf\" cannot be created: there is no folder \"@no\"."),

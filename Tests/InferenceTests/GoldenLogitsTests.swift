@@ -16,7 +16,11 @@ import Testing
     ("tiny-yarn-f32", floatLimit), ("tiny-linear-f16", floatLimit), ("tiny-llama3-bf16", floatLimit),
     ("tiny-relu-f16", floatLimit), ("tiny-relu-f16.powerinfer", floatLimit),
     ("tiny-relu-q4_0.powerinfer", eightBitLimit), ("tiny-legacy-quants", eightBitLimit),
-    ("tiny-k-quants", eightBitLimit),
+    ("tiny-k-quants", eightBitLimit), ("tiny-bamboo-f16.powerinfer", floatLimit),
+    ("tiny-bamboo-q4_0.powerinfer", eightBitLimit), ("tiny-falcon-7b-f32", floatLimit),
+    ("tiny-falcon-7b-q4_0.powerinfer", eightBitLimit), ("tiny-falcon-40b-f16.powerinfer", floatLimit),
+    ("tiny-falcon-40b-q4_0.powerinfer", eightBitLimit), ("tiny-opt-f16", floatLimit),
+    ("tiny-opt-f16.powerinfer", floatLimit), ("tiny-opt-q4_0.powerinfer", eightBitLimit),
   ])
   func tinyModels(name: String, limit: Double) throws {
     let resources = try #require(Bundle.module.resourceURL)
@@ -32,10 +36,14 @@ import Testing
   }
 
   /// Few tokens and many are added up in different orders; a code of an 8-bit form that then rounds to the other side makes
-  /// the largest difference.
-  static let batchLimit: Float = 0.1
+  /// the largest difference (0.1 was measured on these models), which is well below the error of rounding at all.
+  static let batchLimit: Float = 0.3
 
-  @Test(arguments: ["tiny-legacy-quants", "tiny-k-quants", "tiny-relu-q4_0.powerinfer", "tiny-llama3-bf16"])
+  @Test(arguments: [
+    "tiny-legacy-quants", "tiny-k-quants", "tiny-relu-q4_0.powerinfer", "tiny-llama3-bf16",
+    "tiny-bamboo-q4_0.powerinfer", "tiny-falcon-7b-f32", "tiny-falcon-7b-q4_0.powerinfer",
+    "tiny-falcon-40b-q4_0.powerinfer", "tiny-opt-f16", "tiny-opt-q4_0.powerinfer",
+  ])
   func sameBitsForAnyThreads(name: String) throws {
     let resources = try #require(Bundle.module.resourceURL)
     let model = try LanguageModel(opening: resources.appendingPathComponent("Golden/Tiny/\(name).gguf").path)

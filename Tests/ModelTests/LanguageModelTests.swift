@@ -34,12 +34,12 @@ import Testing
     let c = try open(TinyModel()).configuration
     #expect(c.hiddenSize == 64 && c.feedForwardSize == 96 && c.layerCount == 2)
     #expect(c.headCount == 4 && c.keyValueHeadCount == 2 && c.headSize == 16 && c.queriesPerKeyValueHead == 2)
-    #expect(c.contextLength == 128 && c.attentionScale == 0.25 && c.gateActivation == .silu)
+    #expect(c.contextLength == 128 && c.attentionScale == 0.25 && c.activation == .silu)
   }
 
   @Test func magicAndMetadataNameTheActivation() throws {
-    #expect(try open(TinyModel(magic: .powerInfer)).configuration.gateActivation == .relu)
-    #expect(try open(tiny("llama.hidden_activation", .string("relu"))).configuration.gateActivation == .relu)
+    #expect(try open(TinyModel(magic: .powerInfer)).configuration.activation == .relu)
+    #expect(try open(tiny("llama.hidden_activation", .string("relu"))).configuration.activation == .relu)
     #expect(
       message(tiny("llama.hidden_activation", .string("gelu")))
         == "Metadata key \"llama.hidden_activation\" is \"gelu\", expected \"silu\" or \"relu\".")
@@ -61,7 +61,7 @@ import Testing
   @Test func namesWhatIsWrong() {
     #expect(
       message(tiny("general.architecture", .string("mamba")))
-        == "The file holds a model of architecture \"mamba\"; this version runs llama.")
+        == "The file holds a model of architecture \"mamba\"; this version runs llama, bamboo, falcon, opt.")
     #expect(
       message(tiny("llama.block_count", .uint32(0)))
         == "Metadata key \"llama.block_count\" is 0, expected a whole number from 1 to 4096.")

@@ -57,6 +57,12 @@ typedef struct {
   uint32_t order;
 } pi_activations;
 
+// Which elements of a head a rotation takes as pairs.
+enum {
+  PI_PAIR_NEIGHBOURS = 0,  // 2j and 2j + 1
+  PI_PAIR_HALVES = 1,      // j and j + half of the rotated elements
+};
+
 typedef struct {
   // From this many tokens on, products with quantised weights are faster by panels; 0 where they never are.
   size_t panel_tokens;
@@ -74,12 +80,18 @@ typedef struct {
                                           float *PI_NONNULL sums, size_t block_stride);
   void (*PI_NONNULL rms_norm)(const float *PI_NONNULL x, const float *PI_NONNULL weight, float epsilon, size_t count,
                               float *PI_NONNULL y);
+  void (*PI_NONNULL layer_norm)(const float *PI_NONNULL x, const float *PI_NONNULL weight, const float *PI_NONNULL bias,
+                                float epsilon, size_t count, float *PI_NONNULL y);
   void (*PI_NONNULL add)(const float *PI_NONNULL x, float *PI_NONNULL y, size_t count);
   void (*PI_NONNULL gate_silu)(const float *PI_NONNULL gate, const float *PI_NONNULL up, float *PI_NONNULL y,
                                size_t count);
   void (*PI_NONNULL gate_relu)(const float *PI_NONNULL gate, const float *PI_NONNULL up, float *PI_NONNULL y,
                                size_t count);
-  void (*PI_NONNULL rotate)(float *PI_NONNULL x, size_t heads, size_t head_size, size_t rotary,
+  void (*PI_NONNULL gate_relu_both)(const float *PI_NONNULL gate, const float *PI_NONNULL up, float *PI_NONNULL y,
+                                    size_t count);
+  void (*PI_NONNULL relu)(const float *PI_NONNULL x, float *PI_NONNULL y, size_t count);
+  void (*PI_NONNULL gelu)(const float *PI_NONNULL x, float *PI_NONNULL y, size_t count);
+  void (*PI_NONNULL rotate)(float *PI_NONNULL x, size_t heads, size_t head_size, size_t rotary, uint32_t pairing,
                             const float *PI_NONNULL cosines, const float *PI_NONNULL sines);
   void (*PI_NONNULL store_f16)(const float *PI_NONNULL x, size_t count, uint16_t *PI_NONNULL y);
   void (*PI_NONNULL attend)(const float *PI_NONNULL queries, size_t group, size_t head_size,

@@ -1,7 +1,7 @@
 import Kernels
 import Model
 
-/// The forward pass of a Llama-family model on the CPU.
+/// The forward pass on the CPU of any family that ``Model/Architecture`` describes.
 ///
 /// Every worker of the team runs ``forward(tokens:position:)``'s body from top to bottom, takes pieces of each step and meets the
 /// others at `sync()` wherever a step reads what another worker wrote. Pieces only split independent sums, so results are the
@@ -28,21 +28,20 @@ final class CPUExecutor {
 
   /// Runs `tokens` (at most the batch size) at positions `position...`, extending the cache.
   ///
-  /// Afterwards ``logits(of:)`` gives the logits of any of them. Spec §4.2, Llama.
+  /// Afterwards ``logits(of:)`` gives the logits of any of them. Spec §4.2.
   func forward(tokens: ArraySlice<Int32>, position: Int) {
     let count = tokens.count
     let first = tokens.startIndex
     work.setOrder(kernels.order(forTokens: count))
     team.run { member in
       member.pieces(count) { t in
-        embed(tokens[first + t], into: t)
+        embed(tokens[first + t], at: position + t, into: t)
         model.rotary.write(
           position: position + t, cosines: work.cosines + t * rotaryPairs, sines: work.sines + t * rotaryPairs)
       }
       member.sync()
       for (index, layer) in model.weights.layers.enumerated() {
-        attention(layer, index: index, position: position, count: count, member)
-        feedForward(layer, count: count, member)
+        run(layer, index: index, position: position, count: count, member)
       }
     }
   }
@@ -54,7 +53,7 @@ final class CPUExecutor {
     work.outputs.order = kernels.order(forTokens: range.count)
     team.run { member in
       member.pieces(range.count) { t in
-        normalize(model.weights.outputNorm, residual: range.lowerBound + t, into: work.outputs, token: t)
+        normalize(by: model.weights.outputNorm, residual: range.lowerBound + t, into: work.outputs, token: t)
       }
       member.sync()
       let pieces = RowPieces(output, tokens: range.count)
@@ -72,30 +71,59 @@ final class CPUExecutor {
   private var configuration: ModelConfiguration { model.configuration }
   private var rotaryPairs: Int { model.rotary.frequencies.count }
 
-  private func embed(_ token: Int32, into t: Int) {
+  private func embed(_ token: Int32, at position: Int, into t: Int) {
     let table = model.weights.tokenEmbedding
-    kernels.dequantize(
-      table.format, table.data + Int(token) * table.rowBytes, count: table.columns,
-      into: work.residual + t * table.columns)
+    let residual = work.residual + t * table.columns
+    kernels.dequantize(table.format, table.row(Int(token)), count: table.columns, into: residual)
+    guard let positions = model.weights.positionEmbedding,
+      case .learned(let offset) = configuration.architecture.positions
+    else { return }
+    // `projected` is free until the first layer.
+    let learned = work.projected + t * table.columns
+    kernels.dequantize(positions.format, positions.row(position + offset), count: positions.columns, into: learned)
+    kernels.add(learned, to: residual, count: table.columns)
   }
 
-  /// RMS(residual) · gain and its 8-bit form: this worker's own copy for one token, everyone's for more.
-  private func norm(_ gain: Vector, count: Int, _ member: Member) -> Activations {
+  /// One layer: attention and feed-forward, one after the other or side by side.
+  private func run(_ layer: LayerWeights, index: Int, position: Int, count: Int, _ member: Member) {
+    let isParallel = configuration.architecture.hasParallelBlocks
+    let input = norm(layer.attentionNorm, into: work.normed, own: work.own[member.index].normed, count: count, member)
+    var feedForwardInput = input
+    // Blocks side by side both read the layer's input, so this comes before the attention adds to it.
+    if isParallel, let weights = layer.feedForwardNorm {
+      feedForwardInput = norm(
+        weights, into: work.normedBeside, own: work.own[member.index].normedBeside, count: count, member)
+    }
+    attention(layer, of: input, index: index, position: position, count: count, member)
+    if !isParallel, let weights = layer.feedForwardNorm {
+      feedForwardInput = norm(weights, into: work.normed, own: work.own[member.index].normed, count: count, member)
+    }
+    feedForward(layer, of: feedForwardInput, count: count, member)
+  }
+
+  /// The normalised residual and its 8-bit form: this worker's own copy for one token, everyone's for more.
+  private func norm(
+    _ weights: NormWeights, into shared: Activations, own: Activations, count: Int, _ member: Member
+  ) -> Activations {
     if count == 1 {
-      let own = work.own[member.index].normed
-      normalize(gain, residual: 0, into: own, token: 0)
+      normalize(by: weights, residual: 0, into: own, token: 0)
       return own
     }
-    member.pieces(count) { normalize(gain, residual: $0, into: work.normed, token: $0) }
+    member.pieces(count) { normalize(by: weights, residual: $0, into: shared, token: $0) }
     member.sync()
-    return work.normed
+    return shared
   }
 
-  private func normalize(_ gain: Vector, residual: Int, into output: Activations, token: Int) {
+  private func normalize(by weights: NormWeights, residual: Int, into output: Activations, token: Int) {
     let d = configuration.hiddenSize
-    kernels.rmsNorm(
-      work.residual + residual * d, weight: gain.values, epsilon: configuration.normEpsilon, count: d,
-      into: output.row(token))
+    let input = work.residual + residual * d
+    let epsilon = configuration.normEpsilon
+    if let bias = weights.bias {
+      kernels.layerNorm(
+        input, weight: weights.gain.values, bias: bias.values, epsilon: epsilon, count: d, into: output.row(token))
+    } else {
+      kernels.rmsNorm(input, weight: weights.gain.values, epsilon: epsilon, count: d, into: output.row(token))
+    }
     output.quantize(tokens: token..<token + 1, using: kernels)
   }
 
@@ -113,9 +141,10 @@ final class CPUExecutor {
     return input
   }
 
-  /// residual += Wo · attention(RMS(residual) · gain). Ends in step.
-  private func attention(_ layer: LayerWeights, index: Int, position: Int, count: Int, _ member: Member) {
-    let input = norm(layer.attentionNorm, count: count, member)
+  /// residual += Wo · attention(input). Ends in step.
+  private func attention(
+    _ layer: LayerWeights, of input: Activations, index: Int, position: Int, count: Int, _ member: Member
+  ) {
     let pieces = RowPieces(layer.query, layer.key, layer.value, tokens: count)
     member.pieces(pieces.count) { piece in
       let (matrix, rows) = pieces[piece]
@@ -146,11 +175,11 @@ final class CPUExecutor {
       let (cosines, sines) = (work.cosines + t * rotaryPairs, work.sines + t * rotaryPairs)
       let (query, key) = (work.queries + t * c.querySize, work.keys + t * c.keyValueSize)
       kernels.rotate(
-        query, heads: c.headCount, headSize: c.headSize, rotaryDimensions: c.rotary.dimensions, cosines: cosines,
-        sines: sines)
+        query, heads: c.headCount, headSize: c.headSize, rotaryDimensions: c.rotary.dimensions,
+        pairing: c.rotary.pairing, cosines: cosines, sines: sines)
       kernels.rotate(
-        key, heads: c.keyValueHeadCount, headSize: c.headSize, rotaryDimensions: c.rotary.dimensions, cosines: cosines,
-        sines: sines)
+        key, heads: c.keyValueHeadCount, headSize: c.headSize, rotaryDimensions: c.rotary.dimensions,
+        pairing: c.rotary.pairing, cosines: cosines, sines: sines)
       let value = work.values + t * c.keyValueSize
       for head in 0..<c.keyValueHeadCount {
         let offset = (position + t) * c.headSize
@@ -177,38 +206,52 @@ final class CPUExecutor {
     }
   }
 
-  /// residual += down · (act(gate · x) · (up · x)), x = RMS(residual) · gain. Ends in step.
-  private func feedForward(_ layer: LayerWeights, count: Int, _ member: Member) {
+  /// residual += down · neurons(input) + bias. Ends in step.
+  private func feedForward(_ layer: LayerWeights, of input: Activations, count: Int, _ member: Member) {
     let f = configuration.feedForwardSize
-    let input = norm(layer.feedForwardNorm, count: count, member)
     let all = 0..<count
-    let pieces = RowPieces(layer.gate, tokens: count)
+    let pieces = RowPieces(layer.up, tokens: count)
     member.pieces(pieces.count) { piece in
       let rows = pieces[piece].rows
-      kernels.multiply(layer.gate, rows: rows, by: input, tokens: all, into: work.gate, stride: f)
-      kernels.multiply(layer.up, rows: rows, by: input, tokens: all, into: work.up, stride: f)
-      for t in all {
-        let start = t * f + rows.lowerBound
-        let (gate, up, hidden) = (work.gate + start, work.up + start, work.hidden.values + start)
-        switch configuration.gateActivation {
-        case .silu: kernels.gateSiLU(gate, up: up, into: hidden, count: rows.count)
-        case .relu: kernels.gateReLU(gate, up: up, into: hidden, count: rows.count)
-        }
+      if let gate = layer.gate {
+        kernels.multiply(gate, rows: rows, by: input, tokens: all, into: work.gate, stride: f)
       }
+      project(layer.up, rows, bias: layer.upBias, of: input, count: count, into: work.up)
+      for t in all { activate(at: t * f + rows.lowerBound, count: rows.count) }
     }
     member.sync()
 
     switch layer.down {
     case .rows(let down):
       let hidden = prepared(work.hidden, for: down, own: work.own[member.index].hidden, count: count, member)
-      projectOntoResidual(down, bias: nil, of: hidden, count: count, member)
+      projectOntoResidual(down, bias: layer.downBias, of: hidden, count: count, member)
     case .neurons(let down):
+      let columns = member.share(of: down.columns, multiple: max(32, down.format.blockElements))
       kernels.accumulateRows(
-        down, coefficients: work.hidden.values, hStride: f, tokens: all,
-        columns: member.share(of: down.columns, multiple: max(32, down.format.blockElements)), into: work.residual,
+        down, coefficients: work.hidden.values, hStride: f, tokens: all, columns: columns, into: work.residual,
         stride: down.columns)
+      if let bias = layer.downBias {
+        for t in all {
+          kernels.add(
+            bias.values + columns.lowerBound, to: work.residual + t * down.columns + columns.lowerBound,
+            count: columns.count)
+        }
+      }
     }
     member.sync()
+  }
+
+  /// What `count` neurons from index `start` of the batch's gate and up products give. A file names no other activations than
+  /// ``Model/Gating/activations``.
+  private func activate(at start: Int, count: Int) {
+    let (gate, up, hidden) = (work.gate + start, work.up + start, work.hidden.values + start)
+    switch (configuration.architecture.gating, configuration.activation) {
+    case (.gated, .silu): kernels.gateSiLU(gate, up: up, into: hidden, count: count)
+    case (.gated, _): kernels.gateReLU(gate, up: up, into: hidden, count: count)
+    case (.gatedBoth, _): kernels.gateReLUBoth(gate, up: up, into: hidden, count: count)
+    case (.ungated, .gelu): kernels.gelu(up, into: hidden, count: count)
+    case (.ungated, _): kernels.relu(up, into: hidden, count: count)
+    }
   }
 
   /// output = matrix · input + bias, these rows of it.

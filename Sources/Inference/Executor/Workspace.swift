@@ -7,6 +7,8 @@ import Model
 final class Workspace {
   let residual: UnsafeMutablePointer<Float>  // [B, d], the stream that layers add to
   let normed: Activations  // [B, d], input of the attention and feed-forward matrices
+  /// [B, d], input of the feed-forward beside ``normed``, the attention's; empty where layers have no parallel blocks.
+  let normedBeside: Activations
   let own: [Own]  // per worker, for one token alone
   let outputs: Activations  // [logitRows, d], input of the output matrix
   let queries: UnsafeMutablePointer<Float>  // [B, heads · headSize]
@@ -29,11 +31,13 @@ final class Workspace {
   /// What every worker computes for itself while one token comes alone.
   struct Own {
     let normed: Activations  // [1, d]
+    let normedBeside: Activations  // [1, d], or empty
     let attended: Activations  // [1, heads · headSize]
     let hidden: Activations  // [1, f]
 
     init(configuration c: ModelConfiguration) {
       normed = Activations(columns: c.hiddenSize, capacity: 1)
+      normedBeside = Activations(columns: c.hiddenSize, capacity: c.architecture.hasParallelBlocks ? 1 : 0)
       attended = Activations(columns: c.querySize, capacity: 1)
       hidden = Activations(columns: c.feedForwardSize, capacity: 1)
     }
@@ -41,7 +45,7 @@ final class Workspace {
 
   /// Has the batch's 8-bit forms written for products of this kind.
   func setOrder(_ order: Activations.Order) {
-    for input in [normed, attended, hidden] { input.order = order }
+    for input in [normed, normedBeside, attended, hidden] { input.order = order }
   }
 
   init(configuration c: ModelConfiguration, batchSize: Int, contextSize: Int, workers: Int) {
@@ -49,6 +53,7 @@ final class Workspace {
     let b = batchSize
     residual = floats(b * c.hiddenSize)
     normed = Activations(columns: c.hiddenSize, capacity: b)
+    normedBeside = Activations(columns: c.hiddenSize, capacity: c.architecture.hasParallelBlocks ? b : 0)
     own = (0..<workers).map { _ in Own(configuration: c) }
     outputs = Activations(columns: c.hiddenSize, capacity: Self.logitRows)
     queries = floats(b * c.querySize)
@@ -70,7 +75,8 @@ final class Workspace {
   static func byteCount(configuration c: ModelConfiguration, batchSize: Int, contextSize: Int, workers: Int) -> Int? {
     // In floats. 8-bit forms take less than another half of their values, and the padding of short rows is at most a block
     // of 512 columns.
-    let inputs = (c.hiddenSize + c.querySize + c.feedForwardSize) * 3 / 2 + 3 * 512
+    let norms = c.architecture.hasParallelBlocks ? 2 : 1
+    let inputs = (norms * c.hiddenSize + c.querySize + c.feedForwardSize) * 3 / 2 + (2 + norms) * 512
     let perToken =
       inputs
       + [

@@ -21,14 +21,14 @@ public struct ModelConfiguration: Sendable, Equatable {
   public let keyValueHeadCount: Int
   /// Elements in one head.
   public let headSize: Int
-  /// The longest sequence the model was trained on, in tokens.
+  /// The longest sequence the model was trained on, in tokens; with learned positions there can be none longer.
   public let contextLength: Int
-  /// What an RMS norm adds to the mean square.
+  /// What a norm adds to the mean square, or to the variance.
   public let normEpsilon: Float
   /// How positions rotate queries and keys.
   public let rotary: RotaryConfiguration
-  /// The non-linearity of the feed-forward gate: the file's own, or what its magic and architecture say.
-  public let gateActivation: Activation
+  /// The non-linearity of feed-forward neurons: the file's own, or what its magic and architecture say.
+  public let activation: Activation
   /// Factor on query · key before the softmax.
   public let attentionScale: Float
   /// The predictor's threshold (`powerinfer.sparse_threshold`); 0 where the file has none (spec §1.2).
@@ -40,6 +40,12 @@ public struct ModelConfiguration: Sendable, Equatable {
   public var querySize: Int { headCount * headSize }
   /// Elements in a token's key vector, and in its value vector.
   public var keyValueSize: Int { keyValueHeadCount * headSize }
+
+  /// Rows of `position_embd` where positions are learned, as `context_length` counts them; `nil` where they are not.
+  public var learnedPositionCount: Int? {
+    guard case .learned(let offset) = architecture.positions else { return nil }
+    return contextLength + offset
+  }
 
   /// Reads the hyperparameters.
   ///
@@ -56,10 +62,14 @@ public struct ModelConfiguration: Sendable, Equatable {
     layerCount = try keys.count("block_count", in: 1...4096)
     headCount = try keys.count("attention.head_count", in: 1...65536)
     keyValueHeadCount = try keys.count("attention.head_count_kv", in: 1...65536, default: headCount)
-    contextLength = try keys.count("context_length", in: 1...(1 << 30))
-    normEpsilon = try keys.real("attention.layer_norm_rms_epsilon", default: nil, expected: "a number above 0") {
-      $0 > 0
+    switch architecture.positions {
+    case .rotary:
+      contextLength = try keys.count("context_length", in: 1...(1 << 30))
+    case .learned(let offset):
+      // Counted with the rows that no position uses: 2050 for 2048 positions (spec §1.2).
+      contextLength = try keys.count("context_length", in: offset + 1...(1 << 30)) - offset
     }
+    normEpsilon = try keys.normEpsilon(architecture.norm)
 
     guard headCount % keyValueHeadCount == 0 else {
       throw keys.invalid("attention.head_count_kv", keyValueHeadCount, "a divisor of head_count (\(headCount))")
@@ -76,18 +86,15 @@ public struct ModelConfiguration: Sendable, Equatable {
     attentionScale = try keys.real(
       "attention.scale", default: 1 / Float(headSize).squareRoot(), expected: "a number above 0"
     ) { $0 > 0 }
-    rotary = try RotaryConfiguration(keys: keys, headSize: headSize, contextLength: contextLength)
-
-    if let named = try metadata.string("\(architecture.name).hidden_activation") {
-      guard let activation = Activation(rawValue: named) else {
-        let known = Activation.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
-        throw ModelError.invalidValue(
-          key: "\(architecture.name).hidden_activation", value: shown(named), expected: known)
+    rotary =
+      switch architecture.positions {
+      case .rotary(let pairing):
+        try RotaryConfiguration(keys: keys, pairing: pairing, headSize: headSize, contextLength: contextLength)
+      case .learned: .none
       }
-      gateActivation = activation
-    } else {
-      gateActivation = magic == .powerInfer ? architecture.sparseGateActivation : architecture.gateActivation
-    }
+    activation =
+      try keys.activation(of: architecture.gating.activations)
+      ?? (magic == .powerInfer ? architecture.sparseActivation : architecture.activation)
     let experts = try keys.count("expert_count", in: 0...65536, default: 0)
     guard experts == 0 else {
       throw ModelError.unsupportedFeature("\(experts) experts per layer (a mixture of experts)")
@@ -126,6 +133,26 @@ public struct ModelConfiguration: Sendable, Equatable {
         throw ModelError.invalidValue(key: key, value: "\(value)", expected: expected)
       }
       return value
+    }
+
+    func normEpsilon(_ kind: NormKind) throws -> Float {
+      switch kind {
+      case .rootMeanSquare:
+        try real("attention.layer_norm_rms_epsilon", default: nil, expected: "a number above 0") { $0 > 0 }
+      case .layer(let fallback):
+        try real("attention.layer_norm_epsilon", default: fallback, expected: "a number of 0 or more") { $0 >= 0 }
+      }
+    }
+
+    /// What `hidden_activation` names, `nil` where the file has no such key.
+    func activation(of known: [Activation]) throws -> Activation? {
+      let key = "\(prefix).hidden_activation"
+      guard let named = try metadata.string(key) else { return nil }
+      guard let activation = known.first(where: { $0.rawValue == named }) else {
+        let names = known.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
+        throw ModelError.invalidValue(key: key, value: shown(named), expected: names)
+      }
+      return activation
     }
 
     /// The token list decides where there is one; `vocab_size` serves files without a tokenizer.

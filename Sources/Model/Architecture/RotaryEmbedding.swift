@@ -1,5 +1,6 @@
 import Foundation
 import GGUF
+import Kernels
 
 /// How positions beyond the trained context are folded into the trained range.
 public enum RotaryScaling: Sendable, Equatable {
@@ -15,8 +16,10 @@ public enum RotaryScaling: Sendable, Equatable {
 /// Llama 3's scaling needs no case of its own: converters store its effect as one divisor per frequency in the tensor
 /// `rope_freqs.weight`.
 public struct RotaryConfiguration: Sendable, Equatable {
-  /// Elements of each head that are rotated, from its start; even.
+  /// Elements of each head that are rotated, from its start; even. 0 where positions are learned instead.
   public let dimensions: Int
+  /// Which of them are rotated together.
+  public let pairing: RotaryPairing
   /// The longest wavelength is 2π · base^((dimensions - 2) / dimensions) positions.
   public let base: Double
   /// What is done for contexts longer than the trained one.
@@ -25,14 +28,22 @@ public struct RotaryConfiguration: Sendable, Equatable {
   public let attentionFactor: Double
 
   /// Settings taken as they are; a file's are checked by ``ModelConfiguration/init(metadata:magic:)``.
-  public init(dimensions: Int, base: Double, scaling: RotaryScaling = .none, attentionFactor: Double = 1) {
+  public init(
+    dimensions: Int, pairing: RotaryPairing = .neighbours, base: Double, scaling: RotaryScaling = .none,
+    attentionFactor: Double = 1
+  ) {
     self.dimensions = dimensions
+    self.pairing = pairing
     self.base = base
     self.scaling = scaling
     self.attentionFactor = attentionFactor
   }
 
-  init(keys: ModelConfiguration.Keys, headSize: Int, contextLength: Int) throws {
+  /// Nothing is rotated.
+  static let none = RotaryConfiguration(dimensions: 0, base: 10000)
+
+  init(keys: ModelConfiguration.Keys, pairing: RotaryPairing, headSize: Int, contextLength: Int) throws {
+    self.pairing = pairing
     let dimensions = try keys.count("rope.dimension_count", in: 2...8192, default: headSize)
     guard dimensions % 2 == 0, dimensions <= headSize else {
       throw keys.invalid("rope.dimension_count", dimensions, "an even number up to the head size (\(headSize))")

@@ -18,7 +18,8 @@ extension Vocabulary {
 
     self.init(
       kind: kind,
-      preTokenizer: try metadata.string(prefix + "pre"),
+      preTokenizer: try metadata.string(prefix + "pre")
+        ?? metadata.string("general.architecture").flatMap { try? Architecture.named($0).preTokenizer },
       tokens: tokens,
       scores: try metadata.floats(prefix + "scores") ?? [],
       types: try metadata.integers(prefix + "token_type")?.map {

@@ -42,6 +42,28 @@ struct TensorFinder {
     return Vector(format: format, data: base, count: count)
   }
 
+  /// A norm's weights, [d] each: a gain, and a bias where the family's norms have one.
+  mutating func norm(_ name: String, _ c: ModelConfiguration) throws -> NormWeights {
+    guard let found = try optionalNorm(name, c) else { throw ModelError.missingTensor(name + ".weight") }
+    return found
+  }
+
+  mutating func optionalNorm(_ name: String, _ c: ModelConfiguration) throws -> NormWeights? {
+    guard let gain = try optionalVector(name + ".weight", count: c.hiddenSize) else { return nil }
+    switch c.architecture.norm {
+    case .rootMeanSquare: return NormWeights(gain: gain, bias: nil)
+    case .layer: return NormWeights(gain: gain, bias: try vector(name + ".bias", count: c.hiddenSize))
+    }
+  }
+
+  mutating func attentionBias(_ name: String, count: Int, _ biases: Biases) throws -> Vector? {
+    switch biases {
+    case .none: nil
+    case .attentionIfPresent: try optionalVector(name, count: count)
+    case .everywhere: try vector(name, count: count)
+    }
+  }
+
   /// Llama 3's frequency divisors; each must be a positive number.
   mutating func divisors(_ name: String, count: Int) throws -> [Float]? {
     guard let vector = try optionalVector(name, count: count) else { return nil }

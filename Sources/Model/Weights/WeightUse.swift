@@ -17,12 +17,18 @@ public struct WeightUse: Sendable, Equatable {
 
   /// A matrix that a vector is multiplied by.
   init(_ matrix: Matrix) {
-    self.init(bytes: matrix.rows * matrix.format.rowBytes(columns: matrix.columns), products: matrix.rows * matrix.columns)
+    self.init(
+      bytes: matrix.rows * matrix.format.rowBytes(columns: matrix.columns), products: matrix.rows * matrix.columns)
   }
 
   /// A gain or a bias, which is read in F32 whatever the file stores.
   init(_ vector: Vector) {
     self.init(bytes: vector.count * MemoryLayout<Float>.stride, products: 0)
+  }
+
+  /// Gain and bias of a norm.
+  init(_ norm: NormWeights) {
+    self = WeightUse(norm.gain) + (norm.bias.map { WeightUse($0) } ?? .none)
   }
 
   public static func + (a: WeightUse, b: WeightUse) -> WeightUse {
@@ -47,19 +53,20 @@ extension Weights {
     func biases(_ vectors: Vector?...) -> [WeightUse] { vectors.compactMap { $0.map { WeightUse($0) } } }
     switch group {
     case .embedding:
-      return WeightUse(bytes: tokenEmbedding.format.rowBytes(columns: tokenEmbedding.columns), products: 0)
+      let rows = [tokenEmbedding, positionEmbedding].compactMap { $0 }
+      return WeightUse(bytes: rows.reduce(0) { $0 + $1.format.rowBytes(columns: $1.columns) }, products: 0)
     case .attentionNorm: return sum { [WeightUse($0.attentionNorm)] }
     case .queryKeyValue:
       return sum {
         [WeightUse($0.query), WeightUse($0.key), WeightUse($0.value)] + biases($0.queryBias, $0.keyBias, $0.valueBias)
       }
     case .attentionOutput: return sum { [WeightUse($0.attentionOutput)] + biases($0.attentionOutputBias) }
-    case .feedForwardNorm: return sum { [WeightUse($0.feedForwardNorm)] }
-    case .gateUp: return sum { [WeightUse($0.gate), WeightUse($0.up)] }
+    case .feedForwardNorm: return sum { [$0.feedForwardNorm.map { WeightUse($0) } ?? .none] }
+    case .gateUp: return sum { [$0.gate.map { WeightUse($0) } ?? .none, WeightUse($0.up)] + biases($0.upBias) }
     case .down:
       return sum {
         switch $0.down {
-        case .rows(let matrix), .neurons(let matrix): [WeightUse(matrix)]
+        case .rows(let matrix), .neurons(let matrix): [WeightUse(matrix)] + biases($0.downBias)
         }
       }
     case .outputNorm: return WeightUse(outputNorm)

@@ -19,29 +19,39 @@ public struct PredictorWeights: Sendable {
   public var rank: Int { fc1.rows }
 }
 
+/// The weights of a norm, all [d].
+public struct NormWeights: Sendable {
+  public let gain: Vector  // .weight
+  public let bias: Vector?  // .bias; layer norms have one, RMS norms none
+}
+
 /// Weights of one transformer layer. Shapes are [contiguous (input), rows (output)].
 public struct LayerWeights: Sendable {
-  public let attentionNorm: Vector  // attn_norm, [d]
-  public let query: Matrix  // attn_q, [d, heads · headSize], rows permuted for adjacent-pair rotation
-  public let key: Matrix  // attn_k, [d, kvHeads · headSize], permuted likewise
-  public let value: Matrix  // attn_v, [d, kvHeads · headSize]
+  public let attentionNorm: NormWeights  // attn_norm; with parallel blocks attn_norm_2 where the file has it
+  public let query: Matrix  // attn_q or the first rows of attn_qkv, [d, heads · headSize]
+  public let key: Matrix  // attn_k or the next rows, [d, kvHeads · headSize]
+  public let value: Matrix  // attn_v or the last rows, [d, kvHeads · headSize]
   public let attentionOutput: Matrix  // attn_output, [heads · headSize, d]
   public let queryBias: Vector?  // attn_q.bias
   public let keyBias: Vector?  // attn_k.bias
   public let valueBias: Vector?  // attn_v.bias
   public let attentionOutputBias: Vector?  // attn_output.bias, [d]
 
-  public let feedForwardNorm: Vector  // ffn_norm, [d]
-  public let gate: Matrix  // ffn_gate, [d, f], one row per neuron
+  /// ffn_norm; with parallel blocks attn_norm beside an attn_norm_2, and `nil` where the attention's norm serves both.
+  public let feedForwardNorm: NormWeights?
+  public let gate: Matrix?  // ffn_gate, [d, f], one row per neuron; nil where neurons have none
   public let up: Matrix  // ffn_up, [d, f], one row per neuron
   public let down: DownProjection  // ffn_down [f, d] or ffn_down_t [d, f]
+  public let upBias: Vector?  // ffn_up.bias, [f]; what a silent neuron gives is then act(bias), not 0
+  public let downBias: Vector?  // ffn_down.bias or ffn_down_t.bias, [d]
   public let predictor: PredictorWeights?  // fc1, fc2 where the file has them
 }
 
 /// All weights of a model. Matrices point into the mapped file and are valid while it lives.
 public struct Weights: Sendable {
   public let tokenEmbedding: Matrix  // token_embd, [d, V]
-  public let outputNorm: Vector  // output_norm, [d]
+  public let positionEmbedding: Matrix?  // position_embd, [d, offset + positions], where positions are learned
+  public let outputNorm: NormWeights  // output_norm
   public let output: Matrix  // output, [d, V]; token_embd where the file ties the two
   public let isOutputTied: Bool  // whether output is token_embd
   public let rotaryDivisors: [Float]?  // rope_freqs, [rotary dimensions / 2]
@@ -53,11 +63,15 @@ public struct Weights: Sendable {
   public init(file: GGUFFile, configuration c: ModelConfiguration) throws {
     var find = TensorFinder(file: file)
     tokenEmbedding = try find.matrix("token_embd.weight", columns: c.hiddenSize, rows: c.vocabularySize)
-    outputNorm = try find.vector("output_norm.weight", count: c.hiddenSize)
+    positionEmbedding = try c.learnedPositionCount.map {
+      try find.matrix("position_embd.weight", columns: c.hiddenSize, rows: $0)
+    }
+    outputNorm = try find.norm("output_norm", c)
     let ownOutput = try find.optionalMatrix("output.weight", columns: c.hiddenSize, rows: c.vocabularySize)
     output = ownOutput ?? tokenEmbedding
     isOutputTied = ownOutput == nil
-    rotaryDivisors = try find.divisors("rope_freqs.weight", count: c.rotary.dimensions / 2)
+    let rotaryPairs = c.rotary.dimensions / 2
+    rotaryDivisors = rotaryPairs == 0 ? nil : try find.divisors("rope_freqs.weight", count: rotaryPairs)
 
     var layers: [LayerWeights] = []
     for index in 0..<c.layerCount {
@@ -65,34 +79,5 @@ public struct Weights: Sendable {
     }
     self.layers = layers
     try find.expectNothingLeft()
-  }
-}
-
-extension LayerWeights {
-  init(index: Int, find: inout TensorFinder, configuration c: ModelConfiguration) throws {
-    let (d, f, q, kv) = (c.hiddenSize, c.feedForwardSize, c.querySize, c.keyValueSize)
-    func name(_ part: String) -> String { "blk.\(index).\(part)" }
-
-    attentionNorm = try find.vector(name("attn_norm.weight"), count: d)
-    query = try find.matrix(name("attn_q.weight"), columns: d, rows: q)
-    key = try find.matrix(name("attn_k.weight"), columns: d, rows: kv)
-    value = try find.matrix(name("attn_v.weight"), columns: d, rows: kv)
-    attentionOutput = try find.matrix(name("attn_output.weight"), columns: q, rows: d)
-    queryBias = try find.optionalVector(name("attn_q.bias"), count: q)
-    keyBias = try find.optionalVector(name("attn_k.bias"), count: kv)
-    valueBias = try find.optionalVector(name("attn_v.bias"), count: kv)
-    attentionOutputBias = try find.optionalVector(name("attn_output.bias"), count: d)
-
-    feedForwardNorm = try find.vector(name("ffn_norm.weight"), count: d)
-    gate = try find.matrix(name("ffn_gate.weight"), columns: d, rows: f)
-    up = try find.matrix(name("ffn_up.weight"), columns: d, rows: f)
-    if let transposed = try find.optionalMatrix(name("ffn_down_t.weight"), columns: d, rows: f) {
-      down = .neurons(transposed)
-    } else {
-      down = .rows(try find.matrix(name("ffn_down.weight"), columns: f, rows: d))
-    }
-    predictor = try find.predictor(fc1: name("fc1.weight"), fc2: name("fc2.weight"), columns: d, neurons: f)
-    find.ignore(name("rope_freqs.weight"))
-    find.ignore(name("attn_rot_embd.weight"))
   }
 }

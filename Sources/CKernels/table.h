@@ -1,0 +1,22 @@
+// The table of one instruction set, whose functions are all named by PI_NAME; only the products have variants.
+#define PI_TABLE(panel_from, product)                       \
+  {                                                         \
+      .panel_tokens = (panel_from),                         \
+      .multiply = (product),                                \
+      .accumulate_rows = PI_NAME(accumulate_rows),          \
+      .quantize_activations = PI_NAME(quantize_activations),\
+      .rms_norm = PI_NAME(rms_norm),                        \
+      .layer_norm = PI_NAME(layer_norm),                    \
+      .add = PI_NAME(add),                                  \
+      .gate_silu = PI_NAME(gate_silu),                      \
+      .gate_relu = PI_NAME(gate_relu),                      \
+      .gate_relu_both = PI_NAME(gate_relu_both),            \
+      .relu = PI_NAME(relu),                                \
+      .gelu = PI_NAME(gelu),                                \
+      .rotate = PI_NAME(rotate),                            \
+      .store_f16 = PI_NAME(store_f16),                      \
+      .attend = PI_NAME(attend),                            \
+      .softmax = PI_NAME(softmax),                          \
+      .sum_lines = PI_NAME(sum_lines),                      \
+      .triad = PI_NAME(triad),                              \
+  }
