@@ -1,4 +1,5 @@
 import Foundation
+import GGUF
 import Inference
 import Model
 import TestKit
@@ -51,6 +52,21 @@ import Testing
     let one = try logits(threads: 1, batchSize: 64)
     for threads in [2, 3, 5] { #expect(try logits(threads: threads, batchSize: 64) == one) }
     for batchSize in [1, 5, 47] { #expect(try logits(threads: 2, batchSize: batchSize) == one) }
+  }
+
+  /// The original refuses such a file; all neurons can be computed without.
+  @Test(arguments: ["tiny-bamboo-f16", "tiny-falcon-40b-f16", "tiny-opt-f16"])
+  func sparseFilesNeedNoPredictors(name: String) throws {
+    let resources = try #require(Bundle.module.resourceURL)
+    let path = resources.appendingPathComponent("Golden/Tiny/\(name).powerinfer.gguf").path
+    var file = ModelFile(try GGUFFile(opening: path))
+    let count = file.tensors.count
+    file.tensors.removeAll { $0.name.contains(".fc") }
+    #expect(file.tensors.count == count - 4)
+    let model = try LanguageModel(file: GGUFFile(bytes: file.encoded()))
+    let golden = try #require(GoldenPrompt.load("Tiny/\(name).powerinfer.json").first)
+    let difference = try LogitDifference(model: model, golden: golden, tieMargin: Self.floatLimit)
+    #expect(difference.largestError < Self.floatLimit && difference.wrongArgMaxima == [])
   }
 
   @Test func embeddedModel() throws {
