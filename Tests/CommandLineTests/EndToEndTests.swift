@@ -154,6 +154,21 @@ import Testing
     #expect(answer.status == 0)
   }
 
+  @Test(arguments: ["bamboo", "falcon", "opt"])
+  func everyFamilyIsShownQuantizedAndRun(family: String) async throws {
+    let shown = try await run(["inspect", "@\(family).gguf"])
+    #expect(shown.status == 0 && shown.output.contains(family) && shown.output.contains("blk.1.fc2.weight"))
+    let folder = try TemporaryFolder()
+    let path = folder.file("q4.gguf")
+    #expect(try await run(["quantize", "@\(family).gguf", path, "q4_0", "--json"]).status == 0)
+    let options = ["-q", "--ignore-eos", "-n", "6", "--temp", "0", "hello"]
+    for model in ["@\(family).gguf", path] {
+      let answer = try await run(["run", "-m", model] + options)
+      #expect(answer.status == 0 && !answer.output.isEmpty && answer.error == "")
+      #expect(try await run(["run", "-m", model, "-t", "1"] + options).output == answer.output)
+    }
+  }
+
   @Test(arguments: [["--help"], ["help", "run"], ["run", "--help"], ["quantize", "-h"], []])
   func helpHasExamples(arguments: [String]) async throws {
     let outcome = try await run(arguments)

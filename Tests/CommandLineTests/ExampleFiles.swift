@@ -13,6 +13,12 @@ struct ExampleFiles {
     try model.write(to: folder.file("model.gguf"))
     try TinyModel(magic: .powerInfer, weightType: .f16).write(to: folder.file("sparse.gguf"))
 
+    for family in ["bamboo", "falcon", "opt"] {
+      var model = TinyModel(magic: .powerInfer, weightType: .f16)
+      model.architecture = family
+      try model.write(to: folder.file(family + ".gguf"))
+    }
+
     var plain = TinyModel()
     plain.vocabulary = .sentencePiece
     try plain.write(to: folder.file("no-template.gguf"))

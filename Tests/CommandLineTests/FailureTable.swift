@@ -28,6 +28,9 @@ enum FailureTable {
     Failure(
       "run -m @mystery.gguf hi",
       "The file holds a model of architecture \"mystery\"; this version runs llama, bamboo, falcon, opt."),
+    Failure(
+      "run -m @opt.gguf -c 127 hi",
+      "The context size is 127, expected at most 126: the model has learned no positions beyond."),
     Failure("run -m /dev/null hi", "\"/dev/null\" could not be mapped into memory: it is not a regular file."),
     Failure(
       "quantize @model.gguf @no/out.gguf q8_0", "\"@no/out.gguf\" cannot be created: there is no folder \"@no\"."),

@@ -1,4 +1,5 @@
 import Foundation
+import GGUF
 import Inference
 import Model
 import TestKit
@@ -59,6 +60,21 @@ import Testing
       let difference = zip(batch, one).map { abs($0 - $1) }.max() ?? .infinity
       #expect(difference < Self.batchLimit, "batches of \(batchSize): \(difference)")
     }
+  }
+
+  /// The original refuses such a file; all neurons can be computed without.
+  @Test(arguments: ["tiny-bamboo-f16", "tiny-falcon-40b-f16", "tiny-opt-f16"])
+  func sparseFilesNeedNoPredictors(name: String) throws {
+    let resources = try #require(Bundle.module.resourceURL)
+    let path = resources.appendingPathComponent("Golden/Tiny/\(name).powerinfer.gguf").path
+    var file = ModelFile(try GGUFFile(opening: path))
+    let count = file.tensors.count
+    file.tensors.removeAll { $0.name.contains(".fc") }
+    #expect(file.tensors.count == count - 4)
+    let model = try LanguageModel(file: GGUFFile(bytes: file.encoded()))
+    let golden = try #require(GoldenPrompt.load("Tiny/\(name).powerinfer.json").first)
+    let difference = try LogitDifference(model: model, golden: golden, tieMargin: Self.floatLimit)
+    #expect(difference.largestError < Self.floatLimit && difference.wrongArgMaxima == [])
   }
 
   @Test func embeddedModel() throws {

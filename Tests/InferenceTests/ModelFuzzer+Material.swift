@@ -24,6 +24,12 @@ extension ModelFuzzer {
       small(.gguf, .q4_K, hidden: 256, feedForward: 256, heads: 2, keyValueHeads: 1),
       small(.gguf, .q5_1, hidden: 64, feedForward: 32, heads: 4, keyValueHeads: 2),
     ]
+    for (index, family) in ["bamboo", "falcon", "opt", "falcon"].enumerated() {
+      var model = result[index]
+      model.architecture = family
+      model.hasSecondNorm = index == 3
+      result.append(model)
+    }
     for (index, vocabulary) in [TinyVocabulary.bytePairs(preTokenizer: "qwen2"), .sentencePiece].enumerated() {
       var model = result[index * 2]
       model.extraMetadata = Metadata()
@@ -78,7 +84,8 @@ extension ModelFuzzer {
   static let optionalKeys =
     numberKeys
     + [
-      "attention.scale", "attention.layer_norm_rms_epsilon", "rope.freq_base", "rope.scaling.type",
+      "attention.scale", "attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon", "rope.freq_base",
+      "rope.scaling.type",
       "rope.scaling.factor", "rope.scaling.attn_factor", "rope.scale_linear", "rope.scaling.yarn_beta_fast",
       "rope.scaling.yarn_beta_slow", "hidden_activation",
     ].map { "llama." + $0 }
@@ -106,6 +113,7 @@ extension ModelFuzzer {
     "", "output.weight", "rope_freqs.weight", "blk.0.ffn_down_t.weight", "blk.0.ffn_down.weight", "blk.0.fc1.weight",
     "blk.0.fc2.weight", "blk.0.attn_q.bias", "blk.0.attn_k.bias", "blk.0.attn_v.bias", "blk.0.attn_output.bias",
     "blk.1.attn_q.weight", "blk.-1.attn_q.weight", "token_embd.weight", "\u{0}\u{202E}", "blk.0.rope_freqs.weight",
+    "position_embd.weight", "blk.0.attn_qkv.weight", "blk.0.attn_norm_2.weight", "blk.0.ffn_up.bias",
   ]
 
   /// Type ids: those with kernels, some without, some unknown.

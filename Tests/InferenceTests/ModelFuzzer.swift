@@ -26,15 +26,21 @@ struct ModelFuzzer {
   private mutating func damage(_ file: inout ModelFile) {
     switch random.below(16) {
     case 0, 1, 2: if let index = place(file.pairs) { file.pairs[index].value = anyValue() }
-    case 3: file.set(pick(ModelFuzzer.optionalKeys), anyValue())
-    case 4, 5: file.set(pick(ModelFuzzer.numberKeys), .uint32(UInt32(random.below(70))))
+    case 3: file.set(key(pick(ModelFuzzer.optionalKeys), of: file), anyValue())
+    case 4, 5: file.set(key(pick(ModelFuzzer.numberKeys), of: file), .uint32(UInt32(random.below(70))))
     case 6: damagePairs(&file)
     case 7, 8, 9: damageTensor(&file)
     case 10: fillTensor(&file)
     case 11, 12, 13: damageVocabulary(&file)
-    case 14: file.set(pick(ModelFuzzer.optionalKeys), .string(pick(ModelFuzzer.words)))
+    case 14: file.set(key(pick(ModelFuzzer.optionalKeys), of: file), .string(pick(ModelFuzzer.words)))
     default: file.set("tokenizer.chat_template", .string(template()))
     }
+  }
+
+  /// A key of llama as the file's own family calls it.
+  private func key(_ key: String, of file: ModelFile) -> String {
+    guard key.hasPrefix("llama."), case .string(let family)? = file.value("general.architecture") else { return key }
+    return family + key.dropFirst("llama".count)
   }
 
   private mutating func damagePairs(_ file: inout ModelFile) {

@@ -230,4 +230,19 @@ import Testing
       try Session(model: model, options: .init(batchSize: 0))
     }
   }
+
+  @Test func learnedPositionsEndTheContext() throws {
+    var tiny = TinyModel()
+    tiny.architecture = "opt"
+    tiny.contextLength = 42
+    let model = try model(tiny)
+    let session = try Session(model: model)
+    #expect(session.contextSize == 40)
+    #expect(try session.evaluate(prompt).allSatisfy { $0.isFinite })
+    #expect(throws: SessionError.contextFull(position: 40, adding: 1, contextSize: 40)) { try session.evaluate([1]) }
+    let error = SessionError.noSuchPositions(contextSize: 41, learned: 40)
+    #expect(throws: error) { try Session(model: model, options: .init(contextSize: 41)) }
+    #expect(
+      "\(error)" == "The context size is 41, expected at most 40: the model has learned no positions beyond.")
+  }
 }

@@ -1,6 +1,6 @@
 import GGUF
 
-/// A llama model of any size with random weights, the same for the same seed, written as a real file.
+/// A model of any family and size with random weights, the same for the same seed, written as a real file.
 ///
 /// ```swift
 /// let folder = try TemporaryFolder()
@@ -10,6 +10,7 @@ import GGUF
 /// Rows of every weight must suit the weights' type: with the quantised ones all sizes are multiples of 32 (or 256).
 public struct TinyModel: Sendable {
   public var magic = Magic.gguf
+  /// "llama", "bamboo", "falcon" or "opt"; a file of any other name is written like a llama's.
   public var architecture = "llama"
   public var vocabulary = TinyVocabulary.bytePairs()
   public var hiddenSize = 64
@@ -26,13 +27,17 @@ public struct TinyModel: Sendable {
   public var weightType = TensorType.f32
   /// Whether the embeddings are also the output matrix.
   public var isTied = true
+  /// Whether a falcon's layers have a second norm, as the larger ones do.
+  public var hasSecondNorm = false
   public var ropeBase: Float = 10_000
   public var normEpsilon: Float = 1e-5
-  /// Written as `llama.hidden_activation`.
+  /// Written as `hidden_activation`.
   public var activation: String?
   public var seed: UInt64 = 1
   /// Set after all others, so that a test can add a key or replace one.
   public var extraMetadata = Metadata()
+  /// Applied to the tensors before their data are made, so that a test can drop, rename or reshape one.
+  public var changeLayouts: @Sendable ([TensorLayout]) -> [TensorLayout] = { $0 }
 
   public init(
     magic: Magic = .gguf, weightType: TensorType = .f32, isTied: Bool = true, layers: Int = 2, seed: UInt64 = 1
@@ -64,10 +69,18 @@ public struct TinyModel: Sendable {
     metadata.set("\(architecture).block_count", .uint32(UInt32(layers)))
     metadata.set("\(architecture).feed_forward_length", .uint32(UInt32(feedForwardSize)))
     metadata.set("\(architecture).attention.head_count", .uint32(UInt32(heads)))
-    metadata.set("\(architecture).attention.head_count_kv", .uint32(UInt32(keyValueHeads)))
-    metadata.set("\(architecture).attention.layer_norm_rms_epsilon", .float32(normEpsilon))
-    metadata.set("\(architecture).rope.dimension_count", .uint32(UInt32(effectiveHeadSize)))
-    metadata.set("\(architecture).rope.freq_base", .float32(ropeBase))
+    // As the converters of each family do, no more and no less.
+    if architecture != "opt" {
+      metadata.set("\(architecture).attention.head_count_kv", .uint32(UInt32(keyValueHeads)))
+    }
+    switch architecture {
+    case "opt": break
+    case "falcon": metadata.set("falcon.attention.layer_norm_epsilon", .float32(normEpsilon))
+    default:
+      metadata.set("\(architecture).attention.layer_norm_rms_epsilon", .float32(normEpsilon))
+      metadata.set("\(architecture).rope.dimension_count", .uint32(UInt32(effectiveHeadSize)))
+      metadata.set("\(architecture).rope.freq_base", .float32(ropeBase))
+    }
     if headSize != nil {
       metadata.set("\(architecture).attention.key_length", .uint32(UInt32(effectiveHeadSize)))
       metadata.set("\(architecture).attention.value_length", .uint32(UInt32(effectiveHeadSize)))
@@ -82,7 +95,7 @@ public struct TinyModel: Sendable {
   /// All tensors, in the order of the file.
   public var weights: [Weight] {
     var random = SeededGenerator(seed: seed)
-    return layouts.map { layout in weight(layout, &random) }
+    return changeLayouts(layouts).map { layout in weight(layout, &random) }
   }
 
   /// Writes the file and returns its path.
@@ -95,41 +108,7 @@ public struct TinyModel: Sendable {
     return path
   }
 
-  private var effectiveHeadSize: Int { headSize ?? hiddenSize / heads }
-
-  private var layouts: [TensorLayout] {
-    let queries = heads * effectiveHeadSize
-    let keys = keyValueHeads * effectiveHeadSize
-    func norm(_ name: String) -> TensorLayout { TensorLayout(name: name, type: .f32, shape: [hiddenSize]) }
-    func matrix(_ name: String, _ columns: Int, _ rows: Int) -> TensorLayout {
-      TensorLayout(name: name, type: weightType, shape: [columns, rows])
-    }
-    var result = [matrix("token_embd.weight", hiddenSize, vocabularySize), norm("output_norm.weight")]
-    if !isTied { result.append(matrix("output.weight", hiddenSize, vocabularySize)) }
-    for layer in 0..<layers {
-      let prefix = "blk.\(layer)."
-      result += [
-        norm(prefix + "attn_norm.weight"),
-        matrix(prefix + "attn_q.weight", hiddenSize, queries),
-        matrix(prefix + "attn_k.weight", hiddenSize, keys),
-        matrix(prefix + "attn_v.weight", hiddenSize, keys),
-        matrix(prefix + "attn_output.weight", queries, hiddenSize),
-        norm(prefix + "ffn_norm.weight"),
-        matrix(prefix + "ffn_gate.weight", hiddenSize, feedForwardSize),
-        matrix(prefix + "ffn_up.weight", hiddenSize, feedForwardSize),
-      ]
-      if magic == .powerInfer {
-        result += [
-          matrix(prefix + "ffn_down_t.weight", hiddenSize, feedForwardSize),
-          matrix(prefix + "fc1.weight", hiddenSize, predictorRank),
-          matrix(prefix + "fc2.weight", predictorRank, feedForwardSize),
-        ]
-      } else {
-        result.append(matrix(prefix + "ffn_down.weight", feedForwardSize, hiddenSize))
-      }
-    }
-    return result
-  }
+  var effectiveHeadSize: Int { headSize ?? hiddenSize / heads }
 
   private func weight(_ layout: TensorLayout, _ random: inout SeededGenerator) -> Weight {
     let count = layout.shape.reduce(1, *)

@@ -134,6 +134,21 @@ import Testing
     #expect(excepted["token_embd.weight"] == .q4_0)
   }
 
+  /// Positions, fused queries and predictors are weights like others; norms and biases stay F32.
+  @Test(arguments: ["falcon", "opt"])
+  func everyMatrixOfAFamilyIsConverted(architecture: String) throws {
+    var model = TinyModel(magic: .powerInfer, weightType: .f16, isTied: architecture == "opt")
+    model.architecture = architecture
+    let input = try GGUFFile(opening: model.write(to: folder.file("in")))
+    let output = try convert(input, QuantizeOptions(type: .q4_0))
+    #expect(output.magic == .powerInfer && output.tensors.map(\.shape) == input.tensors.map(\.shape))
+    for tensor in output.tensors {
+      let isOutput = tensor.name == (architecture == "opt" ? "token_embd.weight" : "output.weight")
+      let expected = tensor.shape.count == 1 ? TensorType.f32 : isOutput ? .q8_0 : .q4_0
+      #expect(tensor.type == expected, "\(tensor.name)")
+    }
+  }
+
   @Test func rowsThatFitNoBlockBecomeF16() throws {
     let file = try write(
       "in",
