@@ -21,6 +21,9 @@ enum { SPLITS_BYTES = 1 };
 // How many sums of two products may be added in 16 bits: 30480, 31496 and 32004 at most.
 PI_INLINE size_t steps_in_16_bits(uint32_t kind) { return kind == PI_Q5_1 ? 4 : kind == PI_Q6_K ? 2 : 8; }
 
+// Finishes `v` before what follows begins: left alone, the compiler starts all steps of a tile at once and spills.
+PI_INLINE void in_order(__m256i *v) { __asm__ volatile("" : "+x"(*v)::"memory"); }
+
 // The products of steps from..<to with a stretch of four codes of each token: dot[g * tokens + t].
 PI_INLINE void panel_dots(uint32_t kind, const uint8_t *w, size_t groups, const int8_t *codes, size_t code_stride,
                           size_t tokens, size_t from, size_t to, __m256i *dot) {
@@ -49,7 +52,7 @@ PI_INLINE void panel_dots(uint32_t kind, const uint8_t *w, size_t groups, const 
           }
         }
         PI_UNROLL
-        for (size_t i = 0; i < vectors * tokens; i++) PI_IN_ORDER(sum[i]);
+        for (size_t i = 0; i < vectors * tokens; i++) in_order(&sum[i]);
       }
       const __m256i one = _mm256_set1_epi16(1);
       PI_UNROLL

@@ -1,5 +1,5 @@
-// 256-bit vectors of x86-64. The including file defines PI_NAME and, under its target, the two dot products that the sets
-// differ in:
+// 256-bit vectors of x86-64. The including file defines PI_NAME and, under its target, the two dot products that the
+// sets differ in:
 //   dot_block(w, x)   the products of 32 unsigned with 32 signed bytes, four summed to a lane; w is at most 128
 //   panel_dots(...)   the same for a tile of a panel, see blockwise_panels.h
 //   SPLITS_BYTES      whether panels hold 8-bit codes as two vectors of 4 bits

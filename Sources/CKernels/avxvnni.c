@@ -15,6 +15,9 @@ PI_INLINE __m256i dot_block(__m256i w, __m256i x) { return _mm256_dpbusd_avx_epi
 
 enum { SPLITS_BYTES = 0 };
 
+// Finishes `v` before what follows begins: left alone, the compiler starts all steps of a tile at once and spills.
+PI_INLINE void in_order(__m256i *v) { __asm__ volatile("" : "+x"(*v)::"memory"); }
+
 // The products of steps from..<to with a stretch of four codes of each token: dot[g * tokens + t].
 PI_INLINE void panel_dots(uint32_t kind, const uint8_t *w, size_t groups, const int8_t *codes, size_t code_stride,
                           size_t tokens, size_t from, size_t to, __m256i *dot) {
@@ -35,7 +38,7 @@ PI_INLINE void panel_dots(uint32_t kind, const uint8_t *w, size_t groups, const 
       }
     }
     PI_UNROLL
-    for (size_t i = 0; i < groups * tokens; i++) PI_IN_ORDER(dot[i]);
+    for (size_t i = 0; i < groups * tokens; i++) in_order(&dot[i]);
   }
 }
 

@@ -16,13 +16,6 @@
 #define PI_UNROLL _Pragma("GCC unroll 16")
 #endif
 
-// Finishes `v` before what follows begins: left alone, compilers start all the steps of a tile at once and spill.
-#if defined(__x86_64__)
-#define PI_IN_ORDER(v) __asm__ volatile("" : "+x"(v)::"memory")
-#elif defined(__aarch64__)
-#define PI_IN_ORDER(v) __asm__ volatile("" : "+w"(v)::"memory")
-#endif
-
 enum { PI_BLOCK = 32, PI_SUPER = 256 };
 
 // Bytes of a block, and where its parts begin.

@@ -16,8 +16,8 @@ typedef float eight_floats __attribute__((vector_size(32)));
 typedef int16_t eight_words __attribute__((vector_size(16)));
 typedef uint8_t eight_bytes __attribute__((vector_size(8)));
 
-// Scales of a stretch of blocks, zero past its end up to a whole vector. `more` are the minima (as a bias to add), or the
-// scales of the second halves in Q6_K.
+// Scales of a stretch of blocks, zero past its end up to a whole vector. `more` are the minima (as a bias to add), or
+// the scales of the second halves in Q6_K.
 typedef struct {
   float scale[CHUNK_BLOCKS];
   float more[CHUNK_BLOCKS];

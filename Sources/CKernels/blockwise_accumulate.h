@@ -1,5 +1,5 @@
-// Sums of rows under coefficients. For every (token, column): y = fma(h, w, y) over ascending rows, with w rounded to a float
-// first, however the work is tiled.
+// Sums of rows under coefficients. For every (token, column): y = fma(h, w, y) over ascending rows, with w rounded to a
+// float first, however the work is tiled.
 
 enum {
   LIST_ROWS = 512,  // rows whose coefficients are looked through at once, for one token

@@ -1,7 +1,8 @@
-// Products with many tokens. The codes of a few groups of PI_LANES rows are written into scratch once, interleaved so that
-// the lanes of a vector are rows, and multiplied with all tokens: no sum over lanes, and no decoding per token. Beside what
-// blockwise.h asks for, the including file defines
+// Products with many tokens. The codes of a few groups of PI_LANES rows are written into scratch once, interleaved so
+// that the lanes of a vector are rows, and multiplied with all tokens: no sum over lanes, and no decoding per token.
+// Beside what blockwise.h asks for, the including file defines
 //   PANEL_GROUPS, PANEL_TOKENS       groups of rows and tokens of the largest tile
+//   PANEL_FROM_TOKENS                tokens from which panels are faster
 //   PANEL_CODE_BYTES                 most bytes that a group's block of codes takes
 //   panel_dot                        a vector of PI_LANES integers
 //   panel_kind(format)               a format whose tiles are the same code

@@ -1,5 +1,5 @@
-// Products with few tokens: a row is decoded for each small group of tokens anew. For every (row, token) the blocks go in
-// ascending order into one vector, the biases into another, then one fixed tree over the lanes.
+// Products with few tokens: a row is decoded for each small group of tokens anew. For every (row, token) the blocks go
+// in ascending order into one vector, the biases into another, then one fixed tree over the lanes.
 
 // The scales of a stretch of a row times those of one token, and the vector of its biases.
 PI_INLINE vf token_scales(uint32_t format, const scales *s, size_t blocks, const float *factors, const float *sums,
@@ -24,7 +24,7 @@ PI_INLINE vf token_scales(uint32_t format, const scales *s, size_t blocks, const
 PI_INLINE void row_by_tokens(uint32_t format, const uint8_t *row, const pi_activations *x, size_t token, size_t tokens,
                              vf *sum) {
   const size_t all = x->columns / PI_BLOCK, stride = x->block_stride, code_stride = x->code_stride;
-  const size_t bytes = pi_block_bytes(format) * PI_BLOCK * 8 / pi_block_elements(format) ;
+  const size_t bytes = pi_block_bytes(format) * PI_BLOCK * 8 / pi_block_elements(format);  // of eight blocks
   PI_UNROLL
   for (size_t t = 0; t < tokens; t++) sum[t] = (vf){0};
   for (size_t begin = 0; begin < all; begin += CHUNK_BLOCKS) {

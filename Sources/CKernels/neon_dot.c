@@ -47,8 +47,6 @@ PI_INLINE void panel_dots(uint32_t kind, const uint8_t *w, size_t groups, const 
         PI_UNROLL
         for (size_t t = 0; t < tokens; t++) dot[g * tokens + t] = dot_lane(dot[g * tokens + t], weights, x[t], s);
       }
-      PI_UNROLL
-      for (size_t i = 0; i < groups * tokens; i++) PI_IN_ORDER(dot[i]);
     }
   }
 }
