@@ -253,6 +253,9 @@ static const pi_kernels table = {
     .gate_relu = PI_NAME(gate_relu),
     .rotate = PI_NAME(rotate),
     .store_f16 = PI_NAME(store_f16),
+    .store_key = PI_NAME(store_key),
+    .store_value = PI_NAME(store_value),
     .attend = PI_NAME(attend),
+    .merge = PI_NAME(merge),
     .softmax = PI_NAME(softmax),
 };

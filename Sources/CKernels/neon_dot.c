@@ -17,6 +17,8 @@
 
 PI_INLINE int32x4_t dot_16(int8x16_t a, int8x16_t b) { return vdotq_s32(vdupq_n_s32(0), a, b); }
 
+PI_INLINE int32x4_t dot_fours(int32x4_t sum, int8x16_t a, int8x16_t b) { return vdotq_s32(sum, a, b); }
+
 #include "neon.h"
 
 #if defined(__clang__)

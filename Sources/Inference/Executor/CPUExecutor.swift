@@ -8,18 +8,18 @@ import Model
 /// the same bits for any number of workers.
 final class CPUExecutor {
   private let model: LanguageModel
-  private let cache: KeyValueCache
+  private let attention: Attention
   private let team: ThreadTeam
   private let kernels: Kernels
   private let work: Workspace
 
   init(model: LanguageModel, cache: KeyValueCache, team: ThreadTeam, batchSize: Int) {
     self.model = model
-    self.cache = cache
     self.team = team
     kernels = .active
-    work = Workspace(
-      configuration: model.configuration, batchSize: batchSize, contextSize: cache.capacity, workers: team.count)
+    work = Workspace(configuration: model.configuration, batchSize: batchSize)
+    attention = Attention(
+      configuration: model.configuration, cache: cache, kernels: kernels, workers: team.count)
   }
 
   /// Runs `tokens` (at most the batch size) at positions `position...`, extending the cache.
@@ -37,7 +37,7 @@ final class CPUExecutor {
       member.sync()
       for (index, layer) in model.weights.layers.enumerated() {
         norm(layer.attentionNorm, count: count, member)
-        attention(layer, index: index, position: position, count: count, member)
+        attentionBlock(layer, index: index, position: position, count: count, member)
         norm(layer.feedForwardNorm, count: count, member)
         feedForward(layer, count: count, member)
       }
@@ -85,13 +85,10 @@ final class CPUExecutor {
   }
 
   /// residual += Wo · attention(normed). Ends in step.
-  private func attention(_ layer: LayerWeights, index: Int, position: Int, count: Int, _ member: Member) {
+  private func attentionBlock(_ layer: LayerWeights, index: Int, position: Int, count: Int, _ member: Member) {
     project(layer.query, bias: layer.queryBias, of: work.normed, count: count, into: work.queries, member)
     project(layer.key, bias: layer.keyBias, of: work.normed, count: count, into: work.keys, member)
     project(layer.value, bias: layer.valueBias, of: work.normed, count: count, into: work.values, member)
-    member.sync()
-
-    rotateAndStore(index: index, position: position, count: count, member)
     member.sync()
 
     attend(index: index, position: position, count: count, member)
@@ -104,41 +101,20 @@ final class CPUExecutor {
     member.sync()
   }
 
-  /// Rotates queries in place; rotates keys and puts keys and values into the cache.
-  private func rotateAndStore(index: Int, position: Int, count: Int, _ member: Member) {
-    let c = configuration
-    for t in member.share(of: count) {
-      let (cosines, sines) = (work.cosines + t * rotaryPairs, work.sines + t * rotaryPairs)
-      let (query, key) = (work.queries + t * c.querySize, work.keys + t * c.keyValueSize)
-      kernels.rotate(
-        query, heads: c.headCount, headSize: c.headSize, rotaryDimensions: c.rotary.dimensions, cosines: cosines,
-        sines: sines)
-      kernels.rotate(
-        key, heads: c.keyValueHeadCount, headSize: c.headSize, rotaryDimensions: c.rotary.dimensions, cosines: cosines,
-        sines: sines)
-      let value = work.values + t * c.keyValueSize
-      for head in 0..<c.keyValueHeadCount {
-        let offset = (position + t) * c.headSize
-        kernels.storeF16(
-          key + head * c.headSize, count: c.headSize, into: cache.keys(layer: index, head: head) + offset)
-        kernels.storeF16(
-          value + head * c.headSize, count: c.headSize, into: cache.values(layer: index, head: head) + offset)
-      }
-    }
-  }
-
   /// attended = softmax(query · keys · scale) · values, each token over the positions up to its own.
   private func attend(index: Int, position: Int, count: Int, _ member: Member) {
-    let c = configuration
-    let group = c.queriesPerKeyValueHead
-    let scores = work.scores + member.index * work.scoresPerWorker
-    for item in member.share(of: count * c.keyValueHeadCount) {
-      let (t, head) = (item / c.keyValueHeadCount, item % c.keyValueHeadCount)
-      let offset = t * c.querySize + head * group * c.headSize
-      kernels.attend(
-        queries: work.queries + offset, groupSize: group, headSize: c.headSize,
-        keys: cache.keys(layer: index, head: head), values: cache.values(layer: index, head: head),
-        positions: position + t + 1, scale: c.attentionScale, scores: scores, into: work.attended.values + offset)
+    let pass = Attention.Pass(
+      layer: index, position: position, count: count, queries: work.queries, keys: work.keys, values: work.values,
+      cosines: work.cosines, sines: work.sines, output: work.attended.values)
+    if count == 1 {
+      attention.decode(
+        pass, items: member.share(of: attention.decodeItems(position: position)), worker: member.index)
+    } else {
+      attention.store(pass, tokens: member.share(of: count))
+      member.sync()
+      for item in stride(from: member.index, to: attention.attendItems(count: count), by: member.count) {
+        attention.attend(pass, item: item, worker: member.index)
+      }
     }
   }
 

@@ -17,14 +17,11 @@ final class Workspace {
   let projected: UnsafeMutablePointer<Float>  // [B, d], what a block adds to the residual
   let cosines: UnsafeMutablePointer<Float>  // [B, rotary dimensions / 2]
   let sines: UnsafeMutablePointer<Float>  // [B, rotary dimensions / 2]
-  let scores: UnsafeMutablePointer<Float>  // [workers, queries per kv head, context]
   let logits: UnsafeMutablePointer<Float>  // [logitRows, V]
   /// Positions whose logits are computed in one go.
   static let logitRows = 8
 
-  let scoresPerWorker: Int
-
-  init(configuration c: ModelConfiguration, batchSize: Int, contextSize: Int, workers: Int) {
+  init(configuration c: ModelConfiguration, batchSize: Int) {
     func floats(_ count: Int) -> UnsafeMutablePointer<Float> { .allocate(capacity: count) }
     let b = batchSize
     residual = floats(b * c.hiddenSize)
@@ -39,12 +36,10 @@ final class Workspace {
     projected = floats(b * c.hiddenSize)
     cosines = floats(b * c.rotary.dimensions / 2)
     sines = floats(b * c.rotary.dimensions / 2)
-    scoresPerWorker = c.queriesPerKeyValueHead * contextSize
-    scores = floats(workers * scoresPerWorker)
     logits = floats(Self.logitRows * c.vocabularySize)
   }
 
-  /// Bytes that such a workspace takes; nil where they are too many to count.
+  /// Bytes that such a workspace and the scratch of ``Attention`` take; nil where they are too many to count.
   static func byteCount(configuration c: ModelConfiguration, batchSize: Int, contextSize: Int, workers: Int) -> Int? {
     // In floats. The 8-bit forms of `normed`, `attended` and `hidden` take less than another half each, and the padding of
     // short rows is at most a block of 512 columns.
@@ -53,7 +48,8 @@ final class Workspace {
       (c.hiddenSize + c.querySize + c.feedForwardSize) / 2, 3 * 512,
     ].reduce(0, +)
     let parts = [
-      [batchSize, perToken], [workers, c.queriesPerKeyValueHead, contextSize], [logitRows, c.vocabularySize],
+      [batchSize, perToken], [Attention.floatCount(configuration: c, capacity: contextSize, workers: workers)],
+      [logitRows, c.vocabularySize],
     ]
     var total = 0
     for part in parts {
@@ -71,7 +67,7 @@ final class Workspace {
   }
 
   deinit {
-    for buffer in [residual, queries, keys, values, gate, up, projected, cosines, sines, scores, logits] {
+    for buffer in [residual, queries, keys, values, gate, up, projected, cosines, sines, logits] {
       buffer.deallocate()
     }
   }
