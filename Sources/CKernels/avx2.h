@@ -57,6 +57,28 @@ PI_INLINE float sum_lanes(__m256 v) { return sum1(v); }
 
 #include "stream.h"
 
+enum { TILE_QUERIES = 6, TILE_VECTORS = 2, KEY_OFFSET = 0 };
+
+// The instruction multiplies unsigned with signed bytes: signs move to the query.
+typedef struct {
+  __m256i codes, magnitudes;
+} key_codes;
+
+PI_INLINE key_codes read_key_codes(const uint8_t *p) {
+  const __m256i codes = _mm256_loadu_si256((const __m256i *)p);
+  return (key_codes){codes, _mm256_abs_epi8(codes)};
+}
+
+PI_INLINE vi dot_codes(vi sum, key_codes keys, int32_t query) {
+  // Sums of two products fit 16 bits: 2 * 127 * 127.
+  const __m256i pairs = _mm256_maddubs_epi16(keys.magnitudes, _mm256_sign_epi8(_mm256_set1_epi32(query), keys.codes));
+  return (vi)_mm256_add_epi32((__m256i)sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+#include "cache.h"
+
+#include "attention.h"
+
 #include "natural.h"
 
 typedef __m256i block_codes;

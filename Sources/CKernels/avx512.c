@@ -38,6 +38,25 @@ PI_INLINE float sum_lanes(__m512 v) { return sum1(v); }
 
 #include "stream.h"
 
+PI_INLINE float half_at(const uint8_t *p) { return _cvtsh_ss(pi_load_u16(p)); }
+
+enum { TILE_QUERIES = 6, TILE_VECTORS = 4, KEY_OFFSET = 128 };
+
+typedef __m512i key_codes;
+
+// The instruction multiplies unsigned with signed bytes.
+PI_INLINE key_codes read_key_codes(const uint8_t *p) {
+  return _mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8((char)0x80));
+}
+
+PI_INLINE vi dot_codes(vi sum, key_codes keys, int32_t query) {
+  return (vi)_mm512_dpbusd_epi32((__m512i)sum, keys, _mm512_set1_epi32(query));
+}
+
+#include "cache.h"
+
+#include "attention.h"
+
 #include "avx512_codes.h"
 
 #include "avx512_panel_codes.h"

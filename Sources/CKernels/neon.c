@@ -14,6 +14,12 @@ PI_INLINE int32x4_t dot_16(int8x16_t a, int8x16_t b) {
   return vpadalq_s16(vpaddlq_s16(low), high);
 }
 
+PI_INLINE int32x4_t dot_fours(int32x4_t sum, int8x16_t a, int8x16_t b) {
+  // Sums of two products fit 16 bits: codes are -127...127.
+  const int16x8_t pairs_low = vmull_s8(vget_low_s8(a), vget_low_s8(b)), pairs_high = vmull_high_s8(a, b);
+  return vpadalq_s16(sum, vpaddq_s16(pairs_low, pairs_high));
+}
+
 #include "neon_lanes.h"
 
 // How many products may be added in 16 bits: those of 8-bit codes are 128 * 127 at most, of others 32 * 127.

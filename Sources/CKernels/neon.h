@@ -1,5 +1,6 @@
 // 64-bit Arm. The including file defines PI_NAME and what the sets differ in:
 //   dot_16(a, b)               the products of 16 signed bytes summed into four lanes
+//   dot_fours(sum, a, b)       sum + the products, each four neighbours in the lane of their place
 //   interleave_codes(rows, p)  16 codes of each of four rows, as panel_dots reads them
 //   panel_dots(...)            see blockwise_panels.h
 
@@ -36,6 +37,20 @@ PI_INLINE void sum4(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d, 
 #include "plain.h"
 
 #include "stream.h"
+
+enum { TILE_QUERIES = 6, TILE_VECTORS = 4, KEY_OFFSET = 0 };
+
+typedef int8x16_t key_codes;
+
+PI_INLINE key_codes read_key_codes(const uint8_t *p) { return vreinterpretq_s8_u8(vld1q_u8(p)); }
+
+PI_INLINE vi dot_codes(vi sum, key_codes keys, int32_t query) {
+  return (vi)dot_fours((int32x4_t)sum, keys, vreinterpretq_s8_s32(vdupq_n_s32(query)));
+}
+
+#include "cache.h"
+
+#include "attention.h"
 
 #include "natural.h"
 

@@ -17,17 +17,35 @@ PI_INLINE void store_f16(uint16_t *p, vector4 v) {
 }
 
 PI_INLINE float sum_lanes(vector4 v) { return (v[0] + v[1]) + (v[2] + v[3]); }
-PI_INLINE float sum1(vector4 v) { return sum_lanes(v); }
-PI_INLINE void sum4(vector4 a, vector4 b, vector4 c, vector4 d, float *out) {
-  out[0] = sum_lanes(a);
-  out[1] = sum_lanes(b);
-  out[2] = sum_lanes(c);
-  out[3] = sum_lanes(d);
-}
 
 #include "plain.h"
 
 #include "stream.h"
+
+PI_INLINE float half_at(const uint8_t *p) { return pi_f16_at(p); }
+
+enum { TILE_QUERIES = 6, TILE_VECTORS = 4, KEY_OFFSET = 0 };
+
+typedef struct {
+  int8_t codes[16];
+} key_codes;
+
+PI_INLINE key_codes read_key_codes(const uint8_t *p) {
+  key_codes keys;
+  memcpy(&keys, p, sizeof keys);
+  return keys;
+}
+
+PI_INLINE vi dot_codes(vi sum, key_codes keys, int32_t query) {
+  int8_t codes[4];
+  memcpy(codes, &query, 4);
+  for (size_t j = 0; j < 16; j++) sum[j / 4] += keys.codes[j] * codes[j % 4];
+  return sum;
+}
+
+#include "cache.h"
+
+#include "attention.h"
 
 #include "natural.h"
 

@@ -15,7 +15,10 @@
       .gelu = PI_NAME(gelu),                                \
       .rotate = PI_NAME(rotate),                            \
       .store_f16 = PI_NAME(store_f16),                      \
+      .store_key = PI_NAME(store_key),                      \
+      .store_value = PI_NAME(store_value),                  \
       .attend = PI_NAME(attend),                            \
+      .merge = PI_NAME(merge),                              \
       .softmax = PI_NAME(softmax),                          \
       .sum_lines = PI_NAME(sum_lines),                      \
       .triad = PI_NAME(triad),                              \

@@ -10,6 +10,10 @@ public struct SessionOptions: Sendable {
   public var threads: Int?
   /// Most tokens computed in one pass over the weights while reading a prompt.
   public var batchSize: Int
+  /// How the cache keeps keys.
+  public var keyFormat: CacheFormat
+  /// How the cache keeps values.
+  public var valueFormat: CacheFormat
 
   /// A longer context than this is only made when asked for: its cache can outgrow the model.
   public static let defaultContextLimit = 8192
@@ -25,10 +29,15 @@ public struct SessionOptions: Sendable {
   public static let batchSizeRange = 1...4096
 
   /// Options with the defaults where nothing else is asked for.
-  public init(contextSize: Int? = nil, threads: Int? = nil, batchSize: Int = defaultBatchSize) {
+  public init(
+    contextSize: Int? = nil, threads: Int? = nil, batchSize: Int = defaultBatchSize, keyFormat: CacheFormat = .f16,
+    valueFormat: CacheFormat = .f16
+  ) {
     self.contextSize = contextSize
     self.threads = threads
     self.batchSize = batchSize
+    self.keyFormat = keyFormat
+    self.valueFormat = valueFormat
   }
 }
 
@@ -38,6 +47,7 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
   case contextTooLarge(tokens: Int, bytes: Int)
   case noSuchPositions(contextSize: Int, learned: Int)
   case workspaceTooLarge(batchSize: Int, threads: Int, contextSize: Int, bytes: Int)
+  case cacheFormat(CacheFormat, headSize: Int)
   case noTokens
   case unknownToken(Int32, vocabularySize: Int)
   case contextFull(position: Int, adding: Int, contextSize: Int)
@@ -55,6 +65,10 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
       return
         "Batches of \(batchSize) tokens with \(threads) threads and a context of \(contextSize) tokens need \(bytes) bytes "
         + "of working memory, more than this machine gives."
+    case .cacheFormat(let format, let headSize):
+      return
+        "The cache format \(format.rawValue) needs a head size that is a multiple of \(format.storage.blockElements), but "
+        + "this model's is \(headSize)."
     case .noTokens:
       return "There are no tokens to evaluate, expected at least one."
     case .unknownToken(let id, let vocabularySize):
@@ -73,6 +87,8 @@ public final class Session {
   public let model: LanguageModel
   /// Most tokens in the cache.
   public let contextSize: Int
+  /// Bytes set aside for keys and values; the system gives them as positions come into use.
+  public let cacheByteCount: Int
   /// Worker threads asked for.
   public let threads: Int
   /// Tokens in the cache.
@@ -83,8 +99,8 @@ public final class Session {
   private let batchSize: Int
   private let executor: CPUExecutor
 
-  /// - Throws: ``SessionError`` for an option out of range, a context beyond learned positions, or a cache or working memory
-  ///   that this machine does not have.
+  /// - Throws: ``SessionError`` for an option out of range, a context beyond learned positions, a cache format that does not
+  ///   fit the model, or a cache or working memory that this machine does not have.
   public init(model: LanguageModel, options: SessionOptions = SessionOptions()) throws {
     func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws {
       guard range.contains(value) else {
@@ -101,7 +117,9 @@ public final class Session {
     }
     batchSize = min(options.batchSize, contextSize)
     self.model = model
-    let cache = try KeyValueCache(configuration: model.configuration, capacity: contextSize)
+    let cache = try KeyValueCache(
+      configuration: model.configuration, capacity: contextSize, keys: options.keyFormat, values: options.valueFormat)
+    cacheByteCount = cache.byteCount
     // A file of a few megabytes can ask for more working memory than there is; allocating it would trap.
     let bytes = Workspace.byteCount(
       configuration: model.configuration, batchSize: batchSize, contextSize: contextSize, workers: threads)

@@ -132,18 +132,6 @@ public struct Kernels: @unchecked Sendable {
     table.store_f16(x, count, y)
   }
 
-  /// Attention of the queries that share one key/value head: `out[g] = softmax(scale · queries[g] · keysᵀ) · values`.
-  ///
-  /// `queries` and `out` are [groupSize, headSize]; `keys` and `values` are F16 [positions, headSize]; `scores` is scratch
-  /// [groupSize, positions].
-  public func attend(
-    queries: UnsafePointer<Float>, groupSize: Int, headSize: Int, keys: UnsafePointer<UInt16>,
-    values: UnsafePointer<UInt16>, positions: Int, scale: Float, scores: UnsafeMutablePointer<Float>,
-    into out: UnsafeMutablePointer<Float>
-  ) {
-    table.attend(queries, groupSize, headSize, keys, values, positions, scale, scores, out)
-  }
-
   /// Softmax in place over [count].
   public func softmax(_ x: UnsafeMutablePointer<Float>, count: Int) {
     table.softmax(x, count)

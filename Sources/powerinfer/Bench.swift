@@ -7,7 +7,7 @@ struct Bench: ParsableCommand {
     abstract: "Measure how fast a model reads prompts and decodes.",
     discussion: """
       The columns are those of llama-bench: pp512 reads a prompt of 512 tokens, tg128 decodes 128 tokens one by one, \
-      each from an empty context, without tokenizer and sampling; mean and standard deviation over the repetitions, \
+      each from an empty context or after as many tokens as --n-depth says, without tokenizer and sampling; mean and standard deviation over the repetitions, \
       after one run to warm up.
 
       Examples:
@@ -50,6 +50,13 @@ struct Bench: ParsableCommand {
     help: ArgumentHelp("Tokens of a prompt read at once. (environment: POWERINFER_BATCH_SIZE)", valueName: "n"))
   var batchSize: Int?
 
+  @OptionGroup var cacheOptions: CacheOptions
+
+  @Option(
+    name: [.customShort("d"), .customLong("n-depth")], parsing: .unconditional,
+    help: ArgumentHelp("Tokens in the context before a test begins, one or several numbers.", valueName: "n,…"))
+  var depths = NumberList([0])
+
   @Option(name: [.customShort("o"), .long], help: "How to print the results.")
   var output = Output.markdown
 
@@ -64,24 +71,28 @@ struct Bench: ParsableCommand {
   }
 
   private var tests: [SpeedTest] {
-    promptTokens.numbers.filter { $0 > 0 }.map { SpeedTest(.prompt, tokens: $0) }
-      + decodeTokens.numbers.filter { $0 > 0 }.map { SpeedTest(.decode, tokens: $0) }
+    depths.numbers.flatMap { depth in
+      promptTokens.numbers.filter { $0 > 0 }.map { SpeedTest(.prompt, tokens: $0, depth: depth) }
+        + decodeTokens.numbers.filter { $0 > 0 }.map { SpeedTest(.decode, tokens: $0, depth: depth) }
+    }
   }
 
   func run() throws {
     let environment = Environment()
     let output = json ? Output.json : output
     let batchSize = try ModelOptions.resolve(batchSize: batchSize, environment)
+    let cache = try cacheOptions.resolve(environment)
     let threadCounts: [Int?] =
       if let threads { threads.numbers } else { [try environment.value(Int?.none, or: "THREADS")] }
     for count in threadCounts { try ThreadOption.check(count) }
     let path = try choice.locate(environment)
-    let longest = tests.map(\.tokens).max() ?? 1
+    let longest = tests.map(\.contextSize).max() ?? 1
 
     var table = BenchTable(rows: [])
     for count in threadCounts {
       let engine = try Engine(
-        ModelOptions.Resolved(path: path, threads: count, contextSize: .tokens(longest), batchSize: batchSize))
+        ModelOptions.Resolved(
+          path: path, threads: count, contextSize: .tokens(longest), batchSize: batchSize, cache: cache))
       if count == threadCounts.first, output == .markdown { try StandardOutput.write(BenchTable.heading) }
       for test in tests {
         let progress = ProgressBar.onTerminal(test.name)

@@ -121,6 +121,18 @@ import Testing
     let variables = try ModelOptions.parse(["-m", path])
       .resolve(Environment(["POWERINFER_THREADS": "9", "POWERINFER_CTX_SIZE": "100"]))
     #expect(variables.threads == 9 && variables.contextSize == .tokens(100))
+    #expect(none.cache == .init(keys: .f16, values: .f16))
+    let cache = try ModelOptions.parse(["-m", path, "-ctk", "q8_0", "--cache-type-v", "f16"])
+      .resolve(Environment(["POWERINFER_CACHE_TYPE_K": "f16", "POWERINFER_CACHE_TYPE_V": "q8_0"])).cache
+    #expect(cache == .init(keys: .q8_0, values: .f16))
+    #expect(try CacheOptions.parse(["-ctv", "q8_0"]).resolve(Environment([:])) == .init(keys: .f16, values: .q8_0))
+    #expect(throws: (any Error).self) { try CacheOptions.parse(["-ctk", "q4_0"]) }
+    let wrong = #expect(throws: EnvironmentError.self) {
+      try CacheOptions.parse([]).resolve(Environment(["POWERINFER_CACHE_TYPE_V": "f32"]))
+    }
+    #expect(
+      wrong?.description
+        == "The environment variable POWERINFER_CACHE_TYPE_V must be f16 or q8_0, but it is \"f32\".")
     for (flags, sentence) in [
       (["-t", "0"], "The option --threads must be from 1 to 512, but it is 0."),
       (["-c", "-5"], "The option --ctx-size must be from 0 to 16777216, but it is -5."),
@@ -169,6 +181,8 @@ import Testing
     let bench = try Bench.parse(["-p", "512,1024", "-n", "0", "-r", "2", "-t", "1,2", "-o", "json"])
     #expect(bench.promptTokens.numbers == [512, 1024] && bench.decodeTokens.numbers == [0])
     #expect(bench.threads?.numbers == [1, 2] && bench.output == .json)
+    #expect(bench.depths.numbers == [0])
+    #expect(try Bench.parse(["-d", "0,4096"]).depths.numbers == [0, 4096])
     for text in ["", "1,", "x", "1,-2"] { #expect(NumberList(argument: text) == nil) }
     #expect(throws: (any Error).self) { try Bench.parse(["-r", "0"]) }
   }

@@ -42,6 +42,11 @@ import Testing
     step = 1
     #expect(try SpeedTest(.decode, tokens: 3).run(on: evaluator, vocabularySize: 9, repetitions: 1, now: now) == [3])
     #expect(evaluator.reads.suffix(6).allSatisfy { $0.count == 1 })
+    let deep = SpeedTest(.decode, tokens: 3, depth: 20)
+    let before = evaluator.reads.count
+    #expect(try deep.run(on: evaluator, vocabularySize: 9, repetitions: 1, now: now) == [3])
+    #expect(evaluator.reads[before...].map(\.count) == [20, 1, 1, 1, 1, 1, 1] && evaluator.position == 0)
+    #expect(deep.name == "tg3 @ d20" && deep.contextSize == 23)
     #expect(SpeedTest(.decode, tokens: 128).name == "tg128" && SpeedTest(.prompt, tokens: 512).name == "pp512")
   }
 

@@ -192,15 +192,18 @@ import Testing
   }
 
   @Test func refusesMemoryThatTheMachineLacks() throws {
-    // 64 queries share one key: their scores for 512 threads and 16 million positions are 2 TiB.
+    // A wide layer of a narrow model: a small file, and more working memory for 4096 tokens than there is.
     var tiny = TinyModel(weightType: .f16, layers: 1)
-    (tiny.hiddenSize, tiny.heads, tiny.keyValueHeads) = (128, 64, 1)
+    let memory = Int(clamping: ProcessInfo.processInfo.physicalMemory)
+    (tiny.hiddenSize, tiny.heads, tiny.keyValueHeads) = (2, 1, 1)
+    tiny.feedForwardSize = min(memory / (4096 * 12) + 1024, 1 << 22)
+    try #require(memory < 4096 * 12 * (1 << 22), "this machine has more memory than a model can ask for")
     let model = try model(tiny)
     do {
-      _ = try Session(model: model, options: .init(contextSize: 1 << 24, threads: 512, batchSize: 1))
+      _ = try Session(model: model, options: .init(contextSize: 4096, threads: 1, batchSize: 4096))
       Issue.record("expected an error")
     } catch SessionError.workspaceTooLarge(let batchSize, let threads, let contextSize, let bytes) {
-      #expect(batchSize == 1 && threads == 512 && contextSize == 1 << 24 && bytes > 2 << 40)
+      #expect(batchSize == 4096 && threads == 1 && contextSize == 4096 && bytes > memory)
     }
     #expect(
       SessionError.workspaceTooLarge(batchSize: 1, threads: 2, contextSize: 3, bytes: 4).description
@@ -216,6 +219,59 @@ import Testing
     #expect(
       SessionError.contextTooLarge(tokens: 5, bytes: 6).description
         == "A context of 5 tokens needs 6 bytes of key/value cache, more than this machine gives.")
+  }
+
+  /// Half the bytes, one size for every context: 8.5 bits of 16.
+  @Test func cacheFormatsTakeTheirBytes() throws {
+    var tiny = TinyModel(weightType: .f32, layers: 2)
+    (tiny.hiddenSize, tiny.heads, tiny.keyValueHeads, tiny.headSize) = (64, 4, 2, 32)
+    let model = try model(tiny)
+    func bytes(_ keys: CacheFormat, _ values: CacheFormat, _ context: Int = 64) throws -> Int {
+      try Session(
+        model: model, options: .init(contextSize: context, threads: 1, keyFormat: keys, valueFormat: values)
+      ).cacheByteCount
+    }
+    // layers · key/value heads · positions (in tiles of 64) · bytes of a row
+    #expect(try bytes(.f16, .f16) == 2 * 2 * 64 * (64 + 64))
+    #expect(try bytes(.q8_0, .q8_0) == 2 * 2 * 64 * (34 + 34))
+    #expect(try bytes(.q8_0, .f16, 65) == 2 * 2 * 128 * (34 + 64))
+
+    let exact = try logits(model, .init(threads: 1), prompt)
+    for (keys, values) in [(CacheFormat.q8_0, CacheFormat.f16), (.f16, .q8_0), (.q8_0, .q8_0)] {
+      func options(_ threads: Int, _ batchSize: Int) -> SessionOptions {
+        SessionOptions(threads: threads, batchSize: batchSize, keyFormat: keys, valueFormat: values)
+      }
+      let one = try logits(model, options(1, 64), prompt)
+      for (threads, batch) in [(2, 64), (3, 1), (5, 7)] {
+        #expect(try logits(model, options(threads, batch), prompt) == one)
+      }
+      // Eight bits are close to sixteen, and not the same.
+      let worst = zip(one, exact).map { abs($0 - $1) }.max() ?? .infinity
+      let greatest = exact.map(abs).max() ?? 0
+      #expect(worst > 0 && worst < 0.02 * greatest)
+    }
+  }
+
+  /// Contexts of several chunks of positions, decoded by more or fewer threads than there are chunks and heads.
+  @Test func sameBitsInLongContexts() throws {
+    let model = try model(TinyModel(weightType: .f32))
+    let tokens = (0..<700).map { Int32(($0 * 53 + 7) % 200) }
+    let one = try logits(model, .init(contextSize: 700, threads: 1, batchSize: 700), tokens)
+    for (threads, batch) in [(2, 128), (4, 1)] {
+      #expect(try logits(model, .init(contextSize: 700, threads: threads, batchSize: batch), tokens) == one)
+    }
+  }
+
+  @Test func refusesACacheFormatThatDoesNotFitTheHeads() throws {
+    var tiny = TinyModel(weightType: .f32, layers: 1)
+    (tiny.hiddenSize, tiny.heads, tiny.keyValueHeads) = (40, 2, 1)
+    let model = try model(tiny)
+    #expect(throws: SessionError.cacheFormat(.q8_0, headSize: 20)) {
+      try Session(model: model, options: .init(threads: 1, valueFormat: .q8_0))
+    }
+    #expect(
+      SessionError.cacheFormat(.q8_0, headSize: 20).description
+        == "The cache format q8_0 needs a head size that is a multiple of 32, but this model's is 20.")
   }
 
   @Test func refusesOptionsOutOfRange() throws {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Kernels
 
-/// Norms, gates, rotation, softmax and attention of every instruction set, against double precision.
+/// Norms, gates, rotation and softmax of every instruction set, against double precision.
 struct FloatTests {
   /// Relative error of a value made from one exponential (about 2 units in the last place) and a few roundings.
   static let relativeLimit = 1e-6
@@ -198,42 +198,5 @@ struct FloatTests {
     var broken: [Float] = [1, .nan, 2]
     kernels.softmax(&broken, count: 3)
     #expect(broken.allSatisfy { $0.isNaN })
-  }
-
-  /// Against exact attention over the halves that were stored.
-  @Test(arguments: Kernels.all.map(\.instructionSet))
-  func attends(_ set: InstructionSet) throws {
-    let kernels = try #require(Kernels(set))
-    // Weighted means of values about 1: float rounding of the scores (up to about 10) sets the error.
-    let limit = 5e-6
-    for (group, size, positions) in [
-      (1, 64, 1), (3, 64, 5), (3, 64, 67), (4, 128, 9), (5, 80, 33), (2, 6, 7), (8, 20, 18), (7, 96, 4), (1, 1, 3),
-    ] {
-      var generator = SeededGenerator(UInt64(group * 1000 + size))
-      let queries = generator.normals(group * size)
-      let keys = halves(generator.normals(positions * size))
-      let values = halves(generator.normals(positions * size))
-      var scores = [Float](repeating: .nan, count: group * positions)
-      var out = [Float](repeating: .nan, count: group * size)
-      let scale = 1 / Float(size).squareRoot()
-      kernels.attend(
-        queries: queries, groupSize: group, headSize: size, keys: keys, values: values, positions: positions,
-        scale: scale, scores: &scores, into: &out)
-      var expected = [Double](repeating: 0, count: group * size)
-      for g in 0..<group {
-        let products = (0..<positions).map { p in
-          (0..<size).reduce(0.0) { $0 + Double(queries[g * size + $1]) * halfValue(keys[p * size + $1]) }
-            * Double(scale)
-        }
-        let weights = products.map { exp($0 - (products.max() ?? 0)) }
-        let sum = weights.reduce(0, +)
-        for c in 0..<size {
-          expected[g * size + c] = (0..<positions).reduce(0.0) {
-            $0 + weights[$1] / sum * halfValue(values[$1 * size + c])
-          }
-        }
-      }
-      #expect(largestDifference(out, expected) < limit, "\(group) \(size) \(positions)")
-    }
   }
 }

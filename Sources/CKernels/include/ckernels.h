@@ -63,6 +63,35 @@ enum {
   PI_PAIR_HALVES = 1,      // j and j + half of the rotated elements
 };
 
+
+// Keys and values of one head of one layer, for the positions from 0 on; a format is PI_F16 or PI_Q8_0 (then head_size is a
+// multiple of 32). Values are [positions] rows of the format. Keys take as many bytes, in whole blocks of PI_KEY_BLOCK
+// positions in an order of their own.
+enum {
+  PI_KEY_BLOCK = 16,
+  PI_ATTENTION_TILE = 64,  // positions that attention takes at once
+};
+
+typedef struct {
+  uint8_t *PI_NONNULL keys;
+  uint8_t *PI_NONNULL values;
+  size_t head_size;
+  uint32_t key_format;
+  uint32_t value_format;
+} pi_cache_head;
+
+static inline size_t pi_attention_padded(size_t head_size) { return (head_size + 15) / 16 * 16; }
+
+// Floats of one query's state, its softmax over some of the positions: [0] greatest score, [1] sum of weights relative to it,
+// [16...] weighted sum of values.
+static inline size_t pi_attention_state_floats(size_t head_size) { return 16 + pi_attention_padded(head_size); }
+
+// Floats of scratch that `attend` needs for so many queries (tokens * group).
+static inline size_t pi_attention_scratch_floats(size_t head_size, size_t queries) {
+  const size_t padded = pi_attention_padded(head_size);
+  return 2 * PI_ATTENTION_TILE * padded + queries * (PI_ATTENTION_TILE + pi_attention_state_floats(head_size) + padded);
+}
+
 typedef struct {
   // From this many tokens on, products with quantised weights are faster by panels; 0 where they never are.
   size_t panel_tokens;
@@ -94,9 +123,20 @@ typedef struct {
   void (*PI_NONNULL rotate)(float *PI_NONNULL x, size_t heads, size_t head_size, size_t rotary, uint32_t pairing,
                             const float *PI_NONNULL cosines, const float *PI_NONNULL sines);
   void (*PI_NONNULL store_f16)(const float *PI_NONNULL x, size_t count, uint16_t *PI_NONNULL y);
-  void (*PI_NONNULL attend)(const float *PI_NONNULL queries, size_t group, size_t head_size,
-                            const uint16_t *PI_NONNULL keys, const uint16_t *PI_NONNULL values, size_t positions,
-                            float scale, float *PI_NONNULL scores, float *PI_NONNULL out);
+  // Writes head->head_size floats as the key, or value, of a position.
+  void (*PI_NONNULL store_key)(const pi_cache_head *PI_NONNULL head, size_t position, const float *PI_NONNULL x);
+  void (*PI_NONNULL store_value)(const pi_cache_head *PI_NONNULL head, size_t position, const float *PI_NONNULL x);
+  // States, [tokens, group, state], of the queries [tokens, group, head_size] over those positions from `begin` to `end` that
+  // each sees: token t sees the first visible + t positions. `begin` and `chunk` are multiples of PI_ATTENTION_TILE; every
+  // chunk of so many positions counted from `begin` has a state of its own, and these are merged in ascending order. The
+  // first token sees position `begin`, or another call covers what it does see. Buffers are aligned to 64 bytes.
+  void (*PI_NONNULL attend)(const pi_cache_head *PI_NONNULL head, const float *PI_NONNULL queries, size_t tokens,
+                            size_t group, size_t visible, size_t begin, size_t end, size_t chunk, float scale,
+                            void *PI_NONNULL scratch, float *PI_NONNULL states);
+  // Merges `count` states of one query, `step` floats from one to the next in ascending order of positions, into the first,
+  // and writes the result of attention, [head_size].
+  void (*PI_NONNULL merge)(float *PI_NONNULL states, size_t count, size_t step, size_t head_size,
+                           float *PI_NONNULL out);
   void (*PI_NONNULL softmax)(float *PI_NONNULL x, size_t count);
   // What measures the memory. The sum of `lines` cache lines of 64 bytes as 64-bit words, modulo 2^64: so little work per
   // byte that memory alone limits it.

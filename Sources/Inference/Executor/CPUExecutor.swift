@@ -12,18 +12,18 @@ import Model
 /// which costs less than a barrier.
 final class CPUExecutor {
   private let model: LanguageModel
-  private let cache: KeyValueCache
+  private let attention: Attention
   private let team: ThreadTeam
   private let kernels: Kernels
   private let work: Workspace
 
   init(model: LanguageModel, cache: KeyValueCache, team: ThreadTeam, batchSize: Int) {
     self.model = model
-    self.cache = cache
     self.team = team
     kernels = .active
-    work = Workspace(
-      configuration: model.configuration, batchSize: batchSize, contextSize: cache.capacity, workers: team.count)
+    work = Workspace(configuration: model.configuration, batchSize: batchSize, workers: team.count)
+    attention = Attention(
+      configuration: model.configuration, cache: cache, kernels: kernels, workers: team.count)
   }
 
   /// Runs `tokens` (at most the batch size) at positions `position...`, extending the cache.
@@ -94,7 +94,7 @@ final class CPUExecutor {
       feedForwardInput = norm(
         weights, into: work.normedBeside, own: work.own[member.index].normedBeside, count: count, member)
     }
-    attention(layer, of: input, index: index, position: position, count: count, member)
+    attentionBlock(layer, of: input, index: index, position: position, count: count, member)
     if !isParallel, let weights = layer.feedForwardNorm {
       feedForwardInput = norm(weights, into: work.normed, own: work.own[member.index].normed, count: count, member)
     }
@@ -142,7 +142,7 @@ final class CPUExecutor {
   }
 
   /// residual += Wo · attention(input). Ends in step.
-  private func attention(
+  private func attentionBlock(
     _ layer: LayerWeights, of input: Activations, index: Int, position: Int, count: Int, _ member: Member
   ) {
     let pieces = RowPieces(layer.query, layer.key, layer.value, tokens: count)
@@ -156,9 +156,6 @@ final class CPUExecutor {
     }
     member.sync()
 
-    rotateAndStore(index: index, position: position, count: count, member)
-    member.sync()
-
     attend(index: index, position: position, count: count, member)
     member.sync()
 
@@ -168,41 +165,19 @@ final class CPUExecutor {
     member.sync()
   }
 
-  /// Rotates queries in place; rotates keys and puts keys and values into the cache.
-  private func rotateAndStore(index: Int, position: Int, count: Int, _ member: Member) {
-    let c = configuration
-    for t in member.share(of: count) {
-      let (cosines, sines) = (work.cosines + t * rotaryPairs, work.sines + t * rotaryPairs)
-      let (query, key) = (work.queries + t * c.querySize, work.keys + t * c.keyValueSize)
-      kernels.rotate(
-        query, heads: c.headCount, headSize: c.headSize, rotaryDimensions: c.rotary.dimensions,
-        pairing: c.rotary.pairing, cosines: cosines, sines: sines)
-      kernels.rotate(
-        key, heads: c.keyValueHeadCount, headSize: c.headSize, rotaryDimensions: c.rotary.dimensions,
-        pairing: c.rotary.pairing, cosines: cosines, sines: sines)
-      let value = work.values + t * c.keyValueSize
-      for head in 0..<c.keyValueHeadCount {
-        let offset = (position + t) * c.headSize
-        kernels.storeF16(
-          key + head * c.headSize, count: c.headSize, into: cache.keys(layer: index, head: head) + offset)
-        kernels.storeF16(
-          value + head * c.headSize, count: c.headSize, into: cache.values(layer: index, head: head) + offset)
-      }
-    }
-  }
-
   /// attended = softmax(query · keys · scale) · values, each token over the positions up to its own.
   private func attend(index: Int, position: Int, count: Int, _ member: Member) {
-    let c = configuration
-    let group = c.queriesPerKeyValueHead
-    let scores = work.scores + member.index * work.scoresPerWorker
-    for item in member.share(of: count * c.keyValueHeadCount) {
-      let (t, head) = (item / c.keyValueHeadCount, item % c.keyValueHeadCount)
-      let offset = t * c.querySize + head * group * c.headSize
-      kernels.attend(
-        queries: work.queries + offset, groupSize: group, headSize: c.headSize,
-        keys: cache.keys(layer: index, head: head), values: cache.values(layer: index, head: head),
-        positions: position + t + 1, scale: c.attentionScale, scores: scores, into: work.attended.values + offset)
+    let pass = Attention.Pass(
+      layer: index, position: position, count: count, queries: work.queries, keys: work.keys, values: work.values,
+      cosines: work.cosines, sines: work.sines, output: work.attended.values)
+    if count == 1 {
+      member.pieces(attention.decodeItems(position: position)) {
+        attention.decode(pass, items: $0..<$0 + 1, worker: member.index)
+      }
+    } else {
+      member.pieces(count) { attention.store(pass, tokens: $0..<$0 + 1) }
+      member.sync()
+      member.pieces(attention.attendItems(count: count)) { attention.attend(pass, item: $0, worker: member.index) }
     }
   }
 

@@ -21,12 +21,9 @@ final class Workspace {
   let projected: UnsafeMutablePointer<Float>  // [B, d], what a block adds to the residual
   let cosines: UnsafeMutablePointer<Float>  // [B, rotary dimensions / 2]
   let sines: UnsafeMutablePointer<Float>  // [B, rotary dimensions / 2]
-  let scores: UnsafeMutablePointer<Float>  // [workers, queries per kv head, context]
   let logits: UnsafeMutablePointer<Float>  // [logitRows, V]
   /// Positions whose logits are computed in one go.
   static let logitRows = 8
-
-  let scoresPerWorker: Int
 
   /// What every worker computes for itself while one token comes alone.
   struct Own {
@@ -48,7 +45,7 @@ final class Workspace {
     for input in [normed, normedBeside, attended, hidden] { input.order = order }
   }
 
-  init(configuration c: ModelConfiguration, batchSize: Int, contextSize: Int, workers: Int) {
+  init(configuration c: ModelConfiguration, batchSize: Int, workers: Int) {
     func floats(_ count: Int) -> UnsafeMutablePointer<Float> { .allocate(capacity: count) }
     let b = batchSize
     residual = floats(b * c.hiddenSize)
@@ -66,12 +63,10 @@ final class Workspace {
     projected = floats(b * c.hiddenSize)
     cosines = floats(b * c.rotary.dimensions / 2)
     sines = floats(b * c.rotary.dimensions / 2)
-    scoresPerWorker = c.queriesPerKeyValueHead * contextSize
-    scores = floats(workers * scoresPerWorker)
     logits = floats(Self.logitRows * c.vocabularySize)
   }
 
-  /// Bytes that such a workspace takes; nil where they are too many to count.
+  /// Bytes that such a workspace and the scratch of ``Attention`` take; nil where they are too many to count.
   static func byteCount(configuration c: ModelConfiguration, batchSize: Int, contextSize: Int, workers: Int) -> Int? {
     // In floats. 8-bit forms take less than another half of their values, and the padding of short rows is at most a block
     // of 512 columns.
@@ -83,7 +78,8 @@ final class Workspace {
         2 * c.hiddenSize, c.querySize, 2 * c.keyValueSize, 2 * c.feedForwardSize, c.rotary.dimensions,
       ].reduce(0, +)
     let parts = [
-      [batchSize, perToken], [workers, inputs], [workers, c.queriesPerKeyValueHead, contextSize],
+      [batchSize, perToken], [workers, inputs],
+      [Attention.floatCount(configuration: c, capacity: contextSize, workers: workers)],
       [logitRows, c.vocabularySize + c.hiddenSize * 3 / 2 + 512],
     ]
     var total = 0
@@ -102,7 +98,7 @@ final class Workspace {
   }
 
   deinit {
-    for buffer in [residual, queries, keys, values, gate, up, projected, cosines, sines, scores, logits] {
+    for buffer in [residual, queries, keys, values, gate, up, projected, cosines, sines, logits] {
       buffer.deallocate()
     }
   }

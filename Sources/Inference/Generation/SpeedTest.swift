@@ -1,6 +1,6 @@
 import Foundation
 
-/// Measures how fast an evaluator reads prompts and decodes, without tokenizer and sampler, from an empty memory.
+/// Measures how fast an evaluator reads prompts and decodes, without tokenizer and sampler.
 public struct SpeedTest: Sendable, Equatable {
   /// What is measured, by llama-bench's names.
   public enum Kind: String, Sendable, Codable {
@@ -14,15 +14,24 @@ public struct SpeedTest: Sendable, Equatable {
   public var kind: Kind
   /// Tokens of a run; fewer than none count as none.
   public var tokens: Int
+  /// Tokens in the context before a run begins, which are not timed; fewer than none count as none.
+  public var depth: Int
 
   /// One row of the table.
-  public init(_ kind: Kind, tokens: Int) {
+  public init(_ kind: Kind, tokens: Int, depth: Int = 0) {
     self.kind = kind
     self.tokens = tokens
+    self.depth = depth
   }
 
-  /// The name in a table: pp512, tg128.
-  public var name: String { kind.rawValue + "\(tokens)" }
+  /// The name in a table: pp512, tg128, tg64 @ d4096.
+  public var name: String { kind.rawValue + "\(tokens)" + (depth > 0 ? " @ d\(depth)" : "") }
+
+  /// Positions that a run needs; as many as can be counted where that is too few.
+  public var contextSize: Int {
+    let (size, overflow) = max(tokens, 0).addingReportingOverflow(max(depth, 0))
+    return overflow ? .max : size
+  }
 
   /// Runs once to warm up and then as often as asked for.
   ///
@@ -39,16 +48,23 @@ public struct SpeedTest: Sendable, Equatable {
   ) throws -> [Double] {
     var random = SplitMix64(seed: 1)
     let size = UInt64(max(vocabularySize, 1))
-    let ids = (0..<max(tokens, 0)).map { _ in Int32(truncatingIfNeeded: random.next() % size) }
+    func makeTokens(_ count: Int) -> [Int32] {
+      (0..<max(count, 0)).map { _ in Int32(truncatingIfNeeded: random.next() % size) }
+    }
+    let ids = makeTokens(tokens)
+    evaluator.truncate(to: 0)
+    if depth > 0 { _ = try evaluator.evaluate(makeTokens(depth), progress: nil) }
+    // Going back is as good as reading those tokens again.
+    let start = evaluator.position
     var speeds: [Double] = []
     for run in 0...max(repetitions, 0) {
-      evaluator.truncate(to: 0)
-      let start = now()
+      evaluator.truncate(to: start)
+      let begin = now()
       switch kind {
       case .prompt: _ = try evaluator.evaluate(ids, progress: nil)
       case .decode: for id in ids { _ = try evaluator.evaluate([id], progress: nil) }
       }
-      let time = now() - start
+      let time = now() - begin
       if run > 0 { speeds.append(time > 0 ? Double(tokens) / time : 0) }
       onRun(run + 1, max(repetitions, 0) &+ 1)
     }

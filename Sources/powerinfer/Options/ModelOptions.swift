@@ -18,12 +18,15 @@ struct ModelOptions: ParsableArguments {
     help: ArgumentHelp("Tokens of a prompt read at once. (environment: POWERINFER_BATCH_SIZE)", valueName: "n"))
   var batchSize: Int?
 
+  @OptionGroup var cacheOptions: CacheOptions
+
   /// The options with the environment's values and the model's place filled in.
   struct Resolved: Equatable {
     var path: String
     var threads: Int?
     var contextSize: ContextSize
     var batchSize: Int?
+    var cache = CacheOptions.Resolved()
   }
 
   enum ContextSize: Equatable {
@@ -42,7 +45,8 @@ struct ModelOptions: ParsableArguments {
     let batchSize = try Self.resolve(batchSize: batchSize, environment)
     let size = contextSize.map { $0 == 0 ? ContextSize.full : .tokens($0) } ?? .automatic
     return Resolved(
-      path: try choice.locate(environment), threads: threads, contextSize: size, batchSize: batchSize)
+      path: try choice.locate(environment), threads: threads, contextSize: size, batchSize: batchSize,
+      cache: try cacheOptions.resolve(environment))
   }
 
   /// - Throws: `EnvironmentError`, `OptionError`.

@@ -1,0 +1,77 @@
+import CKernels
+
+/// Where the keys and values of one head of one layer lie, and in which formats: ``WeightFormat/f16``, or
+/// ``WeightFormat/q8_0`` where the head size is a multiple of 32.
+///
+/// Values are rows of their format, [positions, headSize]. Keys take as many bytes in an order of their own that attention
+/// reads fast. Room is made in multiples of ``Kernels/attentionTile`` positions.
+public struct CacheHead: @unchecked Sendable {
+  let view: pi_cache_head
+
+  /// A view of memory that somebody else owns.
+  public init(
+    keys: UnsafeMutableRawPointer, values: UnsafeMutableRawPointer, headSize: Int, keyFormat: WeightFormat,
+    valueFormat: WeightFormat
+  ) {
+    view = pi_cache_head(
+      keys: keys.assumingMemoryBound(to: UInt8.self), values: values.assumingMemoryBound(to: UInt8.self),
+      head_size: headSize, key_format: keyFormat.rawValue, value_format: valueFormat.rawValue)
+  }
+}
+
+/// Attention in parts: a query's *state* is its softmax over some of the positions, and the states of consecutive chunks of
+/// positions are merged (Dao et al., "FlashAttention", 2022; its variant for decoding splits the positions). A result depends
+/// on its own query, the cache and the size of chunks, never on the queries beside it.
+extension Kernels {
+  /// Positions taken at once; chunks and the room of a cache are multiples of it.
+  public static let attentionTile = Int(PI_ATTENTION_TILE)
+
+  /// Floats of one query's state, a multiple of 16.
+  public static func stateFloats(headSize: Int) -> Int { pi_attention_state_floats(headSize) }
+
+  /// Floats of scratch for so many queries at once, whatever the number of positions; a multiple of 16.
+  public static func attentionScratchFloats(headSize: Int, queries: Int) -> Int {
+    (pi_attention_scratch_floats(headSize, queries) + 15) / 16 * 16
+  }
+
+  /// Writes a rotated key, [headSize].
+  public func storeKey(_ x: UnsafePointer<Float>, at position: Int, in head: CacheHead) {
+    withUnsafePointer(to: head.view) { table.store_key($0, position, x) }
+  }
+
+  /// Writes a value, [headSize].
+  public func storeValue(_ x: UnsafePointer<Float>, at position: Int, in head: CacheHead) {
+    withUnsafePointer(to: head.view) { table.store_value($0, position, x) }
+  }
+
+  /// States of queries over those of the given positions that each sees.
+  ///
+  /// - Parameters:
+  ///   - queries: [tokens, groupSize, headSize], rotated.
+  ///   - visible: positions that the first token sees, more than `positions.lowerBound`; each later token sees one more.
+  ///   - positions: begin at a multiple of `chunk`.
+  ///   - chunk: positions whose weights are summed on their own before they are merged with the chunks before; a multiple of
+  ///     ``attentionTile``.
+  ///   - scale: factor on query · key.
+  ///   - scratch: ``attentionScratchFloats(headSize:queries:)`` floats, aligned to 64 bytes.
+  ///   - states: [tokens, groupSize, ``stateFloats(headSize:)``], aligned to 64 bytes.
+  public func attend(
+    queries: UnsafePointer<Float>, tokens: Int, groupSize: Int, to head: CacheHead, visible: Int, positions: Range<Int>,
+    chunk: Int, scale: Float, scratch: UnsafeMutablePointer<Float>, states: UnsafeMutablePointer<Float>
+  ) {
+    assert(visible > positions.lowerBound && positions.lowerBound % chunk == 0 && chunk % Self.attentionTile == 0)
+    withUnsafePointer(to: head.view) {
+      table.attend(
+        $0, queries, tokens, groupSize, visible, positions.lowerBound, positions.upperBound, chunk, scale, scratch,
+        states)
+    }
+  }
+
+  /// Merges the states of one query over `count` consecutive chunks, `step` floats from one to the next, and gives its
+  /// attention, [headSize]. The first state is overwritten.
+  public func mergeStates(
+    _ states: UnsafeMutablePointer<Float>, count: Int, step: Int, headSize: Int, into out: UnsafeMutablePointer<Float>
+  ) {
+    table.merge(states, count, step, headSize, out)
+  }
+}
