@@ -10,6 +10,8 @@ public struct SessionOptions: Sendable {
   public var threads: Int?
   /// Most tokens computed in one pass over the weights while reading a prompt.
   public var batchSize: Int
+  /// Whether to keep a ``Session/profile``, which costs two looks at a clock per stage and thread.
+  public var isProfiled = false
 
   /// A longer context than this is only made when asked for: its cache can outgrow the model.
   public static let defaultContextLimit = 8192
@@ -74,7 +76,14 @@ public final class Session {
   /// Tokens in the cache.
   public private(set) var position = 0
 
-  private let batchSize: Int
+  /// Most tokens computed in one pass.
+  public let batchSize: Int
+  /// Bytes of keys and values, in all layers, that attention reads of each position.
+  public let cacheBytesPerPosition: Int
+  /// Where the time goes; nil where ``SessionOptions/isProfiled`` did not ask for it.
+  public let profile: Profile?
+
+  let team: ThreadTeam
   private let executor: CPUExecutor
 
   /// - Throws: ``SessionError`` for an option out of range, or a cache or working memory that this machine does not have.
@@ -99,9 +108,10 @@ public final class Session {
       throw SessionError.workspaceTooLarge(
         batchSize: batchSize, threads: threads, contextSize: contextSize, bytes: bytes ?? .max)
     }
-    executor = CPUExecutor(
-      model: model, cache: cache,
-      team: ThreadTeam(workers: threads), batchSize: batchSize)
+    team = ThreadTeam(workers: threads)
+    profile = options.isProfiled ? Profile(threads: team.count) : nil
+    cacheBytesPerPosition = cache.bytesPerPosition
+    executor = CPUExecutor(model: model, cache: cache, team: team, batchSize: batchSize)
   }
 
   /// Runs tokens after those already in the cache and gives the logits of the last one, [V], valid until the next call
@@ -116,13 +126,13 @@ public final class Session {
   public func evaluate(_ tokens: [Int32], progress: ((Int) -> Bool)? = nil) throws -> UnsafeBufferPointer<Float> {
     try check(tokens)
     var last = 0
+    let phase = Profile.Phase(tokens: tokens.count)
     for batch in batches(of: tokens) {
-      executor.forward(tokens: batch, position: position)
-      position += batch.count
+      run(batch, in: phase)
       last = batch.count - 1
       if let progress, batch.endIndex < tokens.count, !progress(batch.endIndex) { break }
     }
-    return UnsafeBufferPointer(start: executor.logits(of: last..<last + 1), count: model.configuration.vocabularySize)
+    return UnsafeBufferPointer(start: logits(of: last..<last + 1, in: phase), count: model.configuration.vocabularySize)
   }
 
   /// Runs tokens and hands `body` the index and logits, [V], of each in turn.
@@ -131,12 +141,12 @@ public final class Session {
   public func evaluateEach(_ tokens: [Int32], body: (Int, UnsafeBufferPointer<Float>) throws -> Void) throws {
     try check(tokens)
     let width = model.configuration.vocabularySize
+    let phase = Profile.Phase(tokens: tokens.count)
     for batch in batches(of: tokens) {
-      executor.forward(tokens: batch, position: position)
-      position += batch.count
+      run(batch, in: phase)
       for start in stride(from: 0, to: batch.count, by: Workspace.logitRows) {
         let range = start..<min(start + Workspace.logitRows, batch.count)
-        let logits = executor.logits(of: range)
+        let logits = logits(of: range, in: phase)
         for t in range {
           try body(
             batch.startIndex + t, UnsafeBufferPointer(start: logits + (t - range.lowerBound) * width, count: width))
@@ -148,6 +158,22 @@ public final class Session {
   /// Forgets every token from `position` on. A position beyond the end changes nothing.
   public func truncate(to position: Int) {
     self.position = max(0, min(self.position, position))
+  }
+
+  private func run(_ batch: ArraySlice<Int32>, in phase: Profile.Phase) {
+    if let profile {
+      profile.measure(phase, tokens: batch.count, from: position) {
+        executor.forward(tokens: batch, position: position)
+      }
+    } else {
+      executor.forward(tokens: batch, position: position)
+    }
+    position += batch.count
+  }
+
+  private func logits(of range: Range<Int>, in phase: Profile.Phase) -> UnsafePointer<Float> {
+    guard let profile else { return executor.logits(of: range) }
+    return profile.measure(phase, logits: range.count) { executor.logits(of: range) }
   }
 
   private func check(_ tokens: [Int32]) throws {

@@ -29,11 +29,12 @@ import Testing
     #expect(topology.lastLevelBytes(among: []) == nil)
   }
 
-  @Test(arguments: [
-    ("32768K", 32 << 20), ("1M", 1 << 20), ("2G", 2 << 30), ("512", 512), ("", nil), ("K", nil), ("-1K", nil),
-    ("0K", nil), ("x", nil), ("9223372036854775807G", nil), ("99999999999", 99_999_999_999),
-    ("9999999999999", nil),
-  ] as [(String, Int?)])
+  @Test(
+    arguments: [
+      ("32768K", 32 << 20), ("1M", 1 << 20), ("2G", 2 << 30), ("512", 512), ("", nil), ("K", nil), ("-1K", nil),
+      ("0K", nil), ("x", nil), ("9223372036854775807G", nil), ("99999999999", 99_999_999_999),
+      ("9999999999999", nil),
+    ] as [(String, Int?)])
   func readsSizes(text: String, bytes: Int?) {
     #expect(CacheTopology.bytes(text) == bytes)
   }

@@ -8,6 +8,8 @@ import Platform
 /// touched, and so really taken, only up to the positions in use.
 final class KeyValueCache {
   let capacity: Int
+  /// Bytes of a position's keys and values in all layers.
+  let bytesPerPosition: Int
   private let headCount: Int
   private let headSize: Int
   private let keys: UnsafeMutablePointer<UInt16>
@@ -19,6 +21,7 @@ final class KeyValueCache {
     self.capacity = capacity
     headCount = c.keyValueHeadCount
     headSize = c.headSize
+    bytesPerPosition = c.layerCount * c.keyValueSize * 2 * MemoryLayout<UInt16>.stride
     let (elements, overflow) = (c.layerCount * c.keyValueSize).multipliedReportingOverflow(by: capacity)
     let (bytes, tooMany) = elements.multipliedReportingOverflow(by: 4)
     func refusal() -> SessionError {

@@ -17,7 +17,8 @@ public struct WeightUse: Sendable, Equatable {
 
   /// A matrix that a vector is multiplied by.
   init(_ matrix: Matrix) {
-    self.init(bytes: matrix.rows * matrix.format.rowBytes(columns: matrix.columns), products: matrix.rows * matrix.columns)
+    self.init(
+      bytes: matrix.rows * matrix.format.rowBytes(columns: matrix.columns), products: matrix.rows * matrix.columns)
   }
 
   /// A gain or a bias, which is read in F32 whatever the file stores.
