@@ -24,6 +24,7 @@ struct ModelOptions: ParsableArguments {
     var threads: Int?
     var contextSize: ContextSize
     var batchSize: Int?
+    var isProfiled = false
   }
 
   enum ContextSize: Equatable {
