@@ -36,7 +36,8 @@ func measure(
 ) {
   var once: (() -> Void)?
   Benchmark(
-    "\(name) (\(kernels.instructionSet))", configuration: .init(metrics: [.wallClock, rate.metric])
+    "\(name) (\(kernels.instructionSet))",
+    configuration: .init(metrics: [.wallClock, rate.metric], units: [rate.metric: .count])
   ) { benchmark in
     let body = once ?? setup()
     once = body
