@@ -27,6 +27,8 @@ let package = Package(
   products: [
     .executable(name: "powerinfer", targets: ["powerinfer"]),
     .library(name: "PowerInfer", targets: ["Inference", "Model", "GGUF", "Toolkit"]),
+    // For Benchmarks/, a package of its own, so that what it depends on is no part of this one.
+    .library(name: "PowerInferKernels", targets: ["Kernels"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),

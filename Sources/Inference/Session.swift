@@ -14,6 +14,8 @@ public struct SessionOptions: Sendable {
   public var keyFormat: CacheFormat
   /// How the cache keeps values.
   public var valueFormat: CacheFormat
+  /// Whether to keep a ``Session/profile``, which costs two looks at a clock per stage and thread.
+  public var isProfiled = false
 
   /// A longer context than this is only made when asked for: its cache can outgrow the model.
   public static let defaultContextLimit = 8192
@@ -94,9 +96,15 @@ public final class Session {
   /// Tokens in the cache.
   public private(set) var position = 0
 
+  /// Most tokens computed in one pass.
+  public let batchSize: Int
+  /// Bytes of keys and values, in all layers, that attention reads of each position.
+  public let cacheBytesPerPosition: Int
+  /// Where the time goes; nil where ``SessionOptions/isProfiled`` did not ask for it.
+  public let profile: Profile?
+
   /// The threads that compute, for work on logits between passes.
   let team: ThreadTeam
-  private let batchSize: Int
   private let executor: CPUExecutor
 
   /// - Throws: ``SessionError`` for an option out of range, a context beyond learned positions, a cache format that does not
@@ -128,7 +136,9 @@ public final class Session {
         batchSize: batchSize, threads: threads, contextSize: contextSize, bytes: bytes ?? .max)
     }
     team = ThreadTeam(workers: threads)
-    executor = CPUExecutor(model: model, cache: cache, team: team, batchSize: batchSize)
+    profile = options.isProfiled ? Profile(threads: team.count) : nil
+    cacheBytesPerPosition = cache.bytesPerPosition
+    executor = CPUExecutor(model: model, cache: cache, team: team, batchSize: batchSize, profile: profile)
   }
 
   /// Runs tokens after those already in the cache and gives the logits of the last one, [V], valid until the next call
@@ -143,13 +153,13 @@ public final class Session {
   public func evaluate(_ tokens: [Int32], progress: ((Int) -> Bool)? = nil) throws -> UnsafeBufferPointer<Float> {
     try check(tokens)
     var last = 0
+    let phase = Profile.Phase(tokens: tokens.count)
     for batch in batches(of: tokens) {
-      executor.forward(tokens: batch, position: position)
-      position += batch.count
+      run(batch, in: phase)
       last = batch.count - 1
       if let progress, batch.endIndex < tokens.count, !progress(batch.endIndex) { break }
     }
-    return UnsafeBufferPointer(start: executor.logits(of: last..<last + 1), count: model.configuration.vocabularySize)
+    return UnsafeBufferPointer(start: logits(of: last..<last + 1, in: phase), count: model.configuration.vocabularySize)
   }
 
   /// Runs tokens and hands `body` the index and logits, [V], of each in turn.
@@ -176,13 +186,14 @@ public final class Session {
   ) throws {
     try check(tokens)
     let width = model.configuration.vocabularySize
+    let phase = Profile.Phase(tokens: tokens.count)
     for batch in batches(of: tokens) {
-      executor.forward(tokens: batch, position: position)
-      position += batch.count
+      run(batch, in: phase)
       let rows = wanted.clamped(to: batch.indices)
       for start in stride(from: rows.lowerBound, to: rows.upperBound, by: Workspace.logitRows) {
         let indices = start..<min(start + Workspace.logitRows, rows.upperBound)
-        let logits = executor.logits(of: indices.lowerBound - batch.startIndex..<indices.upperBound - batch.startIndex)
+        let logits = logits(
+          of: indices.lowerBound - batch.startIndex..<indices.upperBound - batch.startIndex, in: phase)
         try body(indices, UnsafeBufferPointer(start: logits, count: indices.count * width))
       }
       if let progress, batch.endIndex < tokens.count, !progress(batch.endIndex) { return }
@@ -192,6 +203,22 @@ public final class Session {
   /// Forgets every token from `position` on. A position beyond the end changes nothing.
   public func truncate(to position: Int) {
     self.position = max(0, min(self.position, position))
+  }
+
+  private func run(_ batch: ArraySlice<Int32>, in phase: Profile.Phase) {
+    if let profile {
+      profile.measure(phase, tokens: batch.count, from: position) {
+        executor.forward(tokens: batch, position: position)
+      }
+    } else {
+      executor.forward(tokens: batch, position: position)
+    }
+    position += batch.count
+  }
+
+  private func logits(of range: Range<Int>, in phase: Profile.Phase) -> UnsafePointer<Float> {
+    guard let profile else { return executor.logits(of: range) }
+    return profile.measure(phase, logits: range.count) { executor.logits(of: range) }
   }
 
   private func check(_ tokens: [Int32]) throws {

@@ -1,5 +1,8 @@
 import ArgumentParser
+import Foundation
 import Inference
+import Kernels
+import Platform
 
 /// `powerinfer bench`: tokens per second, in the columns of llama-bench.
 struct Bench: ParsableCommand {
@@ -7,19 +10,19 @@ struct Bench: ParsableCommand {
     abstract: "Measure how fast a model reads prompts and decodes.",
     discussion: """
       The columns are those of llama-bench: pp512 reads a prompt of 512 tokens, tg128 decodes 128 tokens one by one, \
-      each from an empty context or after as many tokens as --n-depth says, without tokenizer and sampling; mean and standard deviation over the repetitions, \
-      after one run to warm up.
+      each from an empty context or after as many tokens as --n-depth says, without tokenizer and sampling; mean and \
+      standard deviation over the repetitions, after one run to warm up. For decoding there is the rate at which it reads memory (GB/s, 10^9 bytes per second of \
+      weights, keys and values) and how much that is of what this machine's memory gives to as many threads, measured \
+      right before; "≤" marks the rates of models that skip silent neurons, whose weights are counted but not read. For \
+      prompts there are the floating-point operations of products with weights. The memory alone is measured by --membw.
 
       Examples:
         powerinfer bench
         powerinfer bench -m model.gguf -p 512 -n 128 -r 5 -t 1,2,4
         powerinfer bench -m model.gguf -p 0 -n 64 --json
+        powerinfer bench -m model.gguf --profile     (time per stage)
+        powerinfer bench --membw -o csv              (the memory, without a model)
       """)
-
-  enum Output: String, ExpressibleByArgument, CaseIterable {
-    case markdown = "md"
-    case json
-  }
 
   @Option(
     name: [.customShort("p"), .customLong("n-prompt")], parsing: .unconditional,
@@ -58,12 +61,34 @@ struct Bench: ParsableCommand {
   var depths = NumberList([0])
 
   @Option(name: [.customShort("o"), .long], help: "How to print the results.")
-  var output = Output.markdown
+  var output = ResultFormat.markdown
 
   @Flag(help: "Print JSON, as --output json does.")
   var json = false
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "What the memory gives, in 10^9 bytes per second. (default: measured, a fraction of a second)", valueName: "GB/s")
+  )
+  var bandwidth: Double?
+
+  @Flag(help: "Show the time per stage of a pass, too (md or json).")
+  var profile = false
+
+  @Flag(help: "Measure only the memory: read, copy and STREAM's triad, for 1, 2, … threads or those of --threads.")
+  var membw = false
+
+  private var format: ResultFormat { json ? .json : output }
+
   func validate() throws {
+    if let bandwidth, !(bandwidth > 0 && bandwidth.isFinite) {
+      throw ValidationError("The option --bandwidth must be a number above 0, but it is \(bandwidth).")
+    }
+    if profile, format == .csv {
+      throw ValidationError("The option --profile shows tables of their own; print them with --output md or json.")
+    }
+    if profile, membw { throw ValidationError("Give either --profile or --membw, not both.") }
     if repetitions < 1 {
       throw ValidationError("The option --repetitions must be 1 or more, but it is \(repetitions).")
     }
@@ -79,36 +104,65 @@ struct Bench: ParsableCommand {
 
   func run() throws {
     let environment = Environment()
-    let output = json ? Output.json : output
+    var counts = threads.map(\.numbers)
+    if counts == nil, let count = try environment.value(Int?.none, or: "THREADS") { counts = [count] }
+    for count in counts ?? [] { try ThreadOption.check(count) }
+    if membw {
+      return try MemoryBench(format: format).run(
+        threads: counts ?? MemoryBench.threadCounts(cores: Processors.recommended))
+    }
     let batchSize = try ModelOptions.resolve(batchSize: batchSize, environment)
     let cache = try cacheOptions.resolve(environment)
-    let threadCounts: [Int?] =
-      if let threads { threads.numbers } else { [try environment.value(Int?.none, or: "THREADS")] }
-    for count in threadCounts { try ThreadOption.check(count) }
     let path = try choice.locate(environment)
     let longest = tests.map(\.contextSize).max() ?? 1
 
-    var table = BenchTable(rows: [])
-    for count in threadCounts {
+    var table = BenchTable(format)
+    for count in counts ?? [Processors.recommended] {
       let engine = try Engine(
         ModelOptions.Resolved(
-          path: path, threads: count, contextSize: .tokens(longest), batchSize: batchSize, cache: cache))
-      if count == threadCounts.first, output == .markdown { try StandardOutput.write(BenchTable.heading) }
-      for test in tests {
-        let progress = ProgressBar.onTerminal(test.name)
-        let speeds = try test.run(
-          on: engine.session, vocabularySize: engine.vocabularySize, repetitions: repetitions,
-          onRun: progress.update)
-        progress.finish()
-        let row = BenchTable.Row(
-          model: engine.summary, file: engine.name, modelBytes: engine.byteCount,
-          modelParameters: engine.parameterCount, backend: "CPU", threads: engine.session.threads,
-          test: test.name, tokensPerSecond: Spread(speeds), samples: speeds)
-        table.rows.append(row)
-        if output == .markdown { try StandardOutput.write(row.markdown) }
-      }
+          path: path, threads: count, contextSize: .tokens(longest), batchSize: batchSize, cache: cache,
+          isProfiled: profile))
+      let bandwidth = try bandwidth(of: engine.session)
+      for test in tests { try table.add(row(test, engine, cache: cache, bandwidth: bandwidth)) }
     }
-    if output == .json { try StandardOutput.write(JSON.text(table.rows) + "\n") }
+    try table.finish()
+  }
+
+  /// Bytes per second; nil where no test needs it.
+  private func bandwidth(of session: Session) throws -> Double? {
+    if let bandwidth { return bandwidth * 1e9 }
+    return tests.contains { $0.kind == .decode } ? try session.measureBandwidth().best : nil
+  }
+
+  private func row(
+    _ test: SpeedTest, _ engine: Engine, cache: CacheOptions.Resolved, bandwidth: Double?
+  ) throws -> BenchRow {
+    let session = engine.session
+    let time = Date().formatted(.iso8601)
+    let progress = ProgressBar.onTerminal(test.name)
+    let speeds = try test.run(
+      on: session, vocabularySize: engine.vocabularySize, repetitions: repetitions,
+      onRun: { done, all in
+        // The run to warm up is no part of the profile either.
+        if done == 1 { session.profile?.reset() }
+        progress.update(done, of: all)
+      })
+    progress.finish()
+    var row = BenchRow(
+      test: test, model: engine.summary, file: engine.path, modelBytes: engine.byteCount,
+      modelParameters: engine.parameterCount, threads: session.threads, batchSize: session.batchSize, cache: cache,
+      time: time,
+      samples: speeds)
+    switch test.kind {
+    case .prompt: row.operations = session.operations(prompt: test.tokens)
+    case .decode:
+      row.bytesPerToken = session.bytesPerToken(decoding: test.tokens, from: max(test.depth, 0))
+      row.bytesAreBound = engine.skipsSilentNeurons
+      row.bandwidth = bandwidth
+    }
+    // A prompt of one token is computed as decoding is.
+    row.profile = session.profileReports.first
+    return row
   }
 }
 

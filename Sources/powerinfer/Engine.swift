@@ -16,6 +16,7 @@ final class Engine {
     model = try LanguageModel(opening: options.path)
     var settings = SessionOptions()
     settings.threads = options.threads
+    settings.isProfiled = options.isProfiled
     if let batchSize = options.batchSize { settings.batchSize = batchSize }
     (settings.keyFormat, settings.valueFormat) = (options.cache.keys, options.cache.values)
     settings.contextSize =
@@ -34,6 +35,8 @@ final class Engine {
   var vocabularySize: Int { model.configuration.vocabularySize }
   var byteCount: Int { model.byteCount }
   var parameterCount: Int { model.parameterCount }
+  /// Whether a pass spares the weights of neurons that turn out silent.
+  var skipsSilentNeurons: Bool { model.weights.skipsSilentNeurons(model.configuration.activation) }
   var hasChatTemplate: Bool { template != nil }
 
   /// What turns generated tokens into text.

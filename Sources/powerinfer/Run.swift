@@ -44,6 +44,9 @@ struct Run: ParsableCommand {
   @Flag(name: [.customShort("q"), .long], help: "Print the answer and errors, nothing else.")
   var quiet = false
 
+  @Flag(help: "Show the time per stage of a pass on standard error, after the answer or the chat.")
+  var profile = false
+
   func validate() throws {
     if json, jsonLines { throw ValidationError("Give either --json or --json-lines, not both.") }
     if raw, system != nil {
@@ -56,13 +59,16 @@ struct Run: ParsableCommand {
     let sampling = try samplingFlags.resolve(environment)
     let generation = try generationFlags.resolve(environment, ignoreEnd: samplingFlags.ignoreEos)
     let system = try environment.value(system, or: "SYSTEM").map(generationFlags.text)
-    let model = try modelOptions.resolve(environment)
+    var model = try modelOptions.resolve(environment)
+    model.isProfiled = profile
     let text = try readPrompt()
     if text == nil, let option = raw ? "raw" : json ? "json" : jsonLines ? "json-lines" : nil {
       throw OptionError.needsPrompt(option: option)
     }
 
     let engine = try Engine(model)
+    // Also after an answer that was cancelled.
+    defer { StandardOutput.note(ProfileReport.text(engine.session.profileReports)) }
     let cancellation = CancellationFlag()
     let interrupts = Interrupts(cancelling: cancellation)
     try withExtendedLifetime(interrupts) {

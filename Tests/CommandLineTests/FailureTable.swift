@@ -138,6 +138,12 @@ enum FailureTable {
     .usage("logits --tokens 1 --top -1", "The option --top must be 0 or more, but it is -1."),
     .usage("bench -m @model.gguf -p 2 -n 0 -t 1,0", "The option --threads must be from 1 to 512, but it is 0."),
     .usage("bench -m @model.gguf -b 0", "The option --batch-size must be from 1 to 4096, but it is 0."),
+    .usage("bench --bandwidth 0", "The option --bandwidth must be a number above 0, but it is 0.0."),
+    .usage(
+      "bench --profile -o csv",
+      "The option --profile shows tables of their own; print them with --output md or json."),
+    .usage("bench --profile --membw", "Give either --profile or --membw, not both."),
+    .usage("bench --membw -t 0", "The option --threads must be from 1 to 512, but it is 0."),
     .usage("bench -p 0 -n 0", "There is nothing to measure: --n-prompt and --n-gen are both 0."),
     .usage("perplexity -m @model.gguf", "Give a text with --file, or saved logits with --kl-with."),
     .usage("perplexity @model.gguf -m @model.gguf -f -", "Give the model once: as an argument or with --model."),

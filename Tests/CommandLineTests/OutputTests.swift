@@ -87,19 +87,6 @@ import Testing
     #expect(shown == "")
   }
 
-  @Test func aBenchTableHasLlamaBenchsColumns() {
-    let row = BenchTable.Row(
-      model: "llama 135M Q4_0", file: "x.gguf", modelBytes: 77 << 20, modelParameters: 134_515_008, backend: "CPU",
-      threads: 2, test: "pp512", tokensPerSecond: Spread([100, 102]), samples: [100, 102])
-    #expect(
-      BenchTable.heading + row.markdown == """
-        | model                    |       size |     params | backend | threads |     test |                t/s |
-        | ------------------------ | ---------: | ---------: | ------- | ------: | -------: | -----------------: |
-        | llama 135M Q4_0          |  77.00 MiB |   134.52 M | CPU     |       2 |    pp512 |      101.00 ± 1.41 |
-
-        """)
-  }
-
   @Test func unitsAreLlamaBenchs() {
     #expect(Units.bytes(3_825_065_984) == "3.56 GiB" && Units.weights(6_738_415_616) == "6.74 B")
     #expect(Units.parameters(134_515_008) == "135M" && Units.parameters(6_738_415_616) == "7B")

@@ -4,7 +4,7 @@ import Model
 /// The forward pass on the CPU of any family that ``Model/Architecture`` describes.
 ///
 /// Every worker of the team runs ``forward(tokens:position:)``'s body from top to bottom, takes pieces of each step and meets the
-/// others at `sync()` wherever a step reads what another worker wrote. Pieces only split independent sums, so results are the
+/// others at `sync` wherever a step reads what another worker wrote. Pieces only split independent sums, so results are the
 /// same bits for any number of workers. They do depend on how many tokens come at once: many are computed with other kernels
 /// than few, which add in another order.
 ///
@@ -16,8 +16,11 @@ final class CPUExecutor {
   private let team: ThreadTeam
   private let kernels: Kernels
   private let work: Workspace
+  private let clock: StageClock
 
-  init(model: LanguageModel, cache: KeyValueCache, team: ThreadTeam, batchSize: Int) {
+  /// - Parameter profile: told where the time goes; whoever runs passes keeps it.
+  init(model: LanguageModel, cache: KeyValueCache, team: ThreadTeam, batchSize: Int, profile: Profile? = nil) {
+    clock = StageClock(profile)
     self.model = model
     self.team = team
     kernels = .active
@@ -34,15 +37,17 @@ final class CPUExecutor {
     let first = tokens.startIndex
     work.setOrder(kernels.order(forTokens: count))
     team.run { member in
+      clock.enter(.embedding, member: member)
       member.pieces(count) { t in
         embed(tokens[first + t], at: position + t, into: t)
         model.rotary.write(
           position: position + t, cosines: work.cosines + t * rotaryPairs, sines: work.sines + t * rotaryPairs)
       }
-      member.sync()
+      clock.sync(member)
       for (index, layer) in model.weights.layers.enumerated() {
         run(layer, index: index, position: position, count: count, member)
       }
+      clock.leave(member: member)
     }
   }
 
@@ -52,16 +57,19 @@ final class CPUExecutor {
     let output = model.weights.output
     work.outputs.order = kernels.order(forTokens: range.count)
     team.run { member in
+      clock.enter(.outputNorm, member: member)
       member.pieces(range.count) { t in
         normalize(by: model.weights.outputNorm, residual: range.lowerBound + t, into: work.outputs, token: t)
       }
-      member.sync()
+      clock.sync(member)
+      clock.enter(.logits, member: member)
       let pieces = RowPieces(output, tokens: range.count)
       member.pieces(pieces.count) { piece in
         kernels.multiply(
           output, rows: pieces[piece].rows, by: work.outputs, tokens: 0..<range.count, into: work.logits,
           stride: output.rows)
       }
+      clock.leave(member: member)
     }
     return UnsafePointer(work.logits)
   }
@@ -87,15 +95,18 @@ final class CPUExecutor {
   /// One layer: attention and feed-forward, one after the other or side by side.
   private func run(_ layer: LayerWeights, index: Int, position: Int, count: Int, _ member: Member) {
     let isParallel = configuration.architecture.hasParallelBlocks
+    clock.enter(.attentionNorm, member: member)
     let input = norm(layer.attentionNorm, into: work.normed, own: work.own[member.index].normed, count: count, member)
     var feedForwardInput = input
     // Blocks side by side both read the layer's input, so this comes before the attention adds to it.
     if isParallel, let weights = layer.feedForwardNorm {
+      clock.enter(.feedForwardNorm, member: member)
       feedForwardInput = norm(
         weights, into: work.normedBeside, own: work.own[member.index].normedBeside, count: count, member)
     }
     attentionBlock(layer, of: input, index: index, position: position, count: count, member)
     if !isParallel, let weights = layer.feedForwardNorm {
+      clock.enter(.feedForwardNorm, member: member)
       feedForwardInput = norm(weights, into: work.normed, own: work.own[member.index].normed, count: count, member)
     }
     feedForward(layer, of: feedForwardInput, count: count, member)
@@ -110,7 +121,7 @@ final class CPUExecutor {
       return own
     }
     member.pieces(count) { normalize(by: weights, residual: $0, into: shared, token: $0) }
-    member.sync()
+    clock.sync(member)
     return shared
   }
 
@@ -137,7 +148,7 @@ final class CPUExecutor {
       return own
     }
     member.pieces(count) { input.quantize(tokens: $0..<$0 + 1, using: kernels) }
-    member.sync()
+    clock.sync(member)
     return input
   }
 
@@ -145,6 +156,7 @@ final class CPUExecutor {
   private func attentionBlock(
     _ layer: LayerWeights, of input: Activations, index: Int, position: Int, count: Int, _ member: Member
   ) {
+    clock.enter(.queryKeyValue, member: member)
     let pieces = RowPieces(layer.query, layer.key, layer.value, tokens: count)
     member.pieces(pieces.count) { piece in
       let (matrix, rows) = pieces[piece]
@@ -154,15 +166,16 @@ final class CPUExecutor {
       default: project(layer.value, rows, bias: layer.valueBias, of: input, count: count, into: work.values)
       }
     }
-    member.sync()
+    clock.sync(member)
 
     attend(index: index, position: position, count: count, member)
-    member.sync()
+    clock.sync(member)
 
+    clock.enter(.attentionOutput, member: member)
     let attended = prepared(
       work.attended, for: layer.attentionOutput, own: work.own[member.index].attended, count: count, member)
     projectOntoResidual(layer.attentionOutput, bias: layer.attentionOutputBias, of: attended, count: count, member)
-    member.sync()
+    clock.sync(member)
   }
 
   /// attended = softmax(query · keys · scale) · values, each token over the positions up to its own.
@@ -171,12 +184,16 @@ final class CPUExecutor {
       layer: index, position: position, count: count, queries: work.queries, keys: work.keys, values: work.values,
       cosines: work.cosines, sines: work.sines, output: work.attended.values)
     if count == 1 {
+      // Rotation is a part of the items.
+      clock.enter(.attention, member: member)
       member.pieces(attention.decodeItems(position: position)) {
         attention.decode(pass, items: $0..<$0 + 1, worker: member.index)
       }
     } else {
+      clock.enter(.rotation, member: member)
       member.pieces(count) { attention.store(pass, tokens: $0..<$0 + 1) }
-      member.sync()
+      clock.sync(member)
+      clock.enter(.attention, member: member)
       member.pieces(attention.attendItems(count: count)) { attention.attend(pass, item: $0, worker: member.index) }
     }
   }
@@ -185,6 +202,7 @@ final class CPUExecutor {
   private func feedForward(_ layer: LayerWeights, of input: Activations, count: Int, _ member: Member) {
     let f = configuration.feedForwardSize
     let all = 0..<count
+    clock.enter(.gateUp, member: member)
     let pieces = RowPieces(layer.up, tokens: count)
     member.pieces(pieces.count) { piece in
       let rows = pieces[piece].rows
@@ -192,10 +210,13 @@ final class CPUExecutor {
         kernels.multiply(gate, rows: rows, by: input, tokens: all, into: work.gate, stride: f)
       }
       project(layer.up, rows, bias: layer.upBias, of: input, count: count, into: work.up)
+      clock.enter(.activation, member: member)
       for t in all { activate(at: t * f + rows.lowerBound, count: rows.count) }
+      clock.enter(.gateUp, member: member)
     }
-    member.sync()
+    clock.sync(member)
 
+    clock.enter(.down, member: member)
     switch layer.down {
     case .rows(let down):
       let hidden = prepared(work.hidden, for: down, own: work.own[member.index].hidden, count: count, member)
@@ -213,7 +234,7 @@ final class CPUExecutor {
         }
       }
     }
-    member.sync()
+    clock.sync(member)
   }
 
   /// What `count` neurons from index `start` of the batch's gate and up products give. A file names no other activations than

@@ -27,6 +27,8 @@ final class KeyValueCache {
   let capacity: Int
   /// Bytes in all, for keys and values.
   let byteCount: Int
+  /// Bytes of a position's keys and values in all layers.
+  let bytesPerPosition: Int
   private let configuration: ModelConfiguration
   private let keyFormat: WeightFormat
   private let valueFormat: WeightFormat
@@ -44,6 +46,8 @@ final class KeyValueCache {
     self.capacity = capacity
     configuration = c
     (keyFormat, valueFormat) = (keys.storage, values.storage)
+    let headBytes = keyFormat.rowBytes(columns: c.headSize) + valueFormat.rowBytes(columns: c.headSize)
+    bytesPerPosition = c.layerCount * c.keyValueHeadCount * headBytes
     let tile = Kernels.attentionTile
     // At most 2^24 positions of 2^14 bytes.
     let positions = (capacity + tile - 1) / tile * tile

@@ -27,6 +27,7 @@ struct ModelOptions: ParsableArguments {
     var contextSize: ContextSize
     var batchSize: Int?
     var cache = CacheOptions.Resolved()
+    var isProfiled = false
   }
 
   enum ContextSize: Equatable {

@@ -1,0 +1,36 @@
+import Model
+
+extension Session {
+  /// The mean number of bytes that decoding `tokens` tokens from position `start` on reads for each: the weights
+  /// (``Model/Weights/bytesPerToken``) and the keys and values of the positions so far, its own among them.
+  public func bytesPerToken(decoding tokens: Int, from start: Int = 0) -> Double {
+    let positions = Double(start) + Double(tokens + 1) / 2
+    return Double(model.weights.bytesPerToken) + positions * Double(cacheBytesPerPosition)
+  }
+
+  /// Floating-point operations that products with weights take for a prompt, whose last token alone gets logits.
+  public func operations(prompt tokens: Int) -> Int {
+    2 * model.weights.products(tokens: tokens, logits: 1)
+  }
+
+  /// How fast this session's threads read memory; see ``MemoryBandwidth``.
+  ///
+  /// - Parameter seconds: how long to measure.
+  /// - Throws: ``MemoryBandwidthError``.
+  public func measureBandwidth(seconds: Double = 0.25) throws -> MemoryBandwidth {
+    try MemoryBandwidth.measure(.read, on: team, seconds: seconds)
+  }
+
+  /// Where the time went since ``Profile/reset()``, prompts first; empty where the session keeps no profile.
+  public var profileReports: [ProfileReport] {
+    guard let profile else { return [] }
+    return Profile.Phase.allCases.compactMap {
+      ProfileReport(profile, $0, weights: model.weights, cacheBytesPerPosition: cacheBytesPerPosition)
+    }
+  }
+}
+
+extension Profile.Phase {
+  /// The phase of a call with so many tokens.
+  init(tokens: Int) { self = tokens > 1 ? .prompt : .decode }
+}
