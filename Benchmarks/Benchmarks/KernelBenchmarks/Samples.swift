@@ -16,14 +16,15 @@ struct Samples {
   mutating func float() -> Float { Float(Int32(truncatingIfNeeded: next() >> 32)) * 0x1p-31 }
 }
 
-/// Memory of floats that lives as long as the benchmark.
+/// Memory of floats, aligned to a cache line, that lives as long as the benchmark.
 final class Floats {
   let pointer: UnsafeMutablePointer<Float>
   let count: Int
 
   init(_ count: Int, scale: Float = 1) {
     self.count = count
-    pointer = .allocate(capacity: count)
+    pointer = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * 4, alignment: 64)
+      .bindMemory(to: Float.self, capacity: count)
     var samples = Samples()
     for i in 0..<count { (pointer + i).initialize(to: samples.float() * scale) }
   }
