@@ -1,4 +1,4 @@
-// AVX-512 with VNNI, and the same beside AMX.
+// AVX-512 with VNNI; the same with BF16; the same beside AMX.
 #include "blocks.h"
 #include "detect.h"
 
@@ -69,6 +69,12 @@ PI_INLINE vi dot_codes(vi sum, key_codes keys, int32_t query) {
 
 #pragma clang attribute pop
 
+#pragma clang attribute push(__attribute__((target(PI_TARGET ",avx512bf16"))), apply_to = function)
+
+#include "avx512_bf16.h"
+
+#pragma clang attribute pop
+
 #pragma clang attribute push(__attribute__((target(PI_TARGET ",amx-tile,amx-int8"))), apply_to = function)
 
 #include "amx_tiles.h"
@@ -80,15 +86,21 @@ PI_INLINE vi dot_codes(vi sum, key_codes keys, int32_t query) {
 #include "table.h"
 
 static const pi_kernels table = PI_TABLE(5, avx512_multiply);
+static const pi_kernels bf16_table = PI_TABLE(5, avx512_multiply_with_bf16);
 static const pi_kernels amx_table = PI_TABLE(5, amx_multiply);
 
-const pi_kernels *pi_kernels_avx512(void) { return pi_has_avx512() ? &table : NULL; }
+const pi_kernels *pi_kernels_avx512(void) {
+  if (!pi_has_avx512()) return NULL;
+  return pi_has_avx512_bf16() ? &bf16_table : &table;
+}
 
+const pi_kernels *pi_kernels_amx(void) {
 #ifdef PI_EMULATED_TILES
-const pi_kernels *pi_kernels_amx(void) { return pi_has_avx512() ? &amx_table : NULL; }
+  return pi_has_avx512_bf16() ? &amx_table : NULL;
 #else
-const pi_kernels *pi_kernels_amx(void) { return pi_has_amx() ? &amx_table : NULL; }
+  return pi_has_amx() ? &amx_table : NULL;
 #endif
+}
 
 #else
 

@@ -40,6 +40,11 @@ bool pi_has_avx2(void) { return detect().avx2; }
 bool pi_has_avxvnni(void) { return detect().avxvnni; }
 bool pi_has_avx512(void) { return detect().avx512; }
 
+bool pi_has_avx512_bf16(void) {
+  uint32_t a, b, c, d;
+  return pi_has_avx512() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && bit(a, 5);
+}
+
 #if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -56,7 +61,7 @@ static bool tiles_granted(void) { return false; }
 
 bool pi_has_amx(void) {
   uint32_t a, b, c, d;
-  if (!pi_has_avx512() || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
+  if (!pi_has_avx512_bf16() || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
   if (!(bit(d, 24) && bit(d, 25))) return false;                  // tiles, and products of 8-bit ones
   if ((saved_state() & 0x60000) != 0x60000) return false;         // their shapes and their data
   if (!__get_cpuid_count(0x1d, 1, &a, &b, &c, &d)) return false;  // palette 1: eight tiles of 16 rows of 64 bytes
@@ -72,6 +77,7 @@ bool pi_has_matrix_product(void) { return false; }
 bool pi_has_avx2(void) { return false; }
 bool pi_has_avxvnni(void) { return false; }
 bool pi_has_avx512(void) { return false; }
+bool pi_has_avx512_bf16(void) { return false; }
 bool pi_has_amx(void) { return false; }
 
 #if defined(__aarch64__) && defined(__linux__)

@@ -115,6 +115,14 @@ static void free_tokens(tokens t) {
   free(t.sums);
 }
 
+// Sets may round activations of BF16 weights to BF16.
+static void round_to_bf16(float *x, size_t count) {
+  uint16_t *rounded = allocate(count * 2);
+  pi_quantize(PI_BF16, x, count, rounded);
+  pi_dequantize(PI_BF16, rounded, count, x);
+  free(rounded);
+}
+
 static void check_products(const char *set, const pi_kernels *k, const pi_kernels *reference) {
   static const size_t shapes[][3] = {{1, 1, 1}, {2, 3, 2}, {3, 4, 3}, {5, 5, 7}, {17, 2, 1}, {6, 9, 33}, {4, 18, 4}, {2, 300, 5}};
   char what[80];
@@ -126,6 +134,7 @@ static void check_products(const char *set, const pi_kernels *k, const pi_kernel
       uint8_t *w = random_weights(f, rows, columns);
       const pi_matrix m = {w, columns / f->elements * f->bytes, columns, f->format};
       float *values = random_floats(count * columns);
+      if (f->format == PI_BF16) round_to_bf16(values, count * columns);
       float *y = allocate(rows * count * 4), *expected = allocate(rows * count * 4);
       tokens b = make_tokens(reference, values, columns, count, PI_BY_ROWS);
       reference->multiply(&m, 0, rows, &b.view, 0, count, expected, rows);

@@ -11,6 +11,10 @@ struct MultiplyTests {
   /// values (about 2.5 standard deviations), evenly spread: 0.006 is one standard deviation of the result's error.
   static let activationLimit = 0.04
 
+  /// Error of rounding activations to BF16, which AVX-512 does for BF16 weights by panels, in the same share. A value is off by
+  /// at most 2⁻⁹ of itself: 0.0008 is one standard deviation of the result's error, more where there are few columns.
+  static let bf16ActivationLimit = 0.008
+
   static let shapes: [(rows: Int, blocks: Int, tokens: Int)] = [
     (1, 1, 1), (2, 3, 2), (3, 4, 3), (5, 5, 7), (17, 2, 1), (17, 18, 4), (4, 48, 1), (3, 7, 33), (1, 17, 16),
     (6, 16, 8),
@@ -51,6 +55,12 @@ struct MultiplyTests {
     }
   }
 
+  /// To nearest, ties to even: the upper half of a float's bits.
+  static func roundedToBF16(_ value: Float) -> Float {
+    let bits = value.bitPattern
+    return Float(bitPattern: (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000)
+  }
+
   @Test(arguments: WeightFormat.allCases)
   func equalsExactSums(_ format: WeightFormat) {
     for (index, shape) in Self.shapes.enumerated() {
@@ -69,10 +79,18 @@ struct MultiplyTests {
         } : vectors.map(Double.init)
       let expected = Self.exact(w, read)
       let ideal = Self.exact(w, vectors.map(Double.init))
+      let rounded = format == .bf16 ? Self.exact(w, vectors.map { Double(Self.roundedToBF16($0)) }) : ideal
       for (kernels, order) in Kernels.allInAllOrders {
         x.order = order
         let y = kernels.product(w.matrix, x)
         let name = "\(format) \(shape) by \(order) in \(kernels.instructionSet)"
+        if format == .bf16 && order == .panels {
+          // Floats are read as they are, or rounded first.
+          let worst = min(Self.worst(y, expected), Self.worst(y, rounded))
+          #expect(worst < Self.roundingLimit, "\(name)")
+          #expect(Self.worst(y, ideal) * Double(columns).squareRoot() < Self.bf16ActivationLimit, "\(name)")
+          continue
+        }
         #expect(Self.worst(y, expected) < Self.roundingLimit, "\(name)")
         #expect(Self.worst(y, ideal) * Double(columns).squareRoot() < Self.activationLimit, "\(name)")
       }
