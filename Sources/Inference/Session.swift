@@ -152,14 +152,12 @@ public final class Session {
   ///   unchanged.
   public func evaluate(_ tokens: [Int32], progress: ((Int) -> Bool)? = nil) throws -> UnsafeBufferPointer<Float> {
     try check(tokens)
-    var last = 0
     let phase = Profile.Phase(tokens: tokens.count)
     for batch in batches(of: tokens) {
-      run(batch, in: phase)
-      last = batch.count - 1
+      run(batch, wanted: batch.count - 1..<batch.count, in: phase)
       if let progress, batch.endIndex < tokens.count, !progress(batch.endIndex) { break }
     }
-    return UnsafeBufferPointer(start: logits(of: last..<last + 1, in: phase), count: model.configuration.vocabularySize)
+    return UnsafeBufferPointer(start: logits(of: 0..<1, in: phase), count: model.configuration.vocabularySize)
   }
 
   /// Runs tokens and hands `body` the index and logits, [V], of each in turn.
@@ -188,12 +186,12 @@ public final class Session {
     let width = model.configuration.vocabularySize
     let phase = Profile.Phase(tokens: tokens.count)
     for batch in batches(of: tokens) {
-      run(batch, in: phase)
       let rows = wanted.clamped(to: batch.indices)
+      run(batch, wanted: rows.lowerBound - batch.startIndex..<rows.upperBound - batch.startIndex, in: phase)
       for start in stride(from: rows.lowerBound, to: rows.upperBound, by: Workspace.logitRows) {
         let indices = start..<min(start + Workspace.logitRows, rows.upperBound)
         let logits = logits(
-          of: indices.lowerBound - batch.startIndex..<indices.upperBound - batch.startIndex, in: phase)
+          of: indices.lowerBound - rows.lowerBound..<indices.upperBound - rows.lowerBound, in: phase)
         try body(indices, UnsafeBufferPointer(start: logits, count: indices.count * width))
       }
       if let progress, batch.endIndex < tokens.count, !progress(batch.endIndex) { return }
@@ -205,13 +203,13 @@ public final class Session {
     self.position = max(0, min(self.position, position))
   }
 
-  private func run(_ batch: ArraySlice<Int32>, in phase: Profile.Phase) {
+  private func run(_ batch: ArraySlice<Int32>, wanted: Range<Int>, in phase: Profile.Phase) {
     if let profile {
       profile.measure(phase, tokens: batch.count, from: position) {
-        executor.forward(tokens: batch, position: position)
+        executor.forward(tokens: batch, position: position, wanted: wanted)
       }
     } else {
-      executor.forward(tokens: batch, position: position)
+      executor.forward(tokens: batch, position: position, wanted: wanted)
     }
     position += batch.count
   }

@@ -33,7 +33,10 @@ import Testing
       #expect(weights.use(.logits) == WeightUse(bytes: v * 256, products: v * 64))
       // Per layer (8192 + 4096 + 12,288 + 6144) · 4 + 2 · 256 = 123,392 bytes.
       #expect(weights.bytesPerToken == 2 * 123_392 + 256 + 256 + v * 256)
-      #expect(weights.products(tokens: 10, logits: 1) == 10 * 61_440 + v * 64)
+      #expect(weights.products(tokens: 10, logits: 1, hasParallelBlocks: true) == 10 * 61_440 + v * 64)
+      // The last layer computes 4096 + 12,288 + 6144 weights' products for one token in place of ten.
+      #expect(
+        weights.products(tokens: 10, logits: 1, hasParallelBlocks: false) == 10 * 61_440 - 9 * 22_528 + v * 64)
       #expect(!weights.skipsSilentNeurons(.relu) && !weights.skipsSilentNeurons(.silu))
     }
   }
@@ -46,7 +49,7 @@ import Testing
       let v = tiny.vocabularySize
       let layer = (8192 + 4096 + 12_288 + 6144) / 32 * 18 + 2 * 256
       #expect(weights.bytesPerToken == 3 * layer + 36 + 256 + v * 36)
-      #expect(weights.products(tokens: 1, logits: 0) == 3 * 30_720)
+      #expect(weights.products(tokens: 1, logits: 0, hasParallelBlocks: true) == 3 * 30_720)
       #expect(weights.skipsSilentNeurons(.relu) && !weights.skipsSilentNeurons(.silu))
     }
   }

@@ -29,10 +29,11 @@ final class CPUExecutor {
       configuration: model.configuration, cache: cache, kernels: kernels, workers: team.count)
   }
 
-  /// Runs `tokens` (at most the batch size) at positions `position...`, extending the cache.
+  /// Runs `tokens` (at most the batch size) at positions `position...`, extending the cache. Spec §4.2.
   ///
-  /// Afterwards ``logits(of:)`` gives the logits of any of them. Spec §4.2.
-  func forward(tokens: ArraySlice<Int32>, position: Int) {
+  /// Afterwards ``logits(of:)`` gives the logits of those in `wanted`, whose indices count from the first token. Of the
+  /// others the last layer computes keys and values only.
+  func forward(tokens: ArraySlice<Int32>, position: Int, wanted: Range<Int>) {
     let count = tokens.count
     let first = tokens.startIndex
     work.setOrder(kernels.order(forTokens: count))
@@ -45,14 +46,14 @@ final class CPUExecutor {
       }
       clock.sync(member)
       for (index, layer) in model.weights.layers.enumerated() {
-        run(layer, index: index, position: position, count: count, member)
+        run(layer, index: index, position: position, count: count, wanted: wanted, member)
       }
       clock.leave(member: member)
     }
   }
 
-  /// Logits of the last pass's tokens in `range` (at most ``Workspace/logitRows``), [range.count, V], valid until the next
-  /// call.
+  /// Logits of the last pass's wanted tokens in `range` (at most ``Workspace/logitRows``), counted from the first wanted
+  /// one: [range.count, V], valid until the next call.
   func logits(of range: Range<Int>) -> UnsafePointer<Float> {
     let output = model.weights.output
     work.outputs.order = kernels.order(forTokens: range.count)
@@ -93,7 +94,10 @@ final class CPUExecutor {
   }
 
   /// One layer: attention and feed-forward, one after the other or side by side.
-  private func run(_ layer: LayerWeights, index: Int, position: Int, count: Int, _ member: Member) {
+  private func run(
+    _ layer: LayerWeights, index: Int, position: Int, count: Int, wanted: Range<Int>, _ member: Member
+  ) {
+    let isLast = index == configuration.layerCount - 1
     let isParallel = configuration.architecture.hasParallelBlocks
     clock.enter(.attentionNorm, member: member)
     let input = norm(layer.attentionNorm, into: work.normed, own: work.own[member.index].normed, count: count, member)
@@ -104,12 +108,16 @@ final class CPUExecutor {
       feedForwardInput = norm(
         weights, into: work.normedBeside, own: work.own[member.index].normedBeside, count: count, member)
     }
-    attentionBlock(layer, of: input, index: index, position: position, count: count, member)
+    // Blocks side by side have the input of the second for all tokens by now, and keep them to the end.
+    let kept = isLast && !isParallel ? wanted : 0..<count
+    attentionBlock(layer, of: input, index: index, position: position, count: count, keeping: kept, member)
+    if kept.isEmpty { return }
     if !isParallel, let weights = layer.feedForwardNorm {
       clock.enter(.feedForwardNorm, member: member)
-      feedForwardInput = norm(weights, into: work.normed, own: work.own[member.index].normed, count: count, member)
+      feedForwardInput = norm(weights, into: work.normed, own: work.own[member.index].normed, count: kept.count, member)
     }
-    feedForward(layer, of: feedForwardInput, count: count, member)
+    feedForward(layer, of: feedForwardInput, count: kept.count, member)
+    if isLast, isParallel, member.index == 0 { work.moveToFront(wanted) }
   }
 
   /// The normalised residual and its 8-bit form: this worker's own copy for one token, everyone's for more.
@@ -152,9 +160,10 @@ final class CPUExecutor {
     return input
   }
 
-  /// residual += Wo · attention(input). Ends in step.
+  /// residual += Wo · attention(input), where only the tokens in `kept` go on, which come to the front. Ends in step.
   private func attentionBlock(
-    _ layer: LayerWeights, of input: Activations, index: Int, position: Int, count: Int, _ member: Member
+    _ layer: LayerWeights, of input: Activations, index: Int, position: Int, count: Int, keeping kept: Range<Int>,
+    _ member: Member
   ) {
     clock.enter(.queryKeyValue, member: member)
     let pieces = RowPieces(layer.query, layer.key, layer.value, tokens: count)
@@ -170,11 +179,17 @@ final class CPUExecutor {
 
     attend(index: index, position: position, count: count, member)
     clock.sync(member)
+    if kept.count < count {
+      if member.index == 0 { work.moveToFront(kept) }
+      clock.sync(member)
+      if kept.isEmpty { return }
+    }
 
     clock.enter(.attentionOutput, member: member)
     let attended = prepared(
-      work.attended, for: layer.attentionOutput, own: work.own[member.index].attended, count: count, member)
-    projectOntoResidual(layer.attentionOutput, bias: layer.attentionOutputBias, of: attended, count: count, member)
+      work.attended, for: layer.attentionOutput, own: work.own[member.index].attended, count: kept.count, member)
+    projectOntoResidual(
+      layer.attentionOutput, bias: layer.attentionOutputBias, of: attended, count: kept.count, member)
     clock.sync(member)
   }
 

@@ -45,6 +45,15 @@ final class Workspace {
     for input in [normed, normedBeside, attended, hidden] { input.order = order }
   }
 
+  /// Makes the tokens in `kept` the first ones: their residuals and what attention gave them.
+  func moveToFront(_ kept: Range<Int>) {
+    guard kept.lowerBound > 0 else { return }
+    let (hidden, query) = (normed.columns, attended.columns)
+    // The memory may overlap, which `update(from:)` allows.
+    residual.update(from: residual + kept.lowerBound * hidden, count: kept.count * hidden)
+    attended.values.update(from: attended.values + kept.lowerBound * query, count: kept.count * query)
+  }
+
   init(configuration c: ModelConfiguration, batchSize: Int, workers: Int) {
     func floats(_ count: Int) -> UnsafeMutablePointer<Float> { .allocate(capacity: count) }
     let b = batchSize

@@ -41,7 +41,7 @@ public struct ProfileReport: Sendable, Equatable, Encodable {
 
 extension ProfileReport {
   /// Nil where no token of this phase has been computed.
-  init?(_ profile: Profile, _ phase: Profile.Phase, weights: Weights, cacheBytesPerPosition: Int) {
+  init?(_ profile: Profile, _ phase: Profile.Phase, model: LanguageModel, cacheBytesPerPosition: Int) {
     let work = profile.work(phase)
     guard work.tokens > 0 else { return nil }
     let (tokens, wall) = (Double(work.tokens), Double(work.nanoseconds))
@@ -57,10 +57,15 @@ extension ProfileReport {
     }
     var rows = Stage.allCases.map { stage in
       let times = stage == .logits ? work.logits : work.tokens
-      let use = stage.weights.map(weights.use)
+      let use = stage.weights.map(model.weights.use)
+      let products = stage.weights.map {
+        model.weights.products(
+          $0, tokens: work.tokens, logits: work.logits,
+          hasParallelBlocks: model.configuration.architecture.hasParallelBlocks)
+      }
       let bytes = stage == .attention ? work.positions * cacheBytesPerPosition : use.map { $0.bytes * times }
       return row(
-        stage.title, profile.meanNanoseconds(phase, stage), bytes: bytes, products: use.map { $0.products * times })
+        stage.title, profile.meanNanoseconds(phase, stage), bytes: bytes, products: products)
     }
     let inside = Stage.allCases.reduce(0) { $0 + profile.meanNanoseconds(phase, $1) }
     rows.append(row("outside", max(wall - inside, 0)))

@@ -10,7 +10,9 @@ extension Session {
 
   /// Floating-point operations that products with weights take for a prompt, whose last token alone gets logits.
   public func operations(prompt tokens: Int) -> Int {
-    2 * model.weights.products(tokens: tokens, logits: 1)
+    2
+      * model.weights.products(
+        tokens: tokens, logits: 1, hasParallelBlocks: model.configuration.architecture.hasParallelBlocks)
   }
 
   /// How fast this session's threads read memory; see ``MemoryBandwidth``.
@@ -25,7 +27,7 @@ extension Session {
   public var profileReports: [ProfileReport] {
     guard let profile else { return [] }
     return Profile.Phase.allCases.compactMap {
-      ProfileReport(profile, $0, weights: model.weights, cacheBytesPerPosition: cacheBytesPerPosition)
+      ProfileReport(profile, $0, model: model, cacheBytesPerPosition: cacheBytesPerPosition)
     }
   }
 }

@@ -46,7 +46,21 @@ extension Weights {
   ///
   /// An embedding is one row of its table. Predictors count nothing, for a dense pass does not read them. The count of
   /// ``WeightGroup/down`` is a bound where ``skipsSilentNeurons(_:)``.
-  public func use(_ group: WeightGroup) -> WeightUse {
+  public func use(_ group: WeightGroup) -> WeightUse { use(group, of: layers[...]) }
+
+  /// Products that a group takes for so many tokens, of which `logits` ask for logits: what comes after the attention of the
+  /// last layer is computed for these alone, unless `hasParallelBlocks`.
+  public func products(_ group: WeightGroup, tokens: Int, logits: Int, hasParallelBlocks: Bool) -> Int {
+    switch group {
+    case .outputNorm, .logits: use(group).products * logits
+    case .attentionOutput, .feedForwardNorm, .gateUp, .down:
+      use(group).products * tokens
+        - (hasParallelBlocks ? 0 : use(group, of: layers.suffix(1)).products * (tokens - logits))
+    case .embedding, .attentionNorm, .queryKeyValue: use(group).products * tokens
+    }
+  }
+
+  private func use(_ group: WeightGroup, of layers: ArraySlice<LayerWeights>) -> WeightUse {
     func sum(_ parts: (LayerWeights) -> [WeightUse]) -> WeightUse {
       layers.reduce(.none) { parts($1).reduce($0, +) }
     }
@@ -82,8 +96,10 @@ extension Weights {
 
   /// Products that `tokens` tokens take of which `logits` ask for logits; attention's own, which grow with the positions
   /// so far, not counted.
-  public func products(tokens: Int, logits: Int) -> Int {
-    WeightGroup.allCases.reduce(0) { $0 + use($1).products * ($1 == .logits ? logits : tokens) }
+  public func products(tokens: Int, logits: Int, hasParallelBlocks: Bool) -> Int {
+    WeightGroup.allCases.reduce(0) {
+      $0 + products($1, tokens: tokens, logits: logits, hasParallelBlocks: hasParallelBlocks)
+    }
   }
 
   /// Whether a pass with this activation reads no weights for neurons that turn out silent, so that counts of the down
