@@ -230,7 +230,8 @@ public final class Session {
     }
   }
 
-  private func batches(of tokens: [Int32]) -> [ArraySlice<Int32>] {
-    stride(from: 0, to: tokens.count, by: batchSize).map { tokens[$0..<min($0 + batchSize, tokens.count)] }
+  // Lazy: a token by itself allocates nothing.
+  private func batches(of tokens: [Int32]) -> some Sequence<ArraySlice<Int32>> {
+    stride(from: 0, to: tokens.count, by: batchSize).lazy.map { [batchSize] in tokens[$0..<min($0 + batchSize, tokens.count)] }
   }
 }

@@ -102,8 +102,13 @@ private final class Crew: @unchecked Sendable {
   private var opened = false
   private let gate = NSCondition()
 
+  /// A function inside an optional of its own would be wrapped in an allocation at each run.
+  private struct Body {
+    let call: (Member) -> Void
+  }
+
   // Written by the leader while all others wait at the barrier.
-  private var body: ((Member) -> Void)?
+  private var body: Body?
   private var stopping = false
   private let leader = Atomic<UInt>(0)
 
@@ -142,7 +147,7 @@ private final class Crew: @unchecked Sendable {
 
   func lead(_ body: @escaping (Member) -> Void) {
     leader.store(SystemThread.currentID, ordering: .relaxed)
-    self.body = body
+    self.body = Body(call: body)
     barrier.wait()
     perform(0)
     finish(0)
@@ -158,7 +163,7 @@ private final class Crew: @unchecked Sendable {
   // Not inlined, so that a thread holds nothing of the body when it goes to the barrier.
   @inline(never)
   private func perform(_ index: Int) {
-    body?(Member(index: index, barrier: barrier, cursors: cursors))
+    body?.call(Member(index: index, barrier: barrier, cursors: cursors))
   }
 
   /// Meets the others at the end of a run.
