@@ -175,8 +175,12 @@ public final class Session {
   /// Runs tokens and hands `body` the logits of those whose index is in `wanted`, in order, several at a time: their indices
   /// and their logits, [indices.count, V]. Logits of other tokens are not computed.
   ///
-  /// - Parameter progress: called between batches with the number of tokens done; `false` stops early, leaving the done
-  ///   tokens in the cache.
+  /// - Parameters:
+  ///   - tokens: at least one and at most what the context has room for.
+  ///   - wanted: indices into `tokens`.
+  ///   - progress: called between batches with the number of tokens done; `false` stops early, leaving the done tokens in
+  ///     the cache.
+  ///   - body: what to do with the logits, which are valid until it returns.
   /// - Throws: as ``evaluate(_:progress:)``, and what `body` throws.
   public func evaluate(
     _ tokens: [Int32], logitsOf wanted: Range<Int>, progress: ((Int) -> Bool)? = nil,

@@ -48,6 +48,9 @@ extension Kernels {
   ///
   /// - Parameters:
   ///   - queries: [tokens, groupSize, headSize], rotated.
+  ///   - tokens: consecutive ones.
+  ///   - groupSize: queries of a token that share the head.
+  ///   - head: the keys and values, of every position that is visible.
   ///   - visible: positions that the first token sees, more than `positions.lowerBound`; each later token sees one more.
   ///   - positions: begin at a multiple of `chunk`.
   ///   - chunk: positions whose weights are summed on their own before they are merged with the chunks before; a multiple of

@@ -8,7 +8,11 @@ public protocol ChunkEvaluator: AnyObject {
   /// Appends tokens to the memory and hands `body` the logits of those whose index is in `wanted`, in order, one or
   /// several at a time: their indices and [indices.count, vocabulary].
   ///
-  /// - Parameter progress: told now and then how many tokens are done; returns false to stop.
+  /// - Parameters:
+  ///   - tokens: a chunk of the text.
+  ///   - wanted: indices into `tokens`.
+  ///   - progress: told now and then how many tokens are done; returns false to stop.
+  ///   - body: what to do with the logits, which are valid until it returns.
   func evaluate(
     _ tokens: [Int32], logitsOf wanted: Range<Int>, progress: ((Int) -> Bool)?,
     body: (Range<Int>, UnsafeBufferPointer<Float>) throws -> Void
@@ -48,6 +52,7 @@ public final class PerplexityTest {
   /// A test of a session's model.
   ///
   /// - Parameters:
+  ///   - text: what to score.
   ///   - session: with a context of the text's size at least.
   ///   - writer: saves the predictions; the test does not finish it.
   ///   - reader: the reference to compare with, made from the same text.

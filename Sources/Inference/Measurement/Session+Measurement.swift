@@ -2,7 +2,7 @@ import Model
 
 extension Session {
   /// The mean number of bytes that decoding `tokens` tokens from position `start` on reads for each: the weights
-  /// (``Model/Weights/bytesPerToken``) and the keys and values of the positions so far, its own among them.
+  /// (`Weights.bytesPerToken`) and the keys and values of the positions so far, its own among them.
   public func bytesPerToken(decoding tokens: Int, from start: Int = 0) -> Double {
     let positions = Double(start) + Double(tokens + 1) / 2
     return Double(model.weights.bytesPerToken) + positions * Double(cacheBytesPerPosition)
