@@ -236,6 +236,8 @@ public final class Session {
 
   // Lazy: a token by itself allocates nothing.
   private func batches(of tokens: [Int32]) -> some Sequence<ArraySlice<Int32>> {
-    stride(from: 0, to: tokens.count, by: batchSize).lazy.map { [batchSize] in tokens[$0..<min($0 + batchSize, tokens.count)] }
+    stride(from: 0, to: tokens.count, by: batchSize).lazy.map { [batchSize] in
+      tokens[$0..<min($0 + batchSize, tokens.count)]
+    }
   }
 }
