@@ -25,16 +25,8 @@ PI_INLINE vf decay(vf x) {
   const vf shifted = x * splat(1.44269504f) + magic;
   const vf n = shifted - magic;
   const vf r = x - n * splat(0.693359375f) - n * splat(-2.12194442e-4f);
-  // As in exponential().
-  vf p = splat(1.978926593e-4f);
-  p = p * r + splat(1.394575345e-3f);
-  p = p * r + splat(8.333504200e-3f);
-  p = p * r + splat(4.166628048e-2f);
-  p = p * r + splat(0.1666666567f);
-  p = p * r + splat(0.5f);
-  p = p * (r * r) + r + splat(1);
   const vf power = (vf)(((vi)shifted << 23) + (127 << 23));
-  return choose(x < splat(-87), (vf){0}, p * power);
+  return choose(x < splat(-87), (vf){0}, exponential_near_zero(r) * power);
 }
 
 PI_INLINE float decay_of(float x) { return decay(splat(x))[0]; }

@@ -204,19 +204,13 @@ PI_INLINE void multiply_format(uint32_t format, const pi_matrix *w, size_t row_b
   const bool floats = pi_is_float(format);
   const uint8_t *data = w->data;
   size_t token = token_begin;
-#define PI_TILES(count)                                                                                    \
-  for (; !floats && token_end - token >= (count); token += (count)) {                                      \
-    for (size_t r = row_begin; r < row_end; r++) {                                                         \
-      __m512 sum[count];                                                                                   \
-      const uint8_t *row = data + r * w->row_bytes;                                                        \
-      row_by_tokens(format, row, x, token, (count), sum);                                                  \
-      for (size_t i = 0; i < (count); i += 4) store_four(sum + i, y + (token + i) * stride + r, stride);   \
-    }                                                                                                      \
+  for (; !floats && token_end - token >= 4; token += 4) {
+    for (size_t r = row_begin; r < row_end; r++) {
+      __m512 sum[4];
+      row_by_tokens(format, data + r * w->row_bytes, x, token, 4, sum);
+      store_four(sum, y + token * stride + r, stride);
+    }
   }
-  PI_TILES(16)
-  PI_TILES(8)
-  PI_TILES(4)
-#undef PI_TILES
   for (; floats && token_end - token >= 4; token += 4) {
     const float *values = x->values + token * x->columns;
     size_t r = row_begin;

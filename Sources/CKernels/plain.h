@@ -28,6 +28,17 @@ PI_INLINE vf load_part(const float *p, size_t n, float fill) {
 
 PI_INLINE vf choose(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask & (vi)no)); }
 
+// e^r = 1 + r + r^2 * p(r) on |r| <= ln 2 / 2, least largest error (5.6e-11 before rounding the coefficients).
+PI_INLINE vf exponential_near_zero(vf r) {
+  vf p = splat(1.978926593e-4f);
+  p = p * r + splat(1.394575345e-3f);
+  p = p * r + splat(8.333504200e-3f);
+  p = p * r + splat(4.166628048e-2f);
+  p = p * r + splat(0.1666666567f);
+  p = p * r + splat(0.5f);
+  return p * (r * r) + r + splat(1);
+}
+
 // e^x, about 1 ulp; overflows to infinity, underflows through the denormals to 0, keeps NaN.
 PI_INLINE vf exponential(vf x) {
   x = choose(x > splat(100), splat(100), x);
@@ -37,14 +48,7 @@ PI_INLINE vf exponential(vf x) {
   const vf n = x * splat(1.44269504f) + magic - magic;
   // ln 2 in two parts; the first has 10 bits, so that its product with n is exact.
   const vf r = x - n * splat(0.693359375f) - n * splat(-2.12194442e-4f);
-  // e^r = 1 + r + r^2 * p(r) on |r| <= ln 2 / 2, least largest error (5.6e-11 before rounding the coefficients).
-  vf p = splat(1.978926593e-4f);
-  p = p * r + splat(1.394575345e-3f);
-  p = p * r + splat(8.333504200e-3f);
-  p = p * r + splat(4.166628048e-2f);
-  p = p * r + splat(0.1666666567f);
-  p = p * r + splat(0.5f);
-  p = p * (r * r) + r + splat(1);
+  const vf p = exponential_near_zero(r);
   // Two factors, because 2^n itself may overflow or be denormal. NaN lanes may hold any n; p keeps the NaN.
   const vf kept = choose(n == n, n, (vf){0});
   const vi whole = __builtin_convertvector(kept, vi);
