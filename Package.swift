@@ -26,7 +26,7 @@ let package = Package(
   platforms: [.macOS(.v15)],
   products: [
     .executable(name: "powerinfer", targets: ["powerinfer"]),
-    .library(name: "PowerInfer", targets: ["Inference", "Model", "GGUF", "Toolkit"]),
+    .library(name: "PowerInfer", targets: ["Inference", "Sparsity", "Model", "GGUF", "Toolkit"]),
     // For Benchmarks/, a package of its own, so that what it depends on is no part of this one.
     .library(name: "PowerInferKernels", targets: ["Kernels"]),
   ],
@@ -42,14 +42,17 @@ let package = Package(
     .executableTarget(
       name: "powerinfer",
       dependencies: [
-        "Inference", "Toolkit", "Model", "Jinja", "GGUF", "Kernels", "Platform", argumentParser, orderedCollections,
+        "Inference", "Toolkit", "Sparsity", "Model", "Jinja", "GGUF", "Kernels", "Platform", argumentParser,
+        orderedCollections,
       ],
       swiftSettings: swiftSettings),
 
     // Offline work on model files: quantize (convert, profile, train to come).
-    room("Toolkit", ["Inference", "Model", "GGUF", "Kernels", "Platform"]),
+    room("Toolkit", ["Inference", "Sparsity", "Model", "GGUF", "Kernels", "Platform"]),
     // Sessions, key/value cache, the CPU executor, sampling, generation, perplexity.
-    room("Inference", ["Model", "Kernels", "Platform", crypto]),
+    room("Inference", ["Sparsity", "Model", "Kernels", "Platform", crypto]),
+    // Which neurons are computed: activation sources, predictors, profiles, hotness order, thresholds.
+    room("Sparsity", ["Model", "GGUF", "Kernels", "Platform", crypto]),
     // Architectures as data, weights, tokenizers, chat templates.
     room("Model", ["GGUF", "Kernels", "Jinja", "Platform", heap, orderedCollections]),
     // The subset of the Jinja template language that chat templates use.
@@ -72,10 +75,11 @@ let package = Package(
     tests(
       "ModelTests", ["Model", "GGUF", "Jinja", "Kernels", "TestKit", orderedCollections],
       resources: [.copy("Golden")]),
+    tests("SparsityTests", ["Sparsity", "Model", "GGUF", "TestKit"]),
     tests(
-      "InferenceTests", ["Inference", "Model", "Jinja", "GGUF", "Kernels", "TestKit"], resources: [.copy("Golden")]),
-    tests("ToolkitTests", ["Toolkit", "TestKit"]),
-    tests("CommandLineTests", ["powerinfer", "TestKit"]),
+      "InferenceTests", ["Inference", "Sparsity", "Model", "Jinja", "GGUF", "Kernels", "TestKit"], resources: [.copy("Golden")]),
+    tests("ToolkitTests", ["Toolkit", "Sparsity", "TestKit"]),
+    tests("CommandLineTests", ["powerinfer", "Sparsity", "TestKit"]),
   ],
   swiftLanguageModes: [.v6]
 )

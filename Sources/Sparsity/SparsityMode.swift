@@ -1,0 +1,14 @@
+/// What is asked for: which neurons of a feed-forward layer are computed for a token.
+public enum SparsityMode: String, Sendable, Codable, CaseIterable {
+  /// Whatever was measured to be fastest without a loss: per layer, ``gate`` or ``dense``.
+  case auto
+  /// The neurons that the file's predictors expect to fire (PowerInfer, arXiv:2312.12456, §5.1).
+  case predictor
+  /// Every gate is computed; up and down only where the activation is not zero. Lossless for ReLU.
+  case gate
+  /// Up and down only where the activation of the gate reaches a calibrated magnitude (CATS, arXiv:2404.08763; TEAL,
+  /// arXiv:2408.14690). For gates that are never exactly zero, such as SiLU's.
+  case threshold
+  /// All neurons.
+  case dense
+}

@@ -1,0 +1,9 @@
+import Sparsity
+import Testing
+
+@Suite struct SparsityModeTests {
+  @Test func names() {
+    #expect(SparsityMode.allCases.map(\.rawValue) == ["auto", "predictor", "gate", "threshold", "dense"])
+    #expect(SparsityMode(rawValue: "none") == nil)
+  }
+}
