@@ -39,7 +39,8 @@ extension FeedForward {
     let pieces = RowPieces(predictor.fc1, tokens: count, atLeast: member.count)
     member.pieces(pieces.count) { piece in
       kernels.multiply(
-        predictor.fc1, rows: pieces[piece].rows, by: input, tokens: 0..<count, into: rank.hidden, stride: predictor.rank)
+        predictor.fc1, rows: pieces[piece].rows, by: input, tokens: 0..<count, into: rank.hidden, stride: predictor.rank
+      )
     }
     if count > 1, member.index == 0 { rank.rectified.order = kernels.order(forTokens: count) }
     clock.sync(member)
