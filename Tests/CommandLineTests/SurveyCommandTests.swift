@@ -164,6 +164,17 @@ import Testing
     #expect(try folder.read("other") == folder.read("one"))
   }
 
+  /// Or else nothing but deleting them would help.
+  @Test func damagedResultsBesideTheModelAreMadeAnew() async throws {
+    for name in ["silu.thresholds.gguf", "silu.profile.gguf"] { try folder.write(name, "This is no sidecar.") }
+    for command in ["calibrate", "profile"] {
+      let outcome = try await run("\(command) %silu.gguf -f %text.txt -c 16 -q")
+      #expect(outcome.status == 0 && outcome.error == "")
+    }
+    #expect(try thresholds("silu.thresholds.gguf", of: "silu.gguf").target == 0.4)
+    #expect(try profile("silu.profile.gguf", of: "silu.gguf").text == "text.txt")
+  }
+
   @Test(arguments: ["calibrate", "profile"]) func whatIsReadIsNotWrittenOver(command: String) async throws {
     for name in ["silu.gguf", "text.txt"] {
       let before = try folder.read(name)
