@@ -136,13 +136,13 @@ import Testing
     let plain = try await run("profile %silu.gguf -f %text.txt -c 16 -o %p")
     #expect(
       plain.error
-        == "Note: the model's activation, silu, is hardly ever 0, so that all neurons count as firing; --thresholds counts "
+        == "Note: the model's activation, silu, is hardly ever 0, so that all neurons count as firing; --gate-thresholds counts "
         + "those that a calibration keeps.\nThe profile was saved in \(folder.file("p")).\n")
     #expect(plain.output.contains("|   all | 100.00 % |"))
     #expect(try await run("calibrate %silu.gguf -f %text.txt -c 16 --target 0.6 -o %t -q").status == 0)
-    let cut = try json(await run("profile %silu.gguf -f %text.txt -c 16 --thresholds %t -o %p --json"))
+    let cut = try json(await run("profile %silu.gguf -f %text.txt -c 16 --gate-thresholds %t -o %p --json"))
     #expect(abs(try #require(cut["active"] as? Double) - 0.4) < 0.01)
-    let wrong = try await run("profile %relu.gguf -f %text.txt -c 16 --thresholds %t -o %p")
+    let wrong = try await run("profile %relu.gguf -f %text.txt -c 16 --gate-thresholds %t -o %p")
     #expect(
       wrong.status == 1
         && wrong.error
