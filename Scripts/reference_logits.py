@@ -25,6 +25,14 @@ A score that is not a number leaves nothing out. `--masks all` (or `last`, for t
 - `active`: for each layer, for each position, the neurons that were computed, as hexadecimal bytes: neuron i is bit i % 8
   (0 the lowest) of byte i // 8;
 - `near`: [layer, position, neuron] of every score within 0.001 of its threshold, where rounding may decide otherwise.
+
+A neuron more or less changes everything after it, so with masks comes `rounding` where weights are quantised: what an engine
+that rounds activations to 8 bits must be allowed. Of 8 such passes, in blocks of 32 whose scales are a little different each
+time, it keeps the greatest
+
+- `bits`: share of a layer's mask bits that differ, for each layer, over the positions that `masks` has;
+- `logits`: difference of a logit of the last position that the file has;
+- `margin`: entry of `margin_each_position` that was overcome by another arg max.
 """
 
 import argparse
@@ -39,6 +47,7 @@ import numpy as np
 
 MAGICS = {b"GGUF": False, b"PWRI": True}
 NEAR = 1e-3  # how far from the threshold a score is beyond the reach of rounding
+ROUNDED_PASSES = 8
 
 
 class ModelFile:
@@ -77,6 +86,26 @@ class ModelFile:
         y = x @ self.weights(f"{name}.weight").T
         bias = self.weights(f"{name}.bias")
         return y if bias is None else y + bias
+
+
+class EightBitModel(ModelFile):
+    """A file as an engine sees it that multiplies quantised weights by activations rounded to 8 bits, in blocks of 32."""
+
+    exact = ("F32", "F16", "BF16")
+
+    def __init__(self, model, seed):
+        self.__dict__.update(model.__dict__)
+        self.rng = np.random.default_rng(seed)
+
+    def product(self, x, name):
+        rounds = self.tensors[f"{name}.weight"].tensor_type.name not in self.exact
+        return super().product(self.rounded(x) if rounds else x, name)
+
+    def rounded(self, x):
+        blocks = x.reshape(-1, 32)
+        scales = np.abs(blocks).max(axis=1, keepdims=True) / 127
+        scales = np.where(scales == 0, 1, scales) * self.rng.uniform(1, 1.1, scales.shape)
+        return (np.round(blocks / scales) * scales).reshape(x.shape)
 
 
 def rope_frequencies(key, dimensions, factors=None):
@@ -370,23 +399,53 @@ def to_json(value):
     return re.sub(r"\[\s[-+0-9.eE,\s]*\]", on_one_line, text) + "\n"
 
 
+def rounding(model, tokens, selection, values, exact, positions, judged):
+    """What rounding to 8 bits does to logits `values` [tokens, vocabulary] and the masks of `exact`, which were had without.
+
+    `selection()` makes a new selection; `judged` are the tokens whose last logits count.
+    """
+    bits, logit, lost = np.zeros(len(exact.masks)), 0.0, 0.0
+    ordered = np.partition(values, -2, axis=-1)
+    margins = ordered[:, -1] - ordered[:, -2]
+    for seed in range(ROUNDED_PASSES):
+        other = selection()
+        rounded = logits(EightBitModel(model, seed), tokens, other)
+        pairs = zip(exact.masks, other.masks)
+        bits = np.maximum(bits, [np.mean(one[positions.start :] != two[positions.start :]) for one, two in pairs])
+        logit = max(logit, np.abs(rounded[-1] - values[-1])[judged].max())
+        lost = max([lost, *margins[rounded.argmax(axis=-1) != values.argmax(axis=-1)]])
+    return {"bits": bits.round(4).tolist(), "logits": round(float(logit), 4), "margin": round(float(lost), 4)}
+
+
+def is_quantized(model):
+    return any(
+        len(tensor.shape) > 1 and tensor.tensor_type.name not in EightBitModel.exact for tensor in model.tensors.values()
+    )
+
+
 def golden(model, prompts, with_predictor=False, all_logits=False, gate_thresholds=None, masks=None):
     """Golden entries for [(prompt, tokens)]; `masks` are those of "all" positions, of the "last", or None."""
 
     def sparse(tokens, selection):
-        description = describe(logits(model, tokens, selection), all_logits)
+        first = selection()
+        values = logits(model, tokens, first)
+        description = describe(values, all_logits)
         if masks:
-            description["masks"] = selection.description(range(0 if masks == "all" else len(tokens) - 1, len(tokens)))
+            positions = range(0 if masks == "all" else len(tokens) - 1, len(tokens))
+            description["masks"] = first.description(positions)
+            if is_quantized(model):
+                judged = slice(None) if all_logits else [token for token, _ in description["top20"]]
+                description["rounding"] = rounding(model, tokens, selection, values, first, positions, judged)
         return description
 
     entries = []
     for prompt, tokens in prompts:
         entry = {"prompt": prompt, "tokens": tokens, "dense": describe(logits(model, tokens), all_logits)}
         if with_predictor:
-            entry["predictor"] = sparse(tokens, PredictorSelection(model))
+            entry["predictor"] = sparse(tokens, lambda: PredictorSelection(model))
         if gate_thresholds:
-            selection = ThresholdSelection(gate_thresholds)
-            entry["threshold"] = {"gate_thresholds": gate_thresholds, **sparse(tokens, selection)}
+            description = sparse(tokens, lambda: ThresholdSelection(gate_thresholds))
+            entry["threshold"] = {"gate_thresholds": gate_thresholds, **description}
         entries.append(entry)
     return entries
 
