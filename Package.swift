@@ -77,7 +77,8 @@ let package = Package(
       resources: [.copy("Golden")]),
     tests("SparsityTests", ["Sparsity", "Model", "GGUF", "TestKit"]),
     tests(
-      "InferenceTests", ["Inference", "Sparsity", "Model", "Jinja", "GGUF", "Kernels", "TestKit"], resources: [.copy("Golden")]),
+      "InferenceTests", ["Inference", "Sparsity", "Model", "Jinja", "GGUF", "Kernels", "TestKit"],
+      resources: [.copy("Golden")]),
     tests("ToolkitTests", ["Toolkit", "Sparsity", "TestKit"]),
     tests("CommandLineTests", ["powerinfer", "Sparsity", "TestKit"]),
   ],

@@ -1,6 +1,7 @@
 import Kernels
 import Model
 import Platform
+import Sparsity
 
 /// How a session uses the machine.
 public struct SessionOptions: Sendable {
@@ -16,6 +17,10 @@ public struct SessionOptions: Sendable {
   public var valueFormat: CacheFormat
   /// Whether to keep a ``Session/profile``, which costs two looks at a clock per stage and thread.
   public var isProfiled = false
+  /// Which neurons are computed.
+  public var sparsity = SparsityOptions()
+  /// Told what neurons do.
+  public var observer: (any NeuronObserver)?
 
   /// A longer context than this is only made when asked for: its cache can outgrow the model.
   public static let defaultContextLimit = 8192
@@ -105,10 +110,11 @@ public final class Session {
 
   /// The threads that compute, for work on logits between passes.
   let team: ThreadTeam
-  private let executor: CPUExecutor
+  let executor: CPUExecutor
 
   /// - Throws: ``SessionError`` for an option out of range, a context beyond learned positions, a cache format that does not
-  ///   fit the model, or a cache or working memory that this machine does not have.
+  ///   fit the model, or a cache or working memory that this machine does not have; `SparsityError` where neurons cannot be
+  ///   chosen as asked.
   public init(model: LanguageModel, options: SessionOptions = SessionOptions()) throws {
     func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws {
       guard range.contains(value) else {
@@ -129,8 +135,10 @@ public final class Session {
       configuration: model.configuration, capacity: contextSize, keys: options.keyFormat, values: options.valueFormat)
     cacheByteCount = cache.byteCount
     // A file of a few megabytes can ask for more working memory than there is; allocating it would trap.
+    let needsPredictions = options.sparsity.mode == .predictor
     let bytes = Workspace.byteCount(
-      configuration: model.configuration, batchSize: batchSize, contextSize: contextSize, workers: threads)
+      configuration: model.configuration, batchSize: batchSize, contextSize: contextSize, workers: threads,
+      ranks: needsPredictions ? model.weights.layers.compactMap { $0.predictor?.rank } : nil)
     guard let bytes, Memory.canAllocate(bytes) else {
       throw SessionError.workspaceTooLarge(
         batchSize: batchSize, threads: threads, contextSize: contextSize, bytes: bytes ?? .max)
@@ -138,7 +146,10 @@ public final class Session {
     team = ThreadTeam(workers: threads)
     profile = options.isProfiled ? Profile(threads: team.count) : nil
     cacheBytesPerPosition = cache.bytesPerPosition
-    executor = CPUExecutor(model: model, cache: cache, team: team, batchSize: batchSize, profile: profile)
+    let plan = try SparsityPlan(model: model, options: options.sparsity, team: team)
+    executor = CPUExecutor(
+      model: model, cache: cache, team: team, batchSize: batchSize, plan: plan, profile: profile,
+      observer: options.observer)
   }
 
   /// Runs tokens after those already in the cache and gives the logits of the last one, [V], valid until the next call

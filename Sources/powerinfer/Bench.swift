@@ -54,6 +54,7 @@ struct Bench: ParsableCommand {
   var batchSize: Int?
 
   @OptionGroup var cacheOptions: CacheOptions
+  @OptionGroup var sparsityFlags: SparsityFlags
 
   @Option(
     name: [.customShort("d"), .customLong("n-depth")], parsing: .unconditional,
@@ -113,6 +114,7 @@ struct Bench: ParsableCommand {
     }
     let batchSize = try ModelOptions.resolve(batchSize: batchSize, environment)
     let cache = try cacheOptions.resolve(environment)
+    let sparsity = try sparsityFlags.resolve(environment)
     let path = try choice.locate(environment)
     let longest = tests.map(\.contextSize).max() ?? 1
 
@@ -121,7 +123,7 @@ struct Bench: ParsableCommand {
       let engine = try Engine(
         ModelOptions.Resolved(
           path: path, threads: count, contextSize: .tokens(longest), batchSize: batchSize, cache: cache,
-          isProfiled: profile))
+          sparsity: sparsity, isProfiled: profile))
       let bandwidth = try bandwidth(of: engine.session)
       for test in tests { try table.add(row(test, engine, cache: cache, bandwidth: bandwidth)) }
     }

@@ -17,6 +17,7 @@ final class Engine {
     var settings = SessionOptions()
     settings.threads = options.threads
     settings.isProfiled = options.isProfiled
+    settings.sparsity = options.sparsity
     if let batchSize = options.batchSize { settings.batchSize = batchSize }
     (settings.keyFormat, settings.valueFormat) = (options.cache.keys, options.cache.values)
     settings.contextSize =

@@ -1,5 +1,6 @@
 import Kernels
 import Model
+import Sparsity
 
 /// The forward pass on the CPU of any family that ``Model/Architecture`` describes.
 ///
@@ -17,9 +18,17 @@ final class CPUExecutor {
   private let kernels: Kernels
   private let work: Workspace
   private let clock: StageClock
+  private let projections: Projections
+  let feedForward: FeedForward
 
-  /// - Parameter profile: told where the time goes; whoever runs passes keeps it.
-  init(model: LanguageModel, cache: KeyValueCache, team: ThreadTeam, batchSize: Int, profile: Profile? = nil) {
+  /// - Parameters:
+  ///   - plan: which neurons are computed.
+  ///   - profile: told where the time goes; whoever runs passes keeps it.
+  ///   - observer: told what neurons do.
+  init(
+    model: LanguageModel, cache: KeyValueCache, team: ThreadTeam, batchSize: Int, plan: SparsityPlan,
+    profile: Profile? = nil, observer: (any NeuronObserver)? = nil
+  ) {
     clock = StageClock(profile)
     self.model = model
     self.team = team
@@ -27,6 +36,10 @@ final class CPUExecutor {
     work = Workspace(configuration: model.configuration, batchSize: batchSize, workers: team.count)
     attention = Attention(
       configuration: model.configuration, cache: cache, kernels: kernels, workers: team.count)
+    projections = Projections(kernels: kernels, work: work, clock: clock)
+    feedForward = FeedForward(
+      model: model, plan: plan, projections: projections, batchSize: batchSize, workers: team.count,
+      isProfiled: profile != nil, observer: observer)
   }
 
   /// Runs `tokens` (at most the batch size) at positions `position...`, extending the cache. Spec §4.2.
@@ -37,6 +50,7 @@ final class CPUExecutor {
     let count = tokens.count
     let first = tokens.startIndex
     work.setOrder(kernels.order(forTokens: count))
+    feedForward.begin(tokens: count)
     team.run { member in
       clock.enter(.embedding, member: member)
       member.pieces(count) { t in
@@ -50,6 +64,7 @@ final class CPUExecutor {
       }
       clock.leave(member: member)
     }
+    feedForward.end()
   }
 
   /// Logits of the last pass's wanted tokens in `range` (at most ``Workspace/logitRows``), counted from the first wanted
@@ -103,6 +118,9 @@ final class CPUExecutor {
     let input = norm(layer.attentionNorm, into: work.normed, own: work.own[member.index].normed, count: count, member)
     var feedForwardInput = input
     // Blocks side by side both read the layer's input, so this comes before the attention adds to it.
+    if configuration.architecture.predictorInput == .layerInput {
+      feedForward.notePredictorInput(layer: index, count: count, member)
+    }
     if isParallel, let weights = layer.feedForwardNorm {
       clock.enter(.feedForwardNorm, member: member)
       feedForwardInput = norm(
@@ -116,7 +134,7 @@ final class CPUExecutor {
       clock.enter(.feedForwardNorm, member: member)
       feedForwardInput = norm(weights, into: work.normed, own: work.own[member.index].normed, count: kept.count, member)
     }
-    feedForward(layer, of: feedForwardInput, count: kept.count, member)
+    feedForward.run(layer, index: index, of: feedForwardInput, count: kept.count, member)
     if isLast, isParallel, member.index == 0 { work.moveToFront(wanted) }
   }
 
@@ -146,20 +164,6 @@ final class CPUExecutor {
     output.quantize(tokens: token..<token + 1, using: kernels)
   }
 
-  /// `input`, whose values everyone wrote, ready for products with `matrix`: the 8-bit form is this worker's own for one token.
-  private func prepared(
-    _ input: Activations, for matrix: Matrix, own: Activations, count: Int, _ member: Member
-  ) -> Activations {
-    guard matrix.format.usesQuantizedActivations else { return input }
-    if count == 1 {
-      own.quantize(from: input.values, using: kernels)
-      return own
-    }
-    member.pieces(count) { input.quantize(tokens: $0..<$0 + 1, using: kernels) }
-    clock.sync(member)
-    return input
-  }
-
   /// residual += Wo · attention(input), where only the tokens in `kept` go on, which come to the front. Ends in step.
   private func attentionBlock(
     _ layer: LayerWeights, of input: Activations, index: Int, position: Int, count: Int, keeping kept: Range<Int>,
@@ -170,9 +174,9 @@ final class CPUExecutor {
     member.pieces(pieces.count) { piece in
       let (matrix, rows) = pieces[piece]
       switch matrix {
-      case 0: project(layer.query, rows, bias: layer.queryBias, of: input, count: count, into: work.queries)
-      case 1: project(layer.key, rows, bias: layer.keyBias, of: input, count: count, into: work.keys)
-      default: project(layer.value, rows, bias: layer.valueBias, of: input, count: count, into: work.values)
+      case 0: projections.project(layer.query, rows, bias: layer.queryBias, of: input, count: count, into: work.queries)
+      case 1: projections.project(layer.key, rows, bias: layer.keyBias, of: input, count: count, into: work.keys)
+      default: projections.project(layer.value, rows, bias: layer.valueBias, of: input, count: count, into: work.values)
       }
     }
     clock.sync(member)
@@ -186,9 +190,9 @@ final class CPUExecutor {
     }
 
     clock.enter(.attentionOutput, member: member)
-    let attended = prepared(
+    let attended = projections.prepared(
       work.attended, for: layer.attentionOutput, own: work.own[member.index].attended, count: kept.count, member)
-    projectOntoResidual(
+    projections.addToResidual(
       layer.attentionOutput, bias: layer.attentionOutputBias, of: attended, count: kept.count, member)
     clock.sync(member)
   }
@@ -210,85 +214,6 @@ final class CPUExecutor {
       clock.sync(member)
       clock.enter(.attention, member: member)
       member.pieces(attention.attendItems(count: count)) { attention.attend(pass, item: $0, worker: member.index) }
-    }
-  }
-
-  /// residual += down · neurons(input) + bias. Ends in step.
-  private func feedForward(_ layer: LayerWeights, of input: Activations, count: Int, _ member: Member) {
-    let f = configuration.feedForwardSize
-    let all = 0..<count
-    clock.enter(.gateUp, member: member)
-    let pieces = RowPieces(layer.up, tokens: count)
-    member.pieces(pieces.count) { piece in
-      let rows = pieces[piece].rows
-      if let gate = layer.gate {
-        kernels.multiply(gate, rows: rows, by: input, tokens: all, into: work.gate, stride: f)
-      }
-      project(layer.up, rows, bias: layer.upBias, of: input, count: count, into: work.up)
-      clock.enter(.activation, member: member)
-      for t in all { activate(at: t * f + rows.lowerBound, count: rows.count) }
-      clock.enter(.gateUp, member: member)
-    }
-    clock.sync(member)
-
-    clock.enter(.down, member: member)
-    switch layer.down {
-    case .rows(let down):
-      let hidden = prepared(work.hidden, for: down, own: work.own[member.index].hidden, count: count, member)
-      projectOntoResidual(down, bias: layer.downBias, of: hidden, count: count, member)
-    case .neurons(let down):
-      let columns = member.share(of: down.columns, multiple: max(32, down.format.blockElements))
-      kernels.accumulateRows(
-        down, coefficients: work.hidden.values, hStride: f, tokens: all, columns: columns, into: work.residual,
-        stride: down.columns)
-      if let bias = layer.downBias {
-        for t in all {
-          kernels.add(
-            bias.values + columns.lowerBound, to: work.residual + t * down.columns + columns.lowerBound,
-            count: columns.count)
-        }
-      }
-    }
-    clock.sync(member)
-  }
-
-  /// What `count` neurons from index `start` of the batch's gate and up products give. A file names no other activations than
-  /// ``Model/Gating/activations``.
-  private func activate(at start: Int, count: Int) {
-    let (gate, up, hidden) = (work.gate + start, work.up + start, work.hidden.values + start)
-    switch (configuration.architecture.gating, configuration.activation) {
-    case (.gated, .silu): kernels.gateSiLU(gate, up: up, into: hidden, count: count)
-    case (.gated, _): kernels.gateReLU(gate, up: up, into: hidden, count: count)
-    case (.gatedBoth, _): kernels.gateReLUBoth(gate, up: up, into: hidden, count: count)
-    case (.ungated, .gelu): kernels.gelu(up, into: hidden, count: count)
-    case (.ungated, _): kernels.relu(up, into: hidden, count: count)
-    }
-  }
-
-  /// output = matrix · input + bias, these rows of it.
-  private func project(
-    _ matrix: Matrix, _ rows: Range<Int>, bias: Vector?, of input: Activations, count: Int,
-    into output: UnsafeMutablePointer<Float>
-  ) {
-    kernels.multiply(matrix, rows: rows, by: input, tokens: 0..<count, into: output, stride: matrix.rows)
-    guard let bias else { return }
-    for t in 0..<count {
-      kernels.add(bias.values + rows.lowerBound, to: output + t * matrix.rows + rows.lowerBound, count: rows.count)
-    }
-  }
-
-  /// residual += matrix · input + bias.
-  private func projectOntoResidual(
-    _ matrix: Matrix, bias: Vector?, of input: Activations, count: Int, _ member: Member
-  ) {
-    let pieces = RowPieces(matrix, tokens: count)
-    member.pieces(pieces.count) { piece in
-      let rows = pieces[piece].rows
-      project(matrix, rows, bias: bias, of: input, count: count, into: work.projected)
-      for t in 0..<count {
-        let start = t * matrix.rows + rows.lowerBound
-        kernels.add(work.projected + start, to: work.residual + start, count: rows.count)
-      }
     }
   }
 }

@@ -14,20 +14,25 @@ struct RowPieces {
     var rowsPerPiece = 1
     var pieces: Int { (rows + rowsPerPiece - 1) / rowsPerPiece }
 
-    init(_ matrix: Matrix?, tokens: Int) {
+    init(_ matrix: Matrix?, tokens: Int, atLeast count: Int) {
       guard let matrix else { return }
       rows = matrix.rows
       let group = RowPieces.rowGroup
+      let fewest = max(1, rows / (count * group)) * group
       // Many tokens make even one group of rows long work.
-      rowsPerPiece = tokens > 1 ? group : max(1, RowPieces.streamedBytes / max(matrix.rowBytes * group, 1)) * group
+      rowsPerPiece =
+        tokens > 1 ? group : min(fewest, max(1, RowPieces.streamedBytes / max(matrix.rowBytes * group, 1)) * group)
     }
   }
 
   private let parts: (Part, Part, Part)
 
-  /// Pieces for products of these matrices with `tokens` tokens at a time.
-  init(_ first: Matrix, _ second: Matrix? = nil, _ third: Matrix? = nil, tokens: Int) {
-    parts = (Part(first, tokens: tokens), Part(second, tokens: tokens), Part(third, tokens: tokens))
+  /// Pieces for products of these matrices with `tokens` tokens at a time, of each at least `count` where its rows allow it.
+  init(_ first: Matrix, _ second: Matrix? = nil, _ third: Matrix? = nil, tokens: Int, atLeast count: Int = 1) {
+    parts = (
+      Part(first, tokens: tokens, atLeast: count), Part(second, tokens: tokens, atLeast: count),
+      Part(third, tokens: tokens, atLeast: count)
+    )
   }
 
   /// Pieces of all matrices together.

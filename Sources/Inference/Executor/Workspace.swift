@@ -75,8 +75,13 @@ final class Workspace {
     logits = floats(Self.logitRows * c.vocabularySize)
   }
 
-  /// Bytes that such a workspace and the scratch of ``Attention`` take; nil where they are too many to count.
-  static func byteCount(configuration c: ModelConfiguration, batchSize: Int, contextSize: Int, workers: Int) -> Int? {
+  /// Bytes that such a workspace and the scratch of ``Attention`` and ``FeedForward`` take; nil where they are too many to
+  /// count.
+  ///
+  /// - Parameter ranks: of the predictors, where predictions are wanted.
+  static func byteCount(
+    configuration c: ModelConfiguration, batchSize: Int, contextSize: Int, workers: Int, ranks: [Int]? = nil
+  ) -> Int? {
     // In floats. 8-bit forms take less than another half of their values, and the padding of short rows is at most a block
     // of 512 columns.
     let norms = c.architecture.hasParallelBlocks ? 2 : 1
@@ -90,6 +95,8 @@ final class Workspace {
       [batchSize, perToken], [workers, inputs],
       [Attention.floatCount(configuration: c, capacity: contextSize, workers: workers)],
       [logitRows, c.vocabularySize + c.hiddenSize * 3 / 2 + 512],
+      [workers, NeuronScratch.ownFloats],
+      ranks.map { [batchSize + workers, NeuronScratch.predictionFloats(configuration: c, ranks: $0)] } ?? [0],
     ]
     var total = 0
     for part in parts {

@@ -11,6 +11,8 @@ public enum Stage: Int, Sendable, CaseIterable {
   case attention
   case attentionOutput
   case feedForwardNorm
+  /// Which neurons will fire.
+  case predictor
   case gateUp
   case activation
   case down
@@ -29,6 +31,7 @@ public enum Stage: Int, Sendable, CaseIterable {
     case .attention: "attention"
     case .attentionOutput: "attention output"
     case .feedForwardNorm: "feed-forward norm"
+    case .predictor: "predictor"
     case .gateUp: "gate and up"
     case .activation: "activation"
     case .down: "down"
@@ -50,7 +53,7 @@ public enum Stage: Int, Sendable, CaseIterable {
     case .down: .down
     case .outputNorm: .outputNorm
     case .logits: .logits
-    case .rotation, .attention, .activation, .waiting: nil
+    case .rotation, .attention, .predictor, .activation, .waiting: nil
     }
   }
 }

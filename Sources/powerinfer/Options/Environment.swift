@@ -19,8 +19,14 @@ struct Environment {
   ///
   /// - Throws: `EnvironmentError` where the variable does not hold a value of this kind.
   func value<Value: SettingValue>(_ flag: Value?, or name: String) throws(EnvironmentError) -> Value? {
-    let variable = "POWERINFER_" + name
     if let flag { return flag }
+    return try value(of: "POWERINFER_" + name)
+  }
+
+  /// The value of a variable; nil where it is not set.
+  ///
+  /// - Throws: `EnvironmentError` where the variable does not hold a value of this kind.
+  func value<Value: SettingValue>(of variable: String) throws(EnvironmentError) -> Value? {
     guard let text = self[variable] else { return nil }
     guard let value = Value(argument: text) else {
       throw EnvironmentError(variable: variable, expected: Value.expectation, found: text)

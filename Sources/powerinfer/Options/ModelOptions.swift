@@ -1,5 +1,6 @@
 import ArgumentParser
 import Inference
+import Sparsity
 
 /// Which model to run and how much of the machine to give it.
 struct ModelOptions: ParsableArguments {
@@ -19,6 +20,7 @@ struct ModelOptions: ParsableArguments {
   var batchSize: Int?
 
   @OptionGroup var cacheOptions: CacheOptions
+  @OptionGroup var sparsityFlags: SparsityFlags
 
   /// The options with the environment's values and the model's place filled in.
   struct Resolved: Equatable {
@@ -27,6 +29,7 @@ struct ModelOptions: ParsableArguments {
     var contextSize: ContextSize
     var batchSize: Int?
     var cache = CacheOptions.Resolved()
+    var sparsity = SparsityOptions()
     var isProfiled = false
   }
 
@@ -47,7 +50,7 @@ struct ModelOptions: ParsableArguments {
     let size = contextSize.map { $0 == 0 ? ContextSize.full : .tokens($0) } ?? .automatic
     return Resolved(
       path: try choice.locate(environment), threads: threads, contextSize: size, batchSize: batchSize,
-      cache: try cacheOptions.resolve(environment))
+      cache: try cacheOptions.resolve(environment), sparsity: try sparsityFlags.resolve(environment))
   }
 
   /// - Throws: `EnvironmentError`, `OptionError`.

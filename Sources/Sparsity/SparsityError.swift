@@ -1,0 +1,24 @@
+/// Why the neurons of a model cannot be chosen as asked.
+public enum SparsityError: Error, Equatable, CustomStringConvertible {
+  case noPredictor(layer: Int)
+  case thresholdNotANumber
+  case gateIsNeverSilent(activation: String)
+  case noGateThresholds
+  case notEnoughMemory(bytes: Int, what: String)
+
+  public var description: String {
+    switch self {
+    case .noPredictor(let layer):
+      "The predictor source needs a predictor in every layer, but the file has no \"blk.\(layer).fc1.weight\"."
+    case .thresholdNotANumber:
+      "The predictor's threshold is not a number, expected any number or an infinity."
+    case .gateIsNeverSilent(let activation):
+      "The gate source needs neurons that are silent, as ReLU's are, but the model's activation is \(activation), which is "
+        + "never exactly zero; the threshold source is made for it."
+    case .noGateThresholds:
+      "The threshold source needs the thresholds that `powerinfer calibrate` finds, but the model has none."
+    case .notEnoughMemory(let bytes, let what):
+      "The \(what) in memory need \(bytes) bytes, more than this machine gives."
+    }
+  }
+}

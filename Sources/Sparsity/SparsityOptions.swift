@@ -1,0 +1,26 @@
+/// Which neurons a session computes.
+public struct SparsityOptions: Sendable, Equatable {
+  /// Where the lists of neurons come from.
+  public var mode = SparsityMode.auto
+  /// What a prediction must reach; `nil` takes the file's `powerinfer.sparse_threshold`. Infinities leave out all neurons, or
+  /// none.
+  public var predictorThreshold: Float?
+  /// How predictors are kept in memory.
+  public var predictorFormat = PredictorFormat.automatic
+  /// Whether a prompt leaves out the neurons that decoding would. Otherwise many tokens at once compute all neurons, which
+  /// is faster and loses nothing; with it, prompts measure what decoding does.
+  public var masksPrompts = false
+
+  /// Lossless, by what is measured to be fastest.
+  public init(mode: SparsityMode = .auto) { self.mode = mode }
+}
+
+/// How predictors are kept in memory.
+public enum PredictorFormat: String, Sendable, Codable, CaseIterable {
+  /// In 8 bits where the file has them as floats, which are twice to four times as many bytes; else as in the file.
+  case automatic = "auto"
+  /// As in the file, whose pages are used.
+  case file
+  case q8_0
+  case q4_0
+}

@@ -1,0 +1,111 @@
+import Kernels
+import Model
+import Platform
+
+/// How a layer's neurons are chosen, and what that takes.
+public struct LayerPlan: Sendable {
+  /// Where the list comes from; where there are several, the fastest of them as measured while decoding. They give the
+  /// same results.
+  public let sources: [ActivationSource]
+  /// What predicts the neurons, where predictions are wanted.
+  public let predictor: NeuronPredictor?
+  /// The down projection with a row per neuron; `nil` where there is none and nothing needs it.
+  public let neurons: Matrix?  // [d, f]
+  // Keeps the memory of `neurons`, where it is not the file's.
+  let turned: NeuronRows?
+}
+
+/// Which neurons every layer of a model computes while it decodes.
+public final class SparsityPlan: Sendable {
+  /// What was asked for.
+  public let mode: SparsityMode
+  public let layers: [LayerPlan]
+  /// Whether prompts leave out neurons as decoding does.
+  public let masksPrompts: Bool
+  /// Why the sources are what they are, as part of a sentence; `nil` where a source was asked for by name.
+  public let reason: String?
+
+  /// - Throws: ``SparsityError`` where the model has not what the mode needs, or the machine not the memory.
+  public init(model: LanguageModel, options: SparsityOptions, team: ThreadTeam) throws {
+    mode = options.mode
+    masksPrompts = options.masksPrompts
+    let c = model.configuration
+    let layers = model.weights.layers
+    let hasSilence = c.activation == .relu
+    switch options.mode {
+    case .dense:
+      self.layers = try Self.make(layers, team: team) { _ in [.dense] }
+      reason = nil
+    case .auto:
+      (self.layers, reason) = try Self.lossless(layers, c, team: team)
+    case .gate:
+      guard hasSilence else { throw SparsityError.gateIsNeverSilent(activation: c.activation.rawValue) }
+      self.layers = try Self.make(layers, team: team) { _ in [.gate] }
+      reason = nil
+    case .predictor:
+      let threshold = options.predictorThreshold ?? c.sparseThreshold
+      guard !threshold.isNaN else { throw SparsityError.thresholdNotANumber }
+      if let layer = layers.firstIndex(where: { $0.predictor == nil }) { throw SparsityError.noPredictor(layer: layer) }
+      self.layers = try Self.make(layers, team: team, predictorFormat: options.predictorFormat) { _ in
+        [.predictor(threshold: threshold)]
+      }
+      reason = nil
+    case .threshold:
+      throw SparsityError.noGateThresholds
+    }
+  }
+
+  /// What may be chosen without a loss and without memory for copies.
+  private static func lossless(
+    _ layers: [LayerWeights], _ c: ModelConfiguration, team: ThreadTeam
+  ) throws -> ([LayerPlan], String) {
+    func dense(_ reason: String) throws -> ([LayerPlan], String) {
+      (try make(layers, team: team) { _ in [.dense] }, reason)
+    }
+    guard c.activation == .relu else { return try dense("its activation, \(c.activation.rawValue), is never silent") }
+    guard c.architecture.gating != .ungated else {
+      return try dense("its neurons have no gate that would tell which are silent")
+    }
+    guard layers.contains(where: { if case .neurons = $0.down { true } else { false } }) else {
+      return try dense("its down projection has no row per neuron (ffn_down_t)")
+    }
+    let plans = try make(layers, team: team) { layer in
+      if case .neurons = layer.down { [.dense, .gate] } else { [.dense] }
+    }
+    return (plans, "measured while decoding")
+  }
+
+  private static func make(
+    _ layers: [LayerWeights], team: ThreadTeam, predictorFormat: PredictorFormat? = nil,
+    _ sources: (LayerWeights) -> [ActivationSource]
+  ) throws -> [LayerPlan] {
+    let chosen = layers.map(sources)
+    try checkMemory(layers, chosen, predictorFormat)
+    return zip(layers, chosen).map { layer, sources in
+      var turned: NeuronRows?
+      if case .rows(let down) = layer.down, sources != [.dense] { turned = NeuronRows(turning: down, team: team) }
+      var neurons = turned?.matrix
+      if case .neurons(let down) = layer.down { neurons = down }
+      let predictor = predictorFormat.flatMap { format in
+        layer.predictor.map { NeuronPredictor($0, hot: [], format: format, team: team) }
+      }
+      return LayerPlan(sources: sources, predictor: predictor, neurons: neurons, turned: turned)
+    }
+  }
+
+  private static func checkMemory(
+    _ layers: [LayerWeights], _ sources: [[ActivationSource]], _ predictorFormat: PredictorFormat?
+  ) throws {
+    let copied = zip(layers, sources).reduce(0) { sum, pair in
+      if case .rows(let down) = pair.0.down, pair.1 != [.dense] { sum + NeuronRows.byteCount(of: down) } else { sum }
+    }
+    guard Memory.canAllocate(copied) else {
+      throw SparsityError.notEnoughMemory(bytes: copied, what: "down projections by neuron")
+    }
+    guard predictorFormat != nil, predictorFormat != .file else { return }
+    let predicted = layers.reduce(0) { $0 + ($1.predictor.map(NeuronPredictor.byteBound) ?? 0) }
+    guard Memory.canAllocate(predicted) else {
+      throw SparsityError.notEnoughMemory(bytes: predicted, what: "predictors")
+    }
+  }
+}
