@@ -146,7 +146,7 @@ struct Bench: ParsableCommand {
       on: session, vocabularySize: engine.vocabularySize, repetitions: repetitions,
       onRun: { done, all in
         // The run to warm up is no part of the profile either.
-        if done == 1 { session.profile?.reset() }
+        if done == 1 { session.resetMeasurements() }
         progress.update(done, of: all)
       })
     progress.finish()
@@ -159,7 +159,8 @@ struct Bench: ParsableCommand {
     case .prompt: row.operations = session.operations(prompt: test.tokens)
     case .decode:
       row.bytesPerToken = session.bytesPerToken(decoding: test.tokens, from: max(test.depth, 0))
-      row.bytesAreBound = engine.skipsSilentNeurons
+      row.bytesAreBound = session.bytesAreBound
+      row.sparsity = session.sparsityReport
       row.bandwidth = bandwidth
     }
     // A prompt of one token is computed as decoding is.

@@ -7,8 +7,9 @@ import Sparsity
 extension FeedForward {
   /// hidden = what every neuron gives, 0 where it is not computed. The caller syncs.
   func computeListed(_ layer: LayerWeights, index: Int, of input: Activations, _ member: Member) {
-    if member.index == 0 { counters.addToken(layer: index) }
-    switch trial.current[index] {
+    let source = trial.current[index]
+    if member.index == 0, source != .dense { counters.addToken(layer: index) }
+    switch source {
     case .dense: computeAll(layer, index: index, of: input, member)
     case .gate: computeByGate(layer, index: index, threshold: nil, of: input, member)
     case .threshold(let threshold): computeByGate(layer, index: index, threshold: threshold, of: input, member)

@@ -24,14 +24,33 @@ struct SparsityFlags: ParsableArguments {
       valueName: "type"))
   var predictorType: PredictorFormat = .automatic
 
+  @Option(
+    help: ArgumentHelp(
+      "How often neurons fire, as `powerinfer profile` writes it: predictors are not asked about hot ones. (default: MODEL.profile.gguf, "
+        + "if it is there, or the model file)", valueName: "file"))
+  var neuronProfile: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The thresholds that `powerinfer calibrate` found. (default: MODEL.thresholds.gguf, or the model file)",
+      valueName: "file"))
+  var gateThresholds: String?
+
+  /// What is asked for, its files not opened yet.
+  struct Resolved: Equatable {
+    var options = SparsityOptions()
+    var profilePath: String?
+    var thresholdsPath: String?
+  }
+
   /// - Throws: `EnvironmentError`.
-  func resolve(_ environment: Environment) throws -> SparsityOptions {
+  func resolve(_ environment: Environment) throws -> Resolved {
     var options = SparsityOptions(mode: try environment.value(sparsity, or: "SPARSITY") ?? .auto)
     options.predictorFormat = predictorType
     options.predictorThreshold =
       try environment.value(sparseThreshold, or: "SPARSE_THRESHOLD")
       ?? environment.value(of: "LLAMA_SPARSE_PRED_THRESHOLD")
-    return options
+    return Resolved(options: options, profilePath: neuronProfile, thresholdsPath: gateThresholds)
   }
 }
 
