@@ -140,20 +140,20 @@ import Testing
   func thresholds(name: String) throws {
     let (model, tokens) = try open(name)
     var options = SparsityOptions(mode: .threshold)
-    #expect(throws: SparsityError.noGateThresholds) { try session(model, options, tokens) }
+    #expect(throws: SparsityError.noGateThresholds) { try self.session(model, options, tokens) }
     func set(_ threshold: Float) throws {
       options.gateThresholds = try GateThresholds(
         thresholds: Array(repeating: threshold, count: model.configuration.layerCount), target: 0.5, tokens: 1, text: ""
       )
     }
-    let dense = try session(model, SparsityOptions(mode: .dense), tokens).1
+    let dense = try self.session(model, SparsityOptions(mode: .dense), tokens).1
     try set(0)
-    let all = try session(model, options, tokens).1
+    let all = try self.session(model, options, tokens).1
     // Rows turned by neuron are rounded anew where they are in blocks.
     let limit = name == "tiny-k-quants" ? GoldenLogitsTests.batchLimit : 0.02
     #expect(zip(all, dense).allSatisfy { abs($0 - $1) < limit })
     try set(1e30)
-    let (session, none) = try session(model, options, tokens)
+    let (session, none) = try self.session(model, options, tokens)
     #expect(session.sparsityReport.active == 0 && none != dense && none.allSatisfy(\.isFinite))
     try set(0.05)
     let some = try self.session(model, options, tokens).1

@@ -11,7 +11,8 @@ extension FeedForward {
     clock.enter(.gateUp, member: member)
     let f = configuration.feedForwardSize
     let isUnited = pass == .united
-    let pieces = RowPieces(layer.up, tokens: count)
+    // Pieces of a row group, which scratch has room for; also where the last layer goes on with one token.
+    let pieces = RowPieces(layer.up, tokens: max(count, 2))
     member.pieces(pieces.count) { piece in
       let rows = pieces[piece].rows
       if let predictor, let predicted {

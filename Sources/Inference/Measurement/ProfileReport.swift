@@ -49,7 +49,9 @@ extension ProfileReport {
     let work = profile.work(phase)
     guard work.tokens > 0 else { return nil }
     let (tokens, wall) = (Double(work.tokens), Double(work.nanoseconds))
-    func row(_ title: String, _ nanoseconds: Double, bytes: Double? = nil, products: Int? = nil) -> Row {
+    func row(
+      _ title: String, _ nanoseconds: Double, bytes: Double? = nil, products: Int? = nil
+    ) -> Row {
       // Bytes per nanosecond are 10⁹ bytes per second.
       func rate(_ amount: Double?) -> Double? {
         guard let amount, amount > 0, nanoseconds > 0 else { return nil }
@@ -57,7 +59,8 @@ extension ProfileReport {
       }
       return Row(
         stage: title, microsecondsPerToken: nanoseconds / tokens / 1000, share: wall > 0 ? nanoseconds / wall : 0,
-        gigabytesPerSecond: phase == .decode ? rate(bytes) : nil, gigaflopsPerSecond: rate(products.map { Double(2 * $0) }))
+        gigabytesPerSecond: phase == .decode ? rate(bytes) : nil,
+        gigaflopsPerSecond: rate(products.map { Double(2 * $0) }))
     }
     var rows = Stage.allCases.map { stage in
       let times = stage == .logits ? work.logits : work.tokens
