@@ -364,7 +364,7 @@ def write_skewed(model):
     m.writer.add_float32("powerinfer.sparse_threshold", -0.25)
     yield m
 
-    # Types that the original engine turns into garbage.
+    # Types beyond F16 and Q4_0.
     m = model("tiny-skewed-mixed.powerinfer", 20, hidden=256, feed_forward=68, heads=2, head_size=16, layers=3)
     m.skewed_ends(Type.Q4_0, Type.Q6_K)
     for layer, (down, predictor, rank) in enumerate(
