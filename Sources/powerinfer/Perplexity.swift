@@ -157,7 +157,7 @@ struct Perplexity: ParsableCommand {
   }
 
   /// - Throws: `FileError`, `InputError`.
-  private static func readText(_ path: String) throws -> String {
+  static func readText(_ path: String) throws -> String {
     var text = try InputFile.text(path)
     // As llama.cpp reads it: without the line break at the file's end.
     if text.utf8.last == UInt8(ascii: "\n") { text = String(text.unicodeScalars.dropLast()) }

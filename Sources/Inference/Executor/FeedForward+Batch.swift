@@ -148,7 +148,7 @@ extension FeedForward {
     case (.some, nil): activate(gate: gate, up: up, into: up, count: listed)
     case (.some, .some):
       if configuration.architecture.gating == .gatedBoth { kernels.relu(up, into: up, count: listed) }
-      kernels.product(gate, up, into: up, count: listed)
+      kernels.multiplyElements(gate, up, into: up, count: listed)
     }
   }
 }
