@@ -1,4 +1,5 @@
 import Foundation
+import GGUF
 import Inference
 import Model
 import Sparsity
@@ -163,6 +164,55 @@ import Testing
       let batch = try self.session(model, options, tokens, batchSize: batchSize).1
       #expect(zip(batch, some).allSatisfy { abs($0 - $1) < GoldenLogitsTests.batchLimit })
     }
+  }
+
+  /// A prediction that is no number counts as active (spec §4.1), also where the predictor is rounded anew.
+  @Test(
+    arguments: ["tiny-relu-f16", "tiny-bamboo-f16", "tiny-falcon-40b-f16", "tiny-opt-f16"], PredictorFormat.allCases)
+  func predictionsThatAreNoNumbersAreActive(name: String, format: PredictorFormat) throws {
+    let resources = try #require(Bundle.module.resourceURL)
+    let path = resources.appendingPathComponent("Golden/Tiny/\(name).powerinfer.gguf").path
+    let tokens = try #require(GoldenPrompt.load("Tiny/\(name).powerinfer.json").first).tokens
+    var file = ModelFile(try GGUFFile(opening: path))
+    for index in file.tensors.indices where file.tensors[index].name.hasSuffix("fc2.weight") {
+      // Halves that are NaN.
+      file.tensors[index].bytes = file.tensors[index].bytes.map { _ in 0x7f }
+    }
+    let model = try LanguageModel(file: GGUFFile(bytes: file.encoded()))
+    let dense = try session(model, SparsityOptions(mode: .dense), tokens).1
+    var options = SparsityOptions(mode: .predictor)
+    options.predictorFormat = format
+    #expect(try session(model, options, tokens).1 == dense)
+  }
+
+  /// Infinities in a file mean what they say.
+  @Test func infiniteThresholdsInTheFile() throws {
+    let resources = try #require(Bundle.module.resourceURL)
+    let path = resources.appendingPathComponent("Golden/Tiny/tiny-relu-f16.powerinfer.gguf").path
+    let tokens = try #require(GoldenPrompt.load("Tiny/tiny-relu-f16.powerinfer.json").first).tokens
+    var file = ModelFile(try GGUFFile(opening: path))
+    for (threshold, computed) in [(Float.infinity, 0.0), (-.infinity, 1)] {
+      file.set("powerinfer.sparse_threshold", .float32(threshold))
+      let model = try LanguageModel(file: GGUFFile(bytes: file.encoded()))
+      #expect(try session(model, SparsityOptions(mode: .predictor), tokens).0.sparsityReport.computed == computed)
+    }
+  }
+
+  /// The original refuses such a file; only the predictor source needs what is missing.
+  @Test func filesWithoutPredictors() throws {
+    let resources = try #require(Bundle.module.resourceURL)
+    let path = resources.appendingPathComponent("Golden/Tiny/tiny-relu-f16.powerinfer.gguf").path
+    let tokens = try #require(GoldenPrompt.load("Tiny/tiny-relu-f16.powerinfer.json").first).tokens
+    var file = ModelFile(try GGUFFile(opening: path))
+    file.tensors.removeAll { $0.name.hasPrefix("blk.1.fc") }
+    let model = try LanguageModel(file: GGUFFile(bytes: file.encoded()))
+    for mode in [SparsityMode.auto, .gate, .dense] { _ = try session(model, SparsityOptions(mode: mode), tokens) }
+    #expect(throws: SparsityError.noPredictor(layer: 1)) {
+      try session(model, SparsityOptions(mode: .predictor), tokens)
+    }
+    #expect(
+      "\(SparsityError.noPredictor(layer: 1))"
+        == "The predictor source needs a predictor in every layer, but the file has no \"blk.1.fc1.weight\".")
   }
 
   @Test func refusesWhatTheModelLacks() throws {

@@ -79,7 +79,7 @@ import Testing
         == "Metadata key \"llama.attention.scale\" is inf, expected a number above 0.")
     #expect(
       message(("powerinfer.sparse_threshold", .float32(.nan)))
-        == "Metadata key \"powerinfer.sparse_threshold\" is nan, expected a finite number.")
+        == "Metadata key \"powerinfer.sparse_threshold\" is nan, expected a number or an infinity.")
     #expect(
       message(("tokenizer.ggml.tokens", .array(MetadataArray([String]()))))
         == "Metadata key \"tokenizer.ggml.tokens\" is 0, expected at least one token.")

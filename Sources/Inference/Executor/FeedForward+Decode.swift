@@ -81,8 +81,10 @@ extension FeedForward {
     let hot = NeuronPieces(neurons: predictor.hot.count, bytesPerNeuron: 2 * gateBytes)
     member.pieces(hot.count) { piece in
       let some = hot[piece]
-      own.list.update(from: predictor.hot.baseAddress! + some.lowerBound, count: some.count)
-      for entry in 0..<some.count { work.hidden.values[Int(own.list[entry])] = 0 }
+      for (entry, index) in some.enumerated() {
+        own.list[entry] = predictor.hot[index]
+        work.hidden.values[Int(predictor.hot[index])] = 0
+      }
       computeList(layer, index: index, own, count: some.count, of: input, member)
     }
     let cold = NeuronPieces(neurons: predictor.askedCount, bytesPerNeuron: predictor.fc2.rowBytes + gateBytes / 2)

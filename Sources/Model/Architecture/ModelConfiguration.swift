@@ -31,7 +31,7 @@ public struct ModelConfiguration: Sendable, Equatable {
   public let activation: Activation
   /// Factor on query · key before the softmax.
   public let attentionScale: Float
-  /// The predictor's threshold (`powerinfer.sparse_threshold`); 0 where the file has none (spec §1.2).
+  /// The predictor's threshold (`powerinfer.sparse_threshold`), not NaN; 0 where the file has none (spec §1.2).
   public let sparseThreshold: Float
 
   /// Query heads that share one head of keys and values.
@@ -100,9 +100,9 @@ public struct ModelConfiguration: Sendable, Equatable {
       throw ModelError.unsupportedFeature("\(experts) experts per layer (a mixture of experts)")
     }
     let threshold = Float(try metadata.float("powerinfer.sparse_threshold") ?? 0)
-    guard threshold.isFinite else {
+    guard !threshold.isNaN else {
       throw ModelError.invalidValue(
-        key: "powerinfer.sparse_threshold", value: "\(threshold)", expected: "a finite number")
+        key: "powerinfer.sparse_threshold", value: "\(threshold)", expected: "a number or an infinity")
     }
     sparseThreshold = threshold
   }
