@@ -1,0 +1,58 @@
+import Kernels
+import Model
+
+/// The Euclidean norm of what each neuron adds to the output when it gives 1: its row of the down projection by neuron.
+public enum NeuronNorms {
+  /// The norms of all layers, [layers][neurons]. Not finite where the weights are not.
+  public static func norms(of model: LanguageModel, team: ThreadTeam) -> [[Float]] {
+    let layers = model.weights.layers
+    let neurons = model.configuration.feedForwardSize
+    let results = Results(count: layers.count * neurons)
+    team.run { member in
+      for index in member.share(of: layers.count) {
+        let norms = norms(of: layers[index].down, count: neurons)
+        (results.start + index * neurons).update(from: norms, count: neurons)
+      }
+    }
+    return withExtendedLifetime(results) {
+      layers.indices.map { Array(UnsafeBufferPointer(start: results.start + $0 * neurons, count: neurons)) }
+    }
+  }
+
+  /// The norms of one layer, [neurons], summed in double precision.
+  static func norms(of down: DownProjection, count neurons: Int) -> [Float] {
+    var squares = [Double](repeating: 0, count: neurons)
+    switch down {
+    case .neurons(let matrix):
+      forEachRow(of: matrix) { neuron, values in
+        squares[neuron] = values.reduce(0) { $0 + Double($1) * Double($1) }
+      }
+    case .rows(let matrix):
+      forEachRow(of: matrix) { _, values in
+        for (neuron, value) in values.enumerated() { squares[neuron] += Double(value) * Double(value) }
+      }
+    }
+    return squares.map { Float($0.squareRoot()) }
+  }
+
+  private static func forEachRow(of matrix: Matrix, body: (Int, UnsafeBufferPointer<Float>) -> Void) {
+    let row = UnsafeMutablePointer<Float>.allocate(capacity: matrix.columns)
+    defer { row.deallocate() }
+    for index in 0..<matrix.rows {
+      Kernels.active.dequantize(matrix.format, matrix.row(index), count: matrix.columns, into: row)
+      body(index, UnsafeBufferPointer(start: row, count: matrix.columns))
+    }
+  }
+
+  /// Every worker writes places of its own.
+  private final class Results: @unchecked Sendable {
+    let start: UnsafeMutablePointer<Float>
+
+    init(count: Int) {
+      start = .allocate(capacity: count)
+      start.initialize(repeating: 0, count: count)
+    }
+
+    deinit { start.deallocate() }
+  }
+}
