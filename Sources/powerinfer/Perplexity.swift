@@ -134,23 +134,28 @@ struct Perplexity: ParsableCommand {
     var settings = SessionOptions(contextSize: text.contextSize, threads: threads)
     if let batchSize { settings.batchSize = batchSize }
     settings.sparsity = sparsity
-    if text.contextSize > model.configuration.contextLength, !quiet {
-      StandardOutput.note(
-        "Note: chunks of \(text.contextSize) tokens are longer than the \(model.configuration.contextLength) that the "
-          + "model was trained for.\n")
-    }
     if comparisonFlags.compare {
-      return try Comparison(format: json ? .json : .markdown, isPerLayer: comparisonFlags.perLayer).run(
+      try Comparison(format: json ? .json : .markdown, isPerLayer: comparisonFlags.perLayer).run(
         SourceComparison(
           model: model, text: text, options: settings, decoding: Self.decodedTokens, turns: Self.turns),
         model: URL(filePath: path).lastPathComponent, threads: threads ?? Processors.recommended)
+      return noteLength(of: text, model)
     }
     let session = try Session(model: model, options: settings)
+    noteLength(of: text, model)
     let writer = try saveLogits.map { try ReferenceWriter($0, text: text, tokenizer: model.tokenizer) }
     try measure(
       PerplexityTest(text, session: session, saving: writer, against: reader), session, path: path,
       sparsity: sparsity.mode,
       finish: { try writer?.finish() })
+  }
+
+  private func noteLength(of text: ScoredText, _ model: LanguageModel) {
+    if text.contextSize > model.configuration.contextLength, !quiet {
+      StandardOutput.note(
+        "Note: chunks of \(text.contextSize) tokens are longer than the \(model.configuration.contextLength) that the "
+          + "model was trained for.\n")
+    }
   }
 
   /// Runs a test and shows what it finds.

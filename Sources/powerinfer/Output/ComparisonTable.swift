@@ -20,13 +20,6 @@ struct ComparisonTable {
     /// Tokens decoded in a turn.
     var decoded: Int
     var turns: Int
-
-    init(model: String, threads: Int, _ comparison: SourceComparison) {
-      self.model = model
-      self.threads = threads
-      text = comparison.text
-      (prefix, decoded, turns) = (comparison.prefix, comparison.decoded, comparison.turns)
-    }
   }
 
   let format: ResultFormat
@@ -164,6 +157,14 @@ struct ComparisonTable {
       leftOut: leftOut.map {
         Record(fields: ["source": .text($0.mode.rawValue), "reason": .text($0.reason)])
       })
+  }
+}
+
+extension ComparisonTable.Origin {
+  init(model: String, threads: Int, _ comparison: SourceComparison) {
+    self.init(
+      model: model, threads: threads, text: comparison.text, prefix: comparison.prefix, decoded: comparison.decoded,
+      turns: comparison.turns)
   }
 }
 
