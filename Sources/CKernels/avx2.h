@@ -57,6 +57,8 @@ PI_INLINE float sum_lanes(__m256 v) { return sum1(v); }
 
 #include "stream.h"
 
+#include "avx2_select.h"
+
 enum { TILE_QUERIES = 6, TILE_VECTORS = 2, KEY_OFFSET = 0 };
 
 // The instruction multiplies unsigned with signed bytes: signs move to the query.

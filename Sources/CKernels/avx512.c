@@ -38,6 +38,8 @@ PI_INLINE float sum_lanes(__m512 v) { return sum1(v); }
 
 #include "stream.h"
 
+#include "avx512_select.h"
+
 PI_INLINE float half_at(const uint8_t *p) { return _cvtsh_ss(pi_load_u16(p)); }
 
 enum { TILE_QUERIES = 6, TILE_VECTORS = 4, KEY_OFFSET = 128 };

@@ -3,13 +3,15 @@
 
 enum {
   TILE_BLOCKS = 9,   // most columns of a tile in blocks: 18 vectors of y stay in registers
-  ROWS_AHEAD = 8,    // listed rows lie apart, so the processor does not foresee them
   LIST_ROWS = 512,   // rows whose coefficients are looked through at once, for one token
+  READ_ROWS = 8,     // of these, rows that are read together, a span of columns after the other
+  ROWS_AHEAD = 16,   // listed rows lie apart, so the processor does not foresee them
+  SPAN_BLOCKS = 64,  // columns of a span in blocks
   BATCH_ROWS = 32,   // rows made into floats at once, for many tokens: 36 KiB, within the first cache
 };
 
-// Floats of block `b`, whose scales are entry `i` of `s`.
-PI_INLINE void block_floats(uint32_t format, const uint8_t *row, size_t b, const scales *s, size_t i, __m512 *low,
+// Floats of block `b` under the scale and the minimum that are given, where the format has plain ones.
+PI_INLINE void block_floats(uint32_t format, const uint8_t *row, size_t b, float scale_of_block, float more, __m512 *low,
                             __m512 *high) {
   switch (format) {
     case PI_Q4_0:
@@ -17,9 +19,9 @@ PI_INLINE void block_floats(uint32_t format, const uint8_t *row, size_t b, const
       // A nibble picks its value out of a table of sixteen; the permutation looks at four bits only.
       const size_t bytes = bytes_of_32(format);
       const __m512 codes = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-      const __m512 scale = _mm512_set1_ps(s->scale[i]);
+      const __m512 scale = _mm512_set1_ps(scale_of_block);
       const __m512 table = format == PI_Q4_0 ? _mm512_mul_ps(_mm512_sub_ps(codes, _mm512_set1_ps(8)), scale)
-                                             : _mm512_fmadd_ps(codes, scale, _mm512_set1_ps(s->more[i]));
+                                             : _mm512_fmadd_ps(codes, scale, _mm512_set1_ps(more));
       const __m512i v = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(row + b * bytes + (bytes - 16))));
       *low = _mm512_permutexvar_ps(v, table);
       *high = _mm512_permutexvar_ps(_mm512_srli_epi32(v, 4), table);
@@ -27,7 +29,7 @@ PI_INLINE void block_floats(uint32_t format, const uint8_t *row, size_t b, const
     }
     case PI_Q8_0: {
       const uint8_t *p = row + b * PI_Q8_0_BYTES + 2;
-      const __m512 scale = _mm512_set1_ps(s->scale[i]);
+      const __m512 scale = _mm512_set1_ps(scale_of_block);
       *low = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p))), scale);
       *high = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(p + 16)))), scale);
       return;
@@ -51,40 +53,85 @@ PI_INLINE void block_floats(uint32_t format, const uint8_t *row, size_t b, const
 
 PI_INLINE bool has_plain_scales(uint32_t format) { return format == PI_Q4_0 || format == PI_Q4_1 || format == PI_Q8_0; }
 
-// The width of the next tile when `left` blocks remain; nines divide the common widths best.
+// The width of the next tile when `left` blocks remain.
 PI_INLINE size_t tile_blocks(size_t left) {
-  if (left == 9 || left == 18 || left >= 26) return 9;
+  if (left % 9 == 0 && left % 8 != 0) return 9;
   return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
 }
 
-// One token: the listed rows into `blocks` (a constant) blocks of y.
-PI_INLINE void add_listed(uint32_t format, const pi_matrix *w, const uint32_t *list, size_t count, const float *h,
-                          size_t b, size_t blocks, float *y) {
+// Scales of the blocks of a span, of the rows that are read together.
+typedef struct {
+  float scale[READ_ROWS][SPAN_BLOCKS] __attribute__((aligned(64)));
+  float more[READ_ROWS][SPAN_BLOCKS] __attribute__((aligned(64)));
+} span_scales;
+
+// `row` are pointers to the span's beginning, a multiple of four of them.
+PI_INLINE void read_span_scales(uint32_t format, const uint8_t *const *row, size_t rows, size_t blocks, span_scales *out) {
+  for (size_t n = 0; n < rows; n += 4) {
+    for (size_t b = 0; b < blocks; b += 16) {
+      __m512 scale[4], more[4];
+      scales_of_rows(format, row + n, 4, b, blocks - b < 16 ? blocks - b : 16, scale, more);
+      PI_UNROLL
+      for (size_t r = 0; r < 4; r++) {
+        _mm512_store_ps(out->scale[n + r] + b, scale[r]);
+        if (format == PI_Q4_1) _mm512_store_ps(out->more[n + r] + b, more[r]);
+      }
+    }
+  }
+}
+
+// One token: rows into `blocks` (a constant) blocks of y, the span's from `first` on.
+PI_INLINE void add_rows(uint32_t format, const uint8_t *const *row, const float *factors, const span_scales *s,
+                        size_t count, size_t first, size_t blocks, float *y) {
   __m512 sum[2 * TILE_BLOCKS];
   PI_UNROLL
   for (size_t i = 0; i < 2 * blocks; i++) sum[i] = _mm512_loadu_ps(y + 16 * i);
   for (size_t n = 0; n < count; n++) {
-    const uint8_t *row = (const uint8_t *)w->data + list[n] * w->row_bytes;
-    const __m512 factor = _mm512_set1_ps(h[list[n]]);
-    if (n + ROWS_AHEAD < count) {
-      const uint8_t *next = (const uint8_t *)w->data + list[n + ROWS_AHEAD] * w->row_bytes;
-      const size_t bytes = blocks * PI_BLOCK / pi_block_elements(format) * pi_block_bytes(format);
-      next += b * PI_BLOCK / pi_block_elements(format) * pi_block_bytes(format);
-      for (size_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)next + i, _MM_HINT_T0);
-      _mm_prefetch((const char *)next + bytes - 1, _MM_HINT_T0);
-    }
-    scales s;
-    if (has_plain_scales(format)) read_scales(format, row, b, blocks, &s);
+    const __m512 factor = _mm512_set1_ps(factors[n]);
     PI_UNROLL
     for (size_t i = 0; i < blocks; i++) {
       __m512 low, high;
-      block_floats(format, row, b + i, &s, i, &low, &high);
+      block_floats(format, row[n], first + i, s->scale[n][first + i], s->more[n][first + i], &low, &high);
       sum[2 * i] = _mm512_fmadd_ps(factor, low, sum[2 * i]);
       sum[2 * i + 1] = _mm512_fmadd_ps(factor, high, sum[2 * i + 1]);
     }
   }
   PI_UNROLL
   for (size_t i = 0; i < 2 * blocks; i++) _mm512_storeu_ps(y + 16 * i, sum[i]);
+}
+
+// The listed rows into the blocks of a span, at `b` of the row and at y.
+PI_INLINE void add_listed(uint32_t format, const pi_matrix *w, const uint32_t *list, size_t count, const float *h,
+                          size_t b, size_t blocks, float *y) {
+  const size_t bytes = blocks * PI_BLOCK / pi_block_elements(format) * pi_block_bytes(format);
+  const uint8_t *data = (const uint8_t *)w->data + b * PI_BLOCK / pi_block_elements(format) * pi_block_bytes(format);
+  for (size_t n = 0; n < ROWS_AHEAD && n < count; n++) prefetch_row(data + list[n] * w->row_bytes, bytes);
+  for (size_t n = 0; n < count; n += READ_ROWS) {
+    const size_t rows = count - n < READ_ROWS ? count - n : READ_ROWS;
+    const uint8_t *row[READ_ROWS];
+    float factors[READ_ROWS];
+    span_scales s;
+    for (size_t r = 0; r < READ_ROWS; r++) {
+      // In place of rows that are not there the last one is read again.
+      const size_t entry = list[n + (r < rows ? r : rows - 1)];
+      row[r] = data + entry * w->row_bytes;
+      factors[r] = h[entry];
+      if (n + r + ROWS_AHEAD < count) prefetch_row(data + list[n + r + ROWS_AHEAD] * w->row_bytes, bytes);
+    }
+    if (has_plain_scales(format)) read_span_scales(format, row, (rows + 3) / 4 * 4, blocks, &s);
+    for (size_t first = 0; first < blocks;) {
+      const size_t tile = tile_blocks(blocks - first);
+      float *target = y + first * PI_BLOCK;
+      switch (tile) {
+        case 9: add_rows(format, row, factors, &s, rows, first, 9, target); break;
+        case 8: add_rows(format, row, factors, &s, rows, first, 8, target); break;
+        case 4: add_rows(format, row, factors, &s, rows, first, 4, target); break;
+        case 2: add_rows(format, row, factors, &s, rows, first, 2, target); break;
+        default: add_rows(format, row, factors, &s, rows, first, 1, target);
+      }
+      first += tile;
+    }
+  }
 }
 
 PI_INLINE void accumulate_one(uint32_t format, const pi_matrix *w, size_t rows, const float *h, size_t begin, size_t end,
@@ -102,17 +149,8 @@ PI_INLINE void accumulate_one(uint32_t format, const pi_matrix *w, size_t rows, 
       _mm512_storeu_si512(list + count, _mm512_maskz_compress_epi32(used, indices));
       count += (size_t)__builtin_popcount(used);
     }
-    for (size_t b = begin; b < end;) {
-      const size_t blocks = tile_blocks(end - b);
-      float *target = y + b * PI_BLOCK;
-      switch (blocks) {
-        case 9: add_listed(format, w, list, count, h, b, 9, target); break;
-        case 8: add_listed(format, w, list, count, h, b, 8, target); break;
-        case 4: add_listed(format, w, list, count, h, b, 4, target); break;
-        case 2: add_listed(format, w, list, count, h, b, 2, target); break;
-        default: add_listed(format, w, list, count, h, b, 1, target);
-      }
-      b += blocks;
+    for (size_t b = begin; b < end; b += SPAN_BLOCKS) {
+      add_listed(format, w, list, count, h, b, end - b < SPAN_BLOCKS ? end - b : SPAN_BLOCKS, y + b * PI_BLOCK);
     }
   }
 }
@@ -153,7 +191,7 @@ PI_INLINE void accumulate_many(uint32_t format, const pi_matrix *w, size_t rows,
         if (has_plain_scales(format)) read_scales(format, row, b, blocks, &s);
         for (size_t i = 0; i < blocks; i++) {
           __m512 low, high;
-          block_floats(format, row, b + i, &s, i, &low, &high);
+          block_floats(format, row, b + i, s.scale[i], s.more[i], &low, &high);
           _mm512_store_ps(floats + (n * TILE_BLOCKS + i) * PI_BLOCK, low);
           _mm512_store_ps(floats + (n * TILE_BLOCKS + i) * PI_BLOCK + 16, high);
         }

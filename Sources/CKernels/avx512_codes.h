@@ -157,27 +157,46 @@ typedef struct {
   float more[CHUNK_BLOCKS] __attribute__((aligned(64)));
 } scales;
 
+// The eight blocks of a super-block.
+PI_INLINE void super_scales(uint32_t format, const uint8_t *p, __m256 *scale, __m256 *more) {
+  if (format == PI_Q6_K) {
+    const __m512 s = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(p + 192))));
+    const __m512 scaled = _mm512_mul_ps(s, _mm512_set1_ps(_cvtsh_ss(pi_load_u16(p + 208))));
+    const __m512 sorted = _mm512_permutexvar_ps(
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15), scaled);
+    *scale = _mm512_castps512_ps256(sorted);
+    *more = _mm512_extractf32x8_ps(sorted, 1);
+  } else {
+    uint64_t s, m;
+    pi_k_scales(p + 4, &s, &m);
+    const __m256 codes = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)s)));
+    const __m256 minima = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)m)));
+    *scale = _mm256_mul_ps(codes, _mm256_set1_ps(_cvtsh_ss(pi_load_u16(p))));
+    *more = _mm256_mul_ps(minima, _mm256_set1_ps(-_cvtsh_ss(pi_load_u16(p + 2))));
+  }
+}
+
+PI_INLINE __m512 low_halves(__m512i words) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(words)); }
+PI_INLINE __m512 high_halves(__m512i words) { return low_halves(_mm512_srli_epi32(words, 16)); }
+
+// The first two f16 of sixteen blocks; the second is a minimum, or part of the codes.
+PI_INLINE __m512i sixteen_words(const uint8_t *p, size_t bytes) {
+  uint32_t v[16];
+  PI_UNROLL
+  for (size_t j = 0; j < 16; j++) v[j] = pi_load_u32(p + j * bytes);
+  return sixteen(v);
+}
+
 PI_INLINE void read_scales(uint32_t format, const uint8_t *row, size_t b, size_t blocks, scales *out) {
-  if (format == PI_Q4_K || format == PI_Q5_K || format == PI_Q6_K) {
+  if (pi_block_elements(format) == PI_SUPER) {
     const size_t bytes = pi_block_bytes(format);
     const uint8_t *p = row + b / 8 * bytes;
     size_t i = 0;
     for (; i < blocks; i += 8, p += bytes) {
-      if (format == PI_Q6_K) {
-        const __m512 s = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(p + 192))));
-        const __m512 scaled = _mm512_mul_ps(s, _mm512_set1_ps(_cvtsh_ss(pi_load_u16(p + 208))));
-        const __m512 sorted = _mm512_permutexvar_ps(
-            _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15), scaled);
-        _mm256_storeu_ps(out->scale + i, _mm512_castps512_ps256(sorted));
-        _mm256_storeu_ps(out->more + i, _mm512_extractf32x8_ps(sorted, 1));
-      } else {
-        uint64_t s, m;
-        pi_k_scales(p + 4, &s, &m);
-        const __m256 scale = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)s)));
-        const __m256 minimum = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)m)));
-        _mm256_storeu_ps(out->scale + i, _mm256_mul_ps(scale, _mm256_set1_ps(_cvtsh_ss(pi_load_u16(p)))));
-        _mm256_storeu_ps(out->more + i, _mm256_mul_ps(minimum, _mm256_set1_ps(-_cvtsh_ss(pi_load_u16(p + 2)))));
-      }
+      __m256 scale, more;
+      super_scales(format, p, &scale, &more);
+      _mm256_storeu_ps(out->scale + i, scale);
+      _mm256_storeu_ps(out->more + i, more);
     }
     for (; i % 16 != 0; i += 8) {
       _mm256_storeu_ps(out->scale + i, _mm256_setzero_ps());
@@ -189,22 +208,69 @@ PI_INLINE void read_scales(uint32_t format, const uint8_t *row, size_t b, size_t
   const __m512i at = _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
                                         _mm512_set1_epi32((int)bytes));
   for (size_t i = 0; i < blocks; i += 16) {
-    const __mmask16 kept = blocks - i < 16 ? (__mmask16)((1u << (blocks - i)) - 1) : 0xffff;
-    // The first two f16 of each block; the second is a minimum, or part of the codes.
     const uint8_t *p = row + (b + i) * bytes;
     __m512i words;
     if (blocks - i >= 16) {
-      uint32_t v[16];
-      PI_UNROLL
-      for (size_t j = 0; j < 16; j++) v[j] = pi_load_u32(p + j * bytes);
-      words = sixteen(v);
+      words = sixteen_words(p, bytes);
     } else {
+      const __mmask16 kept = (__mmask16)((1u << (blocks - i)) - 1);
       words = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), kept, at, p, 1);
     }
-    _mm512_store_ps(out->scale + i, _mm512_cvtph_ps(_mm512_cvtepi32_epi16(words)));
-    if (format == PI_Q4_1 || format == PI_Q5_1) {
-      _mm512_store_ps(out->more + i, _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(words, 16))));
+    _mm512_store_ps(out->scale + i, low_halves(words));
+    if (format == PI_Q4_1 || format == PI_Q5_1) _mm512_store_ps(out->more + i, high_halves(words));
+  }
+}
+
+// The scales of `blocks` (1...16) blocks of each row, zero past them; at most four rows (a constant).
+PI_INLINE void scales_of_rows(uint32_t format, const uint8_t *const *row, size_t rows, size_t b, size_t blocks,
+                              __m512 *scale, __m512 *more) {
+  if (pi_block_elements(format) == PI_SUPER) {
+    const size_t bytes = pi_block_bytes(format);
+    PI_UNROLL
+    for (size_t r = 0; r < rows; r++) {
+      const uint8_t *p = row[r] + b / 8 * bytes;
+      __m256 first[2], second[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+      super_scales(format, p, &first[0], &first[1]);
+      if (blocks > 8) super_scales(format, p + bytes, &second[0], &second[1]);
+      scale[r] = _mm512_insertf32x8(_mm512_castps256_ps512(first[0]), second[0], 1);
+      more[r] = _mm512_insertf32x8(_mm512_castps256_ps512(first[1]), second[1], 1);
     }
+    return;
+  }
+  const size_t bytes = bytes_of_32(format);
+  __m512i words[4];
+  if (blocks == 16) {
+    PI_UNROLL
+    for (size_t r = 0; r < rows; r++) words[r] = sixteen_words(row[r] + b * bytes, bytes);
+  } else {
+    // A quad of every row in one vector: short rows have a remainder each, and a gather is slow however few it reads.
+    PI_UNROLL
+    for (size_t r = 0; r < rows; r++) words[r] = _mm512_setzero_si512();
+    for (size_t q = 0; q < blocks; q += 4) {
+      const size_t present = blocks - q < 4 ? blocks - q : 4;
+      const size_t i1 = present > 1 ? bytes : 0, i2 = present > 2 ? 2 * bytes : 0, i3 = present > 3 ? 3 * bytes : 0;
+      uint32_t v[16] = {0};
+      PI_UNROLL
+      for (size_t r = 0; r < rows; r++) {
+        const uint8_t *p = row[r] + (b + q) * bytes;
+        v[4 * r] = pi_load_u32(p);
+        v[4 * r + 1] = pi_load_u32(p + i1);
+        v[4 * r + 2] = pi_load_u32(p + i2);
+        v[4 * r + 3] = pi_load_u32(p + i3);
+      }
+      const __m512i all = sixteen(v);
+      const __mmask16 kept = (__mmask16)(((1u << present) - 1) << q);
+      PI_UNROLL
+      for (size_t r = 0; r < rows; r++) {
+        const __m512i part = _mm512_broadcast_i32x4(_mm_add_epi32(_mm_setr_epi32(0, 1, 2, 3), _mm_set1_epi32(4 * (int)r)));
+        words[r] = _mm512_mask_permutexvar_epi32(words[r], kept, part, all);
+      }
+    }
+  }
+  PI_UNROLL
+  for (size_t r = 0; r < rows; r++) {
+    scale[r] = low_halves(words[r]);
+    if (format == PI_Q4_1 || format == PI_Q5_1) more[r] = high_halves(words[r]);
   }
 }
 

@@ -1,17 +1,12 @@
 // Products of weight rows with one or many tokens. For every (row, token): the quads in ascending order into one vector
 // accumulator, the biases into another, then one fixed tree over the lanes. Tiles only change what shares loads.
 
-// How far ahead of its use a weight is asked for. The processor's own prefetching reaches half of the speed of plain reading.
-// The scales of a stretch are read before its codes, so that the distance must exceed four rows of Q8_0 that are read as one.
-// Measured on rows of 2048 columns from memory, as shares of plain reading at 6, 9, 12, 16 and 24 KiB: Q4_0 73, 79, 79, 78,
-// 75 %, Q8_0 63, 85, 94, 98, 99 %, Q6_K 72, 82, 87, 91, 87 %.
-enum { PREFETCH_BYTES = 16384 };
+// How far ahead of its use a weight is asked for, where rows follow one another. The processor's own prefetching reaches half
+// of the speed of plain reading. Measured on rows of 2048 columns from memory, as shares of plain reading at 6, 9, 12, 16 and
+// 24 KiB: Q4_0 73, 79, 79, 78, 75 %, Q8_0 63, 85, 94, 98, 99 %, Q6_K 72, 82, 87, 91, 87 %.
+enum { PREFETCH_BYTES = 16384, LISTED_BYTES = 8192 };
 
-PI_INLINE void prefetch_quad(uint32_t format, const uint8_t *p) {
-  _mm_prefetch((const char *)p + PREFETCH_BYTES, _MM_HINT_T0);
-  if (quad_bytes(format) > 64) _mm_prefetch((const char *)p + PREFETCH_BYTES + 64, _MM_HINT_T0);
-  if (quad_bytes(format) > 128) _mm_prefetch((const char *)p + PREFETCH_BYTES + 128, _MM_HINT_T0);
-}
+#include "rows.h"
 
 // Adds the products of one quad with one token; `scale` and `more` are those of weights and token multiplied.
 PI_INLINE __m512 add_quad(uint32_t format, quad q, const int8_t *codes, __m512 scale, __m512 more, __m512 sum) {
@@ -55,9 +50,7 @@ PI_INLINE void add_stretch(uint32_t format, const uint8_t *row, size_t begin, si
   const float *factors = x->scales + token * stride + begin;
   const int8_t *codes = x->codes + token * x->code_stride + begin * PI_BLOCK;
   size_t b = 0;
-  const uint8_t *now = row + begin / 4 * quad_bytes(format);
-  for (; b + 4 <= blocks; b += 4, now += quad_bytes(format)) {
-    if (tokens == 1) prefetch_quad(format, now);
+  for (; b + 4 <= blocks; b += 4) {
     add_quad_to_tokens(format, read_quad(format, row, begin + b, 4), s, b, x, codes, factors, tokens, sum);
   }
   if (b < blocks) {
@@ -94,54 +87,56 @@ PI_INLINE void row_by_tokens(uint32_t format, const uint8_t *row, const pi_activ
   }
 }
 
-PI_INLINE __m512 add_products(uint32_t format, const uint8_t *row, size_t b, size_t present, const int8_t *codes,
-                              const scales *product, __m512 sum) {
-  const __m512 scale = _mm512_broadcast_f32x4(_mm_load_ps(product->scale + b));
-  const __m512 more = format == PI_Q6_K ? _mm512_broadcast_f32x4(_mm_load_ps(product->more + b)) : scale;
-  return add_quad(format, read_quad(format, row, b, present), codes + b * PI_BLOCK, scale, more, sum);
-}
+enum { SHARED_BLOCKS = 16 };  // whose scales are read together
 
-// One token, up to four rows that follow one another: their scales are read as one stretch, which short rows need.
-PI_INLINE void rows_by_token(uint32_t format, const uint8_t *first, size_t row_bytes, size_t rows, const pi_activations *x,
-                             size_t token, __m512 *sum) {
-  const size_t blocks = x->columns / PI_BLOCK;
-  if (blocks * rows > CHUNK_BLOCKS || row_bytes != blocks / (pi_block_elements(format) / PI_BLOCK) * pi_block_bytes(format)) {
-    for (size_t r = 0; r < rows; r++) row_by_tokens(format, first + r * row_bytes, x, token, 1, sum + r);
-    return;
-  }
+// One token, up to four rows (a constant) wherever they lie: a short stretch of each, then the next. `ahead` is what to ask for
+// while each row is read, byte for byte.
+PI_INLINE void rows_by_token(uint32_t format, const uint8_t *const *row, const uint8_t *const *ahead, size_t rows,
+                             const pi_activations *x, size_t token, __m512 *sum) {
   const bool two_scales = format == PI_Q6_K;
-  const size_t stride = x->block_stride;
+  const size_t blocks = x->columns / PI_BLOCK, stride = x->block_stride;
   const float *sums = x->sums + token * 3 * stride, *factors = x->scales + token * stride;
   const int8_t *codes = x->codes + token * x->code_stride;
-  scales s;
-  read_scales(format, first, 0, blocks * rows, &s);
-  for (size_t r = 0; r < rows; r++) {
-    const uint8_t *row = first + r * row_bytes;
-    scales product;
-    __m512 bias = _mm512_setzero_ps(), total = _mm512_setzero_ps();
-    for (size_t i = 0; i < blocks; i += 16) {
-      const __mmask16 kept = blocks - i < 16 ? (__mmask16)((1u << (blocks - i)) - 1) : 0xffff;
-      const __m512 factor = _mm512_loadu_ps(factors + i);
-      const __m512 scale = _mm512_maskz_loadu_ps(kept, s.scale + r * blocks + i);
-      _mm512_store_ps(product.scale + i, _mm512_mul_ps(scale, factor));
+  __m512 bias[4];
+  PI_UNROLL
+  for (size_t r = 0; r < rows; r++) sum[r] = bias[r] = _mm512_setzero_ps();
+  for (size_t b = 0; b < blocks; b += SHARED_BLOCKS) {
+    const size_t count = blocks - b < SHARED_BLOCKS ? blocks - b : SHARED_BLOCKS;
+    float product[4][SHARED_BLOCKS] __attribute__((aligned(64))), second[4][SHARED_BLOCKS] __attribute__((aligned(64)));
+    __m512 scale[4], more[4];
+    scales_of_rows(format, row, rows, b, count, scale, more);
+    const __m512 factor = _mm512_loadu_ps(factors + b);
+    PI_UNROLL
+    for (size_t r = 0; r < rows; r++) {
+      prefetch(ahead[r] + b * quad_bytes(format) / 4, count * quad_bytes(format) / 4);
+      if (b + SHARED_BLOCKS >= blocks) __builtin_prefetch(ahead[r] + blocks * quad_bytes(format) / 4 - 1);
+      _mm512_store_ps(product[r], _mm512_mul_ps(scale[r], factor));
       if (two_scales) {
-        const __m512 more = _mm512_maskz_loadu_ps(kept, s.more + r * blocks + i);
-        _mm512_store_ps(product.more + i, _mm512_mul_ps(more, factor));
-        bias = _mm512_fmadd_ps(scale, _mm512_loadu_ps(sums + stride + i), bias);
-        bias = _mm512_fmadd_ps(more, _mm512_loadu_ps(sums + 2 * stride + i), bias);
+        _mm512_store_ps(second[r], _mm512_mul_ps(more[r], factor));
+        bias[r] = _mm512_fmadd_ps(scale[r], _mm512_loadu_ps(sums + stride + b), bias[r]);
+        bias[r] = _mm512_fmadd_ps(more[r], _mm512_loadu_ps(sums + 2 * stride + b), bias[r]);
       } else {
-        const __m512 w = offset_of(format) != 0 ? scale : _mm512_maskz_loadu_ps(kept, s.more + r * blocks + i);
-        bias = _mm512_fmadd_ps(w, _mm512_loadu_ps(sums + i), bias);
+        bias[r] = _mm512_fmadd_ps(offset_of(format) != 0 ? scale[r] : more[r], _mm512_loadu_ps(sums + b), bias[r]);
       }
     }
-    const uint8_t *now = row;
-    size_t b = 0;
-    for (; b + 4 <= blocks; b += 4, now += quad_bytes(format)) {
-      prefetch_quad(format, now);
-      total = add_products(format, row, b, 4, codes, &product, total);
+    for (size_t q = 0; q < count; q += 4) {
+      const size_t present = count - q < 4 ? count - q : 4;
+      PI_UNROLL
+      for (size_t r = 0; r < rows; r++) {
+        const __m512 one = _mm512_broadcast_f32x4(_mm_load_ps(product[r] + q));
+        const __m512 two = two_scales ? _mm512_broadcast_f32x4(_mm_load_ps(second[r] + q)) : one;
+        const quad weights = read_quad(format, row[r], b + q, present);
+        sum[r] = add_quad(format, weights, codes + (b + q) * PI_BLOCK, one, two, sum[r]);
+      }
     }
-    if (b < blocks) total = add_products(format, row, b, blocks - b, codes, &product, total);
-    sum[r] = with_bias(format, total, bias);
+    // As several tokens have it: their scales are read in longer stretches, each with its own vector of biases.
+    if (b + SHARED_BLOCKS >= blocks || (b + SHARED_BLOCKS) % CHUNK_BLOCKS == 0) {
+      PI_UNROLL
+      for (size_t r = 0; r < rows; r++) {
+        sum[r] = with_bias(format, sum[r], bias[r]);
+        bias[r] = _mm512_setzero_ps();
+      }
+    }
   }
 }
 
@@ -162,11 +157,11 @@ PI_INLINE __m512 float_weights(uint32_t format, const uint8_t *row, size_t c, __
   }
 }
 
-PI_INLINE void add_floats(uint32_t format, const uint8_t *row, size_t row_bytes, size_t rows, const float *x,
-                          size_t columns, size_t tokens, size_t c, __mmask16 kept, __m512 *sum) {
+PI_INLINE void add_floats(uint32_t format, const uint8_t *const *row, size_t rows, const float *x, size_t columns,
+                          size_t tokens, size_t c, __mmask16 kept, __m512 *sum) {
   __m512 weights[4];
   PI_UNROLL
-  for (size_t r = 0; r < rows; r++) weights[r] = float_weights(format, row + r * row_bytes, c, kept);
+  for (size_t r = 0; r < rows; r++) weights[r] = float_weights(format, row[r], c, kept);
   PI_UNROLL
   for (size_t t = 0; t < tokens; t++) {
     const __m512 v = _mm512_maskz_loadu_ps(kept, x + t * columns + c);
@@ -175,77 +170,89 @@ PI_INLINE void add_floats(uint32_t format, const uint8_t *row, size_t row_bytes,
   }
 }
 
-// The same rows further on, or the rows of the next tile where these end.
-PI_INLINE void prefetch_floats(const uint8_t *row, size_t row_bytes, size_t rows, size_t at, size_t width) {
+// Rows that follow one another: the same rows further on, or the rows of the next tile where these end.
+PI_INLINE void prefetch_floats(const uint8_t *const *row, size_t rows, size_t at, size_t width) {
   enum { AHEAD = 2048 };
-  const size_t jump = at + AHEAD < width ? 0 : (rows - 1) * row_bytes;
+  const size_t jump = at + AHEAD < width ? 0 : (size_t)(row[rows - 1] - row[0]);
   PI_UNROLL
-  for (size_t r = 0; r < rows; r++) _mm_prefetch((const char *)row + r * row_bytes + jump + at + AHEAD, _MM_HINT_T0);
+  for (size_t r = 0; r < rows; r++) __builtin_prefetch(row[r] + jump + at + AHEAD);
 }
 
 // A tile of rows by tokens (constants), one accumulator each; sum[r * tokens + t].
-PI_INLINE void float_tile(uint32_t format, const uint8_t *row, size_t row_bytes, size_t rows, const float *x,
-                          size_t columns, size_t tokens, __m512 *sum) {
+PI_INLINE void float_tile(uint32_t format, const row_source *s, size_t n, size_t rows, const float *x, size_t columns,
+                          size_t tokens, __m512 *sum) {
+  const uint8_t *row[4];
+  PI_UNROLL
+  for (size_t r = 0; r < rows; r++) {
+    row[r] = row_at(s, n + r);
+    if (s->list) prefetch_row(ahead_of(s, n + r), s->width);
+  }
   PI_UNROLL
   for (size_t i = 0; i < rows * tokens; i++) sum[i] = _mm512_setzero_ps();
   size_t c = 0;
   for (; c + 16 <= columns; c += 16) {
-    if (tokens == 1) prefetch_floats(row, row_bytes, rows, c * pi_block_bytes(format), columns * pi_block_bytes(format));
-    add_floats(format, row, row_bytes, rows, x, columns, tokens, c, 0xffff, sum);
+    if (tokens == 1 && !s->list) prefetch_floats(row, rows, c * pi_block_bytes(format), s->width);
+    add_floats(format, row, rows, x, columns, tokens, c, 0xffff, sum);
   }
   if (c < columns) {
     const __mmask16 kept = (__mmask16)((1u << (columns - c)) - 1);
-    add_floats(format, row, row_bytes, rows, x, columns, tokens, c, kept, sum);
+    add_floats(format, row, rows, x, columns, tokens, c, kept, sum);
   }
 }
 
-PI_INLINE void multiply_format(uint32_t format, const pi_matrix *w, size_t row_begin, size_t row_end,
-                               const pi_activations *x, size_t token_begin, size_t token_end, float *y, size_t stride) {
+// One token with a tile of rows.
+PI_INLINE void tile_by_token(uint32_t format, const row_source *s, size_t n, size_t rows, const pi_activations *x,
+                             size_t token, __m512 *sum) {
+  if (pi_is_float(format)) {
+    float_tile(format, s, n, rows, x->values + token * x->columns, x->columns, 1, sum);
+    return;
+  }
+  const uint8_t *row[4], *ahead[4];
+  PI_UNROLL
+  for (size_t r = 0; r < rows; r++) {
+    row[r] = row_at(s, n + r);
+    ahead[r] = ahead_of(s, n + r);
+  }
+  rows_by_token(format, row, ahead, rows, x, token, sum);
+}
+
+// Entries from `begin` to `end` of the source; y[t * stride + n].
+PI_INLINE void multiply_source(uint32_t format, const row_source *s, size_t begin, size_t end, const pi_activations *x,
+                               size_t token, size_t token_end, float *y, size_t stride) {
   const bool floats = pi_is_float(format);
-  const uint8_t *data = w->data;
-  size_t token = token_begin;
   for (; !floats && token_end - token >= 4; token += 4) {
-    for (size_t r = row_begin; r < row_end; r++) {
+    for (size_t n = begin; n < end; n++) {
       __m512 sum[4];
-      row_by_tokens(format, data + r * w->row_bytes, x, token, 4, sum);
-      store_four(sum, y + token * stride + r, stride);
+      if (s->list) prefetch_row(ahead_of(s, n), s->width);
+      row_by_tokens(format, row_at(s, n), x, token, 4, sum);
+      store_four(sum, y + token * stride + n, stride);
     }
   }
   for (; floats && token_end - token >= 4; token += 4) {
     const float *values = x->values + token * x->columns;
-    size_t r = row_begin;
-    for (; r + 4 <= row_end; r += 4) {
+    size_t n = begin;
+    for (; n + 4 <= end; n += 4) {
       __m512 sum[16];
-      float_tile(format, data + r * w->row_bytes, w->row_bytes, 4, values, x->columns, 4, sum);
-      for (size_t i = 0; i < 4; i++) store_four(sum + 4 * i, y + token * stride + r + i, stride);
+      float_tile(format, s, n, 4, values, x->columns, 4, sum);
+      for (size_t i = 0; i < 4; i++) store_four(sum + 4 * i, y + token * stride + n + i, stride);
     }
-    for (; r < row_end; r++) {
+    for (; n < end; n++) {
       __m512 sum[4];
-      float_tile(format, data + r * w->row_bytes, 0, 1, values, x->columns, 4, sum);
-      store_four(sum, y + token * stride + r, stride);
+      float_tile(format, s, n, 1, values, x->columns, 4, sum);
+      store_four(sum, y + token * stride + n, stride);
     }
   }
   for (; token < token_end; token++) {
-    size_t r = row_begin;
-    for (; r + 4 <= row_end; r += 4) {
+    size_t n = begin;
+    for (; n + 4 <= end; n += 4) {
       __m512 sum[4];
-      const uint8_t *row = data + r * w->row_bytes;
-      if (floats) {
-        float_tile(format, row, w->row_bytes, 4, x->values + token * x->columns, x->columns, 1, sum);
-      } else {
-        rows_by_token(format, row, w->row_bytes, 4, x, token, sum);
-      }
-      store_four(sum, y + token * stride + r, 1);
+      tile_by_token(format, s, n, 4, x, token, sum);
+      store_four(sum, y + token * stride + n, 1);
     }
-    for (; r < row_end; r++) {
+    for (; n < end; n++) {
       __m512 sum;
-      const uint8_t *row = data + r * w->row_bytes;
-      if (floats) {
-        float_tile(format, row, 0, 1, x->values + token * x->columns, x->columns, 1, &sum);
-      } else {
-        rows_by_token(format, row, w->row_bytes, 1, x, token, &sum);
-      }
-      y[token * stride + r] = sum1(sum);
+      tile_by_token(format, s, n, 1, x, token, &sum);
+      y[token * stride + n] = sum1(sum);
     }
   }
 }
@@ -257,7 +264,8 @@ PI_INLINE void multiply_format(uint32_t format, const pi_matrix *w, size_t row_b
 #define PI_MULTIPLY(name)                                                                                          \
   static void multiply_##name(const pi_matrix *w, size_t row_begin, size_t row_end, const pi_activations *x,       \
                               size_t token_begin, size_t token_end, float *y, size_t stride) {                     \
-    multiply_format(PI_##name, w, row_begin, row_end, x, token_begin, token_end, y, stride);                       \
+    const row_source rows = consecutive_rows(w);                                                                   \
+    multiply_source(PI_##name, &rows, row_begin, row_end, x, token_begin, token_end, y, stride);                   \
   }
 PI_FORMATS(PI_MULTIPLY)
 #undef PI_MULTIPLY
@@ -271,6 +279,26 @@ static void avx512_multiply(const pi_matrix *w, size_t row_begin, size_t row_end
   switch (w->format) {
 #define PI_CASE(name) \
   case PI_##name: multiply_##name(w, row_begin, row_end, x, token_begin, token_end, y, stride); return;
+    PI_FORMATS(PI_CASE)
+#undef PI_CASE
+    default: return;
+  }
+}
+
+#define PI_MULTIPLY_LISTED(name)                                                                                     \
+  static void multiply_listed_##name(const pi_matrix *w, const uint32_t *list, size_t count, const pi_activations *x, \
+                                     size_t token_begin, size_t token_end, float *y, size_t stride) {                \
+    const row_source rows = listed_rows(w, list, count);                                                             \
+    multiply_source(PI_##name, &rows, 0, count, x, token_begin, token_end, y, stride);                               \
+  }
+PI_FORMATS(PI_MULTIPLY_LISTED)
+#undef PI_MULTIPLY_LISTED
+
+static void avx512_multiply_listed(const pi_matrix *w, const uint32_t *list, size_t count, const pi_activations *x,
+                                   size_t token_begin, size_t token_end, float *y, size_t stride) {
+  switch (w->format) {
+#define PI_CASE(name) \
+  case PI_##name: multiply_listed_##name(w, list, count, x, token_begin, token_end, y, stride); return;
     PI_FORMATS(PI_CASE)
 #undef PI_CASE
     default: return;

@@ -86,9 +86,7 @@ PI_INLINE vf float_weights(uint32_t format, const uint8_t *row, size_t c) {
   return (vf)(__builtin_convertvector(bits, vu) << 16);
 }
 
-// How far ahead of its use a weight is asked for; see avx512_multiply.h.
-enum { PREFETCH_BYTES = 6144, LINE_BYTES = 64 };
+// Of the distances in avx512_multiply.h these are best here.
+enum { PREFETCH_BYTES = 6144, LISTED_BYTES = 6144 };
 
-PI_INLINE void prefetch(const uint8_t *p, size_t bytes) {
-  for (size_t i = 0; i < bytes; i += LINE_BYTES) __builtin_prefetch(p + i);
-}
+#include "rows.h"

@@ -20,11 +20,14 @@ PI_INLINE vf token_scales(uint32_t format, const scales *s, size_t blocks, const
   return has_minima(format) ? bias : bias * -offset_of(format);
 }
 
-// One row, `tokens` (a constant) tokens. Rows are taken in stretches, so that the scales fit their scratch.
-PI_INLINE void row_by_tokens(uint32_t format, const uint8_t *row, const pi_activations *x, size_t token, size_t tokens,
-                             vf *sum) {
+// Entry `n` of the source, `tokens` (a constant) tokens. Rows are taken in stretches, so that the scales fit their scratch.
+PI_INLINE void row_by_tokens(uint32_t format, const row_source *source, size_t n, const pi_activations *x, size_t token,
+                             size_t tokens, vf *sum) {
   const size_t all = x->columns / PI_BLOCK, stride = x->block_stride, code_stride = x->code_stride;
   const size_t bytes = pi_block_bytes(format) * PI_BLOCK * 8 / pi_block_elements(format);  // of eight blocks
+  const uint8_t *row = row_at(source, n), *ahead = ahead_of(source, n);
+  // The processor keeps up with a row that several tokens share, if it can foresee it.
+  const bool asks = tokens == 1 || source->list;
   PI_UNROLL
   for (size_t t = 0; t < tokens; t++) sum[t] = (vf){0};
   for (size_t begin = 0; begin < all; begin += CHUNK_BLOCKS) {
@@ -41,7 +44,7 @@ PI_INLINE void row_by_tokens(uint32_t format, const uint8_t *row, const pi_activ
     const uint8_t *p = row + begin / 8 * bytes;
     size_t b = 0;
     for (; b + 8 <= blocks; b += 8, p += bytes) {
-      if (tokens == 1) prefetch(p + PREFETCH_BYTES, bytes);
+      if (asks) prefetch(ahead + (p - row), bytes);
       PI_UNROLL
       for (size_t i = 0; i < 8; i++) {
         const block_codes w = read_codes(format, p, i);
@@ -52,7 +55,7 @@ PI_INLINE void row_by_tokens(uint32_t format, const uint8_t *row, const pi_activ
         }
       }
     }
-    if (tokens == 1) prefetch(p + PREFETCH_BYTES, (blocks - b) * bytes / 8);
+    if (asks) prefetch_row(ahead + (p - row), (blocks - b) * bytes / 8);
     for (size_t i = 0; b + i < blocks; i++) {
       const block_codes w = read_codes(format, p, i);
       PI_UNROLL
@@ -74,15 +77,21 @@ PI_INLINE vf last_weights(uint32_t format, const uint8_t *row, size_t c, size_t 
 }
 
 // A tile of rows of floats by tokens (constants): sum[r * tokens + t].
-PI_INLINE void float_tile(uint32_t format, const uint8_t *row, size_t row_bytes, size_t rows, const float *x,
-                          size_t columns, size_t tokens, vf *sum) {
+PI_INLINE void float_tile(uint32_t format, const row_source *s, size_t n, size_t rows, const float *x, size_t columns,
+                          size_t tokens, vf *sum) {
+  const uint8_t *row[4];
+  PI_UNROLL
+  for (size_t r = 0; r < rows; r++) {
+    row[r] = row_at(s, n + r);
+    if (s->list) prefetch_row(ahead_of(s, n + r), s->width);
+  }
   PI_UNROLL
   for (size_t i = 0; i < rows * tokens; i++) sum[i] = (vf){0};
   size_t c = 0;
   for (; c + PI_LANES <= columns; c += PI_LANES) {
     vf w[4];
     PI_UNROLL
-    for (size_t r = 0; r < rows; r++) w[r] = float_weights(format, row + r * row_bytes, c);
+    for (size_t r = 0; r < rows; r++) w[r] = float_weights(format, row[r], c);
     PI_UNROLL
     for (size_t t = 0; t < tokens; t++) {
       const vf v = load(x + t * columns + c);
@@ -93,7 +102,7 @@ PI_INLINE void float_tile(uint32_t format, const uint8_t *row, size_t row_bytes,
   if (c == columns) return;
   PI_UNROLL
   for (size_t r = 0; r < rows; r++) {
-    const vf w = last_weights(format, row + r * row_bytes, c, columns - c);
+    const vf w = last_weights(format, row[r], c, columns - c);
     PI_UNROLL
     for (size_t t = 0; t < tokens; t++) sum[r * tokens + t] += w * load_part(x + t * columns + c, columns - c, 0);
   }
@@ -105,54 +114,53 @@ PI_INLINE void store_four(const vf *sum, float *y, size_t stride) {
   for (size_t i = 0; i < 4; i++) y[i * stride] = four[i];
 }
 
-PI_INLINE void multiply_floats(uint32_t format, const pi_matrix *w, size_t row_begin, size_t row_end,
-                               const pi_activations *x, size_t token, size_t token_end, float *y, size_t stride) {
+// Entries from `begin` to `end` of the source; y[t * stride + n].
+PI_INLINE void multiply_floats(uint32_t format, const row_source *s, size_t begin, size_t end, const pi_activations *x,
+                               size_t token, size_t token_end, float *y, size_t stride) {
   enum { TILE_ROWS = 3 };  // with four tokens, 12 sums: the most that sixteen registers hold beside what is loaded
-  const uint8_t *data = w->data;
-  const size_t columns = x->columns, bytes = w->row_bytes;
+  const size_t columns = x->columns;
   for (; token_end - token >= 4; token += 4) {
-    size_t r = row_begin;
-    for (; row_end - r >= TILE_ROWS; r += TILE_ROWS) {
+    size_t n = begin;
+    for (; end - n >= TILE_ROWS; n += TILE_ROWS) {
       vf sum[TILE_ROWS * 4];
-      float_tile(format, data + r * bytes, bytes, TILE_ROWS, x->values + token * columns, columns, 4, sum);
-      for (size_t i = 0; i < TILE_ROWS; i++) store_four(sum + 4 * i, y + token * stride + r + i, stride);
+      float_tile(format, s, n, TILE_ROWS, x->values + token * columns, columns, 4, sum);
+      for (size_t i = 0; i < TILE_ROWS; i++) store_four(sum + 4 * i, y + token * stride + n + i, stride);
     }
-    for (; r < row_end; r++) {
+    for (; n < end; n++) {
       vf sum[4];
-      float_tile(format, data + r * bytes, bytes, 1, x->values + token * columns, columns, 4, sum);
-      store_four(sum, y + token * stride + r, stride);
+      float_tile(format, s, n, 1, x->values + token * columns, columns, 4, sum);
+      store_four(sum, y + token * stride + n, stride);
     }
   }
   for (; token < token_end; token++) {
-    size_t r = row_begin;
-    for (; row_end - r >= 4; r += 4) {
+    size_t n = begin;
+    for (; end - n >= 4; n += 4) {
       vf sum[4];
-      float_tile(format, data + r * bytes, bytes, 4, x->values + token * columns, columns, 1, sum);
-      store_four(sum, y + token * stride + r, 1);
+      float_tile(format, s, n, 4, x->values + token * columns, columns, 1, sum);
+      store_four(sum, y + token * stride + n, 1);
     }
-    for (; r < row_end; r++) {
+    for (; n < end; n++) {
       vf sum;
-      float_tile(format, data + r * bytes, bytes, 1, x->values + token * columns, columns, 1, &sum);
-      y[token * stride + r] = sum1(sum);
+      float_tile(format, s, n, 1, x->values + token * columns, columns, 1, &sum);
+      y[token * stride + n] = sum1(sum);
     }
   }
 }
 
-PI_INLINE void multiply_rows(uint32_t format, const pi_matrix *w, size_t row_begin, size_t row_end,
-                             const pi_activations *x, size_t token, size_t token_end, float *y, size_t stride) {
-  const uint8_t *data = w->data;
+PI_INLINE void multiply_rows(uint32_t format, const row_source *s, size_t begin, size_t end, const pi_activations *x,
+                             size_t token, size_t token_end, float *y, size_t stride) {
   for (; token_end - token >= 4; token += 4) {
-    for (size_t r = row_begin; r < row_end; r++) {
+    for (size_t n = begin; n < end; n++) {
       vf sum[4];
-      row_by_tokens(format, data + r * w->row_bytes, x, token, 4, sum);
-      store_four(sum, y + token * stride + r, stride);
+      row_by_tokens(format, s, n, x, token, 4, sum);
+      store_four(sum, y + token * stride + n, stride);
     }
   }
   for (; token < token_end; token++) {
-    for (size_t r = row_begin; r < row_end; r++) {
+    for (size_t n = begin; n < end; n++) {
       vf sum;
-      row_by_tokens(format, data + r * w->row_bytes, x, token, 1, &sum);
-      y[token * stride + r] = sum1(sum);
+      row_by_tokens(format, s, n, x, token, 1, &sum);
+      y[token * stride + n] = sum1(sum);
     }
   }
 }

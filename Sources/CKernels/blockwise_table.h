@@ -7,12 +7,13 @@
 #define PI_MULTIPLY(name)                                                                                             \
   static void multiply_##name(const pi_matrix *w, size_t row_begin, size_t row_end, const pi_activations *x,          \
                               size_t token_begin, size_t token_end, float *y, size_t stride) {                        \
+    const row_source rows = consecutive_rows(w);                                                                      \
     if (pi_is_float(PI_##name)) {                                                                                     \
-      multiply_floats(PI_##name, w, row_begin, row_end, x, token_begin, token_end, y, stride);                        \
+      multiply_floats(PI_##name, &rows, row_begin, row_end, x, token_begin, token_end, y, stride);                    \
     } else if (x->order == PI_BY_PANELS) {                                                                            \
       multiply_panels(PI_##name, w, row_begin, row_end, x, token_begin, token_end, y, stride);                        \
     } else {                                                                                                          \
-      multiply_rows(PI_##name, w, row_begin, row_end, x, token_begin, token_end, y, stride);                          \
+      multiply_rows(PI_##name, &rows, row_begin, row_end, x, token_begin, token_end, y, stride);                      \
     }                                                                                                                 \
   }
 PI_FORMATS(PI_MULTIPLY)
@@ -23,6 +24,30 @@ static void PI_NAME(multiply)(const pi_matrix *w, size_t row_begin, size_t row_e
   switch (w->format) {
 #define PI_CASE(name) \
   case PI_##name: multiply_##name(w, row_begin, row_end, x, token_begin, token_end, y, stride); return;
+    PI_FORMATS(PI_CASE)
+#undef PI_CASE
+    default: return;
+  }
+}
+
+#define PI_MULTIPLY_LISTED(name)                                                                                      \
+  static void multiply_listed_##name(const pi_matrix *w, const uint32_t *list, size_t count, const pi_activations *x, \
+                                     size_t token_begin, size_t token_end, float *y, size_t stride) {                 \
+    const row_source rows = listed_rows(w, list, count);                                                              \
+    if (pi_is_float(PI_##name)) {                                                                                     \
+      multiply_floats(PI_##name, &rows, 0, count, x, token_begin, token_end, y, stride);                              \
+    } else {                                                                                                          \
+      multiply_rows(PI_##name, &rows, 0, count, x, token_begin, token_end, y, stride);                                \
+    }                                                                                                                 \
+  }
+PI_FORMATS(PI_MULTIPLY_LISTED)
+#undef PI_MULTIPLY_LISTED
+
+static void PI_NAME(multiply_listed)(const pi_matrix *w, const uint32_t *list, size_t count, const pi_activations *x,
+                                     size_t token_begin, size_t token_end, float *y, size_t stride) {
+  switch (w->format) {
+#define PI_CASE(name) \
+  case PI_##name: multiply_listed_##name(w, list, count, x, token_begin, token_end, y, stride); return;
     PI_FORMATS(PI_CASE)
 #undef PI_CASE
     default: return;

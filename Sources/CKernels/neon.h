@@ -38,6 +38,8 @@ PI_INLINE void sum4(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d, 
 
 #include "stream.h"
 
+#include "select.h"
+
 enum { TILE_QUERIES = 6, TILE_VECTORS = 4, KEY_OFFSET = 0 };
 
 typedef int8x16_t key_codes;

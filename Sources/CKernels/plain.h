@@ -92,6 +92,10 @@ static void PI_NAME(add)(const float *x, float *y, size_t count) {
   for (size_t i = 0; i < count; i++) y[i] += x[i];
 }
 
+static void PI_NAME(multiply_elements)(const float *a, const float *b, float *y, size_t count) {
+  for (size_t i = 0; i < count; i++) y[i] = a[i] * b[i];
+}
+
 static void PI_NAME(gate_relu)(const float *gate, const float *up, float *y, size_t count) {
   // A NaN gate stays NaN: only what is surely not positive becomes 0.
   for (size_t i = 0; i < count; i++) y[i] = (gate[i] <= 0 ? 0 : gate[i]) * up[i];

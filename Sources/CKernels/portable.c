@@ -22,6 +22,8 @@ PI_INLINE float sum_lanes(vector4 v) { return (v[0] + v[1]) + (v[2] + v[3]); }
 
 #include "stream.h"
 
+#include "select.h"
+
 PI_INLINE float half_at(const uint8_t *p) { return pi_f16_at(p); }
 
 enum { TILE_QUERIES = 6, TILE_VECTORS = 4, KEY_OFFSET = 0 };
@@ -63,33 +65,41 @@ static float dot_floats(uint32_t format, const uint8_t *row, const float *x, siz
   return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
-static void portable_multiply(const pi_matrix *w, size_t row_begin, size_t row_end, const pi_activations *x,
-                              size_t token_begin, size_t token_end, float *y, size_t stride) {
-  const size_t blocks = w->columns / PI_BLOCK;
-  for (size_t r = row_begin; r < row_end; r++) {
-    const uint8_t *row = (const uint8_t *)w->data + r * w->row_bytes;
-    if (pi_is_float(w->format)) {
-      for (size_t t = token_begin; t < token_end; t++) {
-        y[t * stride + r] = dot_floats(w->format, row, x->values + t * x->columns, w->columns);
-      }
-      continue;
+// One row with some tokens: y[t * stride]. Never a part of its callers, so that both round alike.
+static __attribute__((noinline)) void multiply_row(const pi_matrix *w, size_t r, const pi_activations *x,
+                                                   size_t token_begin, size_t token_end, float *y, size_t stride) {
+  const uint8_t *row = (const uint8_t *)w->data + r * w->row_bytes;
+  if (pi_is_float(w->format)) {
+    for (size_t t = token_begin; t < token_end; t++) {
+      y[t * stride] = dot_floats(w->format, row, x->values + t * x->columns, w->columns);
     }
-    for (size_t t = token_begin; t < token_end; t++) y[t * stride + r] = 0;
-    for (size_t b = 0; b < blocks; b++) {
-      pi_block block;
-      pi_read_block(w->format, row, b, &block);
-      for (size_t t = token_begin; t < token_end; t++) {
-        const int8_t *codes = x->codes + t * x->code_stride + b * PI_BLOCK;
-        const float *sums = x->sums + t * 3 * x->block_stride + b;
-        const float scale = x->scales[t * x->block_stride + b];
-        int32_t dot[2] = {0, 0};
-        for (size_t j = 0; j < 16; j++) dot[0] += block.codes[j] * codes[j];
-        for (size_t j = 16; j < 32; j++) dot[1] += block.codes[j] * codes[j];
-        y[t * stride + r] += (float)dot[0] * (block.scale[0] * scale) + (float)dot[1] * (block.scale[1] * scale) +
-                             (block.bias[0] * sums[x->block_stride] + block.bias[1] * sums[2 * x->block_stride]);
-      }
+    return;
+  }
+  for (size_t t = token_begin; t < token_end; t++) y[t * stride] = 0;
+  for (size_t b = 0; b < w->columns / PI_BLOCK; b++) {
+    pi_block block;
+    pi_read_block(w->format, row, b, &block);
+    for (size_t t = token_begin; t < token_end; t++) {
+      const int8_t *codes = x->codes + t * x->code_stride + b * PI_BLOCK;
+      const float *sums = x->sums + t * 3 * x->block_stride + b;
+      const float scale = x->scales[t * x->block_stride + b];
+      int32_t dot[2] = {0, 0};
+      for (size_t j = 0; j < 16; j++) dot[0] += block.codes[j] * codes[j];
+      for (size_t j = 16; j < 32; j++) dot[1] += block.codes[j] * codes[j];
+      y[t * stride] += (float)dot[0] * (block.scale[0] * scale) + (float)dot[1] * (block.scale[1] * scale) +
+                       (block.bias[0] * sums[x->block_stride] + block.bias[1] * sums[2 * x->block_stride]);
     }
   }
+}
+
+static void portable_multiply(const pi_matrix *w, size_t row_begin, size_t row_end, const pi_activations *x,
+                              size_t token_begin, size_t token_end, float *y, size_t stride) {
+  for (size_t r = row_begin; r < row_end; r++) multiply_row(w, r, x, token_begin, token_end, y + r, stride);
+}
+
+static void portable_multiply_listed(const pi_matrix *w, const uint32_t *list, size_t count, const pi_activations *x,
+                                     size_t token_begin, size_t token_end, float *y, size_t stride) {
+  for (size_t i = 0; i < count; i++) multiply_row(w, list[i], x, token_begin, token_end, y + i, stride);
 }
 
 static void portable_accumulate_rows(const pi_matrix *w, size_t rows, const float *h, size_t h_stride,

@@ -3,11 +3,14 @@
   {                                                         \
       .panel_tokens = (panel_from),                         \
       .multiply = (product),                                \
+      .multiply_listed = PI_NAME(multiply_listed),          \
       .accumulate_rows = PI_NAME(accumulate_rows),          \
       .quantize_activations = PI_NAME(quantize_activations),\
       .rms_norm = PI_NAME(rms_norm),                        \
       .layer_norm = PI_NAME(layer_norm),                    \
       .add = PI_NAME(add),                                  \
+      .select = PI_NAME(select),                            \
+      .multiply_elements = PI_NAME(multiply_elements),      \
       .gate_silu = PI_NAME(gate_silu),                      \
       .gate_relu = PI_NAME(gate_relu),                      \
       .gate_relu_both = PI_NAME(gate_relu_both),            \

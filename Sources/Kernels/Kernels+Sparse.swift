@@ -1,51 +1,85 @@
 import CKernels
 
-/// Which values stay on a list.
+/// Which entries ``Kernels/select(_:numbers:by:into:values:)`` keeps. An entry that is not a number is kept by every rule, and
+/// a threshold that is not a number keeps everything.
 public enum SelectionRule: Sendable, Equatable {
-  /// Not below it: `!(v < threshold)`, so that NaN stays.
+  /// Values that are not below the threshold: what a predictor calls active.
   case from(Float)
-  /// Not at or below it: `!(v <= threshold)`, so that NaN stays.
+  /// Values that are not at or below the threshold: with 0, what ReLU lets through.
   case above(Float)
-  /// Of no smaller magnitude: `!(|v| < threshold)`, so that NaN stays.
+  /// Magnitudes that are not below the threshold: a calibrated cut.
   case magnitude(Float)
+
+  var code: UInt32 {
+    switch self {
+    case .from: UInt32(PI_KEEP_FROM)
+    case .above: UInt32(PI_KEEP_ABOVE)
+    case .magnitude: UInt32(PI_KEEP_MAGNITUDE)
+    }
+  }
+
+  var threshold: Float {
+    switch self {
+    case .from(let threshold), .above(let threshold), .magnitude(let threshold): threshold
+    }
+  }
 }
 
+/// Loops over lists of neurons: those that fire.
 extension Kernels {
+  /// `y[t * stride + i] = Σ_c w[rows[i], c] · x[t, c]` for every row of the list and token given: the same bits as
+  /// ``multiply(_:rows:by:tokens:into:stride:)`` gives for that row and token.
+  ///
+  /// The list may be in any order and name a row several times; ascending is fastest. Quantised formats read the 8-bit form of
+  /// `x`, which must have been filled by these kernels in the order of rows; others its floats.
   public func multiply(
     _ w: Matrix, listed rows: UnsafeBufferPointer<UInt32>, by x: Activations, tokens: Range<Int>,
     into y: UnsafeMutablePointer<Float>, stride: Int
   ) {
+    assert(w.columns == x.columns && tokens.upperBound <= x.capacity)
+    assert(rows.allSatisfy { $0 < w.rows } && (!w.format.usesQuantizedActivations || x.order == .rows))
+    guard let list = rows.baseAddress else { return }
     var matrix = w.view
     var activations = x.view
-    for (i, row) in rows.enumerated() {
-      table.multiply(
-        &matrix, Int(row), Int(row) + 1, &activations, tokens.lowerBound, tokens.upperBound, y + i - Int(row), stride)
-    }
+    table.multiply_listed(
+      &matrix, list, rows.count, &activations, tokens.lowerBound, tokens.upperBound, y, stride)
   }
 
+  /// Writes the numbers of those `values` that the rule keeps, ascending, and returns how many they are.
+  ///
+  /// - Parameters:
+  ///   - values: one for each of `numbers`.
+  ///   - numbers: of the entries.
+  ///   - rule: which are kept.
+  ///   - kept: room for `numbers.count` numbers; what lies behind the kept ones is overwritten.
+  ///   - keptValues: the kept ones' values, if wanted; as much room, and may be `values`.
   public func select(
-    _ values: UnsafePointer<Float>, of list: UnsafePointer<UInt32>?, first: Int, count: Int, keeping rule: SelectionRule,
-    into kept: UnsafeMutablePointer<UInt32>, values keptValues: UnsafeMutablePointer<Float>?
+    _ values: UnsafePointer<Float>, numbers: Range<UInt32>, by rule: SelectionRule,
+    into kept: UnsafeMutablePointer<UInt32>, values keptValues: UnsafeMutablePointer<Float>? = nil
   ) -> Int {
-    var n = 0
-    for i in 0..<count {
-      let v = values[i]
-      let keep =
-        switch rule {
-        case .from(let t): !(v < t)
-        case .above(let t): !(v <= t)
-        case .magnitude(let t): !(abs(v) < t)
-        }
-      kept[n] = list?[i] ?? UInt32(truncatingIfNeeded: first + i)
-      keptValues?[n] = v
-      n += keep ? 1 : 0
-    }
-    return n
+    table.select(values, nil, numbers.lowerBound, numbers.count, rule.code, rule.threshold, kept, keptValues)
   }
 
-  public func product(
+  /// Writes those numbers of a list whose `values` the rule keeps, in the list's order, and returns how many they are.
+  ///
+  /// - Parameters:
+  ///   - values: one for each number of the list.
+  ///   - list: [count]
+  ///   - count: of the list.
+  ///   - rule: which are kept.
+  ///   - kept: room for `count` numbers, and may be `list`; what lies behind the kept ones is overwritten.
+  ///   - keptValues: the kept ones' values, if wanted; as much room, and may be `values`.
+  public func select(
+    _ values: UnsafePointer<Float>, list: UnsafePointer<UInt32>, count: Int, by rule: SelectionRule,
+    into kept: UnsafeMutablePointer<UInt32>, values keptValues: UnsafeMutablePointer<Float>? = nil
+  ) -> Int {
+    table.select(values, list, 0, count, rule.code, rule.threshold, kept, keptValues)
+  }
+
+  /// `y = a · b` element by element, all [count]. `y` may be either input.
+  public func multiplyElements(
     _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, count: Int
   ) {
-    for i in 0..<count { y[i] = a[i] * b[i] }
+    table.multiply_elements(a, b, y, count)
   }
 }

@@ -7,6 +7,11 @@ public struct SparsityOptions: Sendable, Equatable {
   public var predictorThreshold: Float?
   /// How predictors are kept in memory.
   public var predictorFormat = PredictorFormat.automatic
+  /// How often neurons fire, so that hot ones are computed without asking; `nil` takes what lies beside the model or in its
+  /// file, if anything.
+  public var profile: ActivationProfile?
+  /// The thresholds of ``SparsityMode/threshold``; `nil` takes what lies beside the model or in its file.
+  public var gateThresholds: GateThresholds?
   /// Whether a prompt leaves out the neurons that decoding would. Otherwise many tokens at once compute all neurons, which
   /// is faster and loses nothing; with it, prompts measure what decoding does.
   public var masksPrompts = false

@@ -25,34 +25,38 @@ public final class SparsityPlan: Sendable {
   /// Why the sources are what they are, as part of a sentence; `nil` where a source was asked for by name.
   public let reason: String?
 
-  /// - Throws: ``SparsityError`` where the model has not what the mode needs, or the machine not the memory.
+  /// - Throws: ``SparsityError`` where the model has not what the mode needs, or the machine not the memory;
+  ///   ``NeuronRecordError`` for a profile or thresholds that are damaged or belong to another model.
   public init(model: LanguageModel, options: SparsityOptions, team: ThreadTeam) throws {
     mode = options.mode
     masksPrompts = options.masksPrompts
     let c = model.configuration
     let layers = model.weights.layers
-    let hasSilence = c.activation == .relu
     switch options.mode {
-    case .dense:
-      self.layers = try Self.make(layers, team: team) { _ in [.dense] }
-      reason = nil
     case .auto:
       (self.layers, reason) = try Self.lossless(layers, c, team: team)
+      return
+    case .dense:
+      self.layers = try Self.make(layers, team: team) { _ in [.dense] }
     case .gate:
-      guard hasSilence else { throw SparsityError.gateIsNeverSilent(activation: c.activation.rawValue) }
+      guard c.activation == .relu else { throw SparsityError.gateIsNeverSilent(activation: c.activation.rawValue) }
       self.layers = try Self.make(layers, team: team) { _ in [.gate] }
-      reason = nil
     case .predictor:
       let threshold = options.predictorThreshold ?? c.sparseThreshold
       guard !threshold.isNaN else { throw SparsityError.thresholdNotANumber }
       if let layer = layers.firstIndex(where: { $0.predictor == nil }) { throw SparsityError.noPredictor(layer: layer) }
-      self.layers = try Self.make(layers, team: team, predictorFormat: options.predictorFormat) { _ in
-        [.predictor(threshold: threshold)]
-      }
-      reason = nil
+      let profile = try options.profile ?? ActivationProfile.find(for: model)
+      try profile?.check(FeedForwardShape(c))
+      let wanted = PredictorWish(format: options.predictorFormat, frequencies: profile?.frequencies)
+      self.layers = try Self.make(layers, team: team, predictors: wanted) { _ in [.predictor(threshold: threshold)] }
     case .threshold:
-      throw SparsityError.noGateThresholds
+      guard let found = try options.gateThresholds ?? GateThresholds.find(for: model) else {
+        throw SparsityError.noGateThresholds
+      }
+      try found.check(FeedForwardShape(c))
+      self.layers = try Self.make(layers, team: team) { [.threshold(found.thresholds[$0])] }
     }
+    reason = nil
   }
 
   /// What may be chosen without a loss and without memory for copies.
@@ -69,32 +73,55 @@ public final class SparsityPlan: Sendable {
     guard layers.contains(where: { if case .neurons = $0.down { true } else { false } }) else {
       return try dense("its down projection has no row per neuron (ffn_down_t)")
     }
-    let plans = try make(layers, team: team) { layer in
-      if case .neurons = layer.down { [.dense, .gate] } else { [.dense] }
+    let plans = try make(layers, team: team) { index in
+      if case .neurons = layers[index].down { [.dense, .gate] } else { [.dense] }
     }
     return (plans, "measured while decoding")
   }
 
+  private struct PredictorWish {
+    var format: PredictorFormat
+    var frequencies: [[Float]]?
+  }
+
   private static func make(
-    _ layers: [LayerWeights], team: ThreadTeam, predictorFormat: PredictorFormat? = nil,
-    _ sources: (LayerWeights) -> [ActivationSource]
+    _ layers: [LayerWeights], team: ThreadTeam, predictors wanted: PredictorWish? = nil,
+    _ sources: (_ layer: Int) -> [ActivationSource]
   ) throws -> [LayerPlan] {
-    let chosen = layers.map(sources)
-    try checkMemory(layers, chosen, predictorFormat)
-    return zip(layers, chosen).map { layer, sources in
+    let chosen = layers.indices.map(sources)
+    try checkMemory(layers, chosen, copiesPredictors: wanted != nil && wanted?.format != .file)
+    return layers.indices.map { index in
+      let layer = layers[index]
       var turned: NeuronRows?
-      if case .rows(let down) = layer.down, sources != [.dense] { turned = NeuronRows(turning: down, team: team) }
+      if case .rows(let down) = layer.down, chosen[index] != [.dense] { turned = NeuronRows(turning: down, team: team) }
       var neurons = turned?.matrix
       if case .neurons(let down) = layer.down { neurons = down }
-      let predictor = predictorFormat.flatMap { format in
-        layer.predictor.map { NeuronPredictor($0, hot: [], format: format, team: team) }
+      let predictor = wanted.flatMap { wanted in
+        layer.predictor.map {
+          NeuronPredictor(
+            $0, hot: hot($0, in: layer, frequencies: wanted.frequencies?[index], format: wanted.format),
+            format: wanted.format, team: team)
+        }
       }
-      return LayerPlan(sources: sources, predictor: predictor, neurons: neurons, turned: turned)
+      return LayerPlan(sources: chosen[index], predictor: predictor, neurons: neurons, turned: turned)
     }
   }
 
+  /// Neurons that are computed without asking, ascending.
+  private static func hot(
+    _ predictor: PredictorWeights, in layer: LayerWeights, frequencies: [Float]?, format: PredictorFormat
+  ) -> [UInt32] {
+    guard let frequencies else { return [] }
+    let asking = NeuronPredictor.format(of: predictor.fc2, format).rowBytes(columns: predictor.rank)
+    // A neuron asked for in vain costs its gate; what comes after is not read.
+    let computing = (layer.gate ?? layer.up).rowBytes
+    let order = NeuronOrder(
+      frequencies: frequencies, askingCost: Double(asking), computingCost: Double(computing))
+    return order.neurons.prefix(order.hotCount).sorted()
+  }
+
   private static func checkMemory(
-    _ layers: [LayerWeights], _ sources: [[ActivationSource]], _ predictorFormat: PredictorFormat?
+    _ layers: [LayerWeights], _ sources: [[ActivationSource]], copiesPredictors: Bool
   ) throws {
     let copied = zip(layers, sources).reduce(0) { sum, pair in
       if case .rows(let down) = pair.0.down, pair.1 != [.dense] { sum + NeuronRows.byteCount(of: down) } else { sum }
@@ -102,7 +129,7 @@ public final class SparsityPlan: Sendable {
     guard Memory.canAllocate(copied) else {
       throw SparsityError.notEnoughMemory(bytes: copied, what: "down projections by neuron")
     }
-    guard predictorFormat != nil, predictorFormat != .file else { return }
+    guard copiesPredictors else { return }
     let predicted = layers.reduce(0) { $0 + ($1.predictor.map(NeuronPredictor.byteBound) ?? 0) }
     guard Memory.canAllocate(predicted) else {
       throw SparsityError.notEnoughMemory(bytes: predicted, what: "predictors")

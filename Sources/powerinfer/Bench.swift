@@ -144,11 +144,10 @@ struct Bench: ParsableCommand {
     let sparsity = try sparsityFlags.resolve(environment)
     let path = try choice.locate(environment)
     if comparisonFlags.compare {
-      var settings = SessionOptions(
+      let settings = SessionOptions(
         threads: counts?.first, batchSize: batchSize ?? SessionOptions.defaultBatchSize, keyFormat: cache.keys,
         valueFormat: cache.values)
-      settings.sparsity = sparsity
-      return try compare(path, settings)
+      return try compare(path, settings, sparsity)
     }
     let longest = tests.map(\.contextSize).max() ?? 1
 
@@ -164,9 +163,11 @@ struct Bench: ParsableCommand {
     try table.finish()
   }
 
-  private func compare(_ path: String, _ settings: SessionOptions) throws {
+  private func compare(_ path: String, _ settings: SessionOptions, _ sparsity: SparsityFlags.Resolved) throws {
     let source = try textOptions.read()
     let model = try LanguageModel(opening: path)
+    var settings = settings
+    settings.sparsity = try sparsity.options(for: model)
     let text = try ScoredText(
       source, tokenizer: model.tokenizer, contextSize: textOptions.contextSize(of: model),
       chunkLimit: textOptions.chunkLimit)
@@ -192,7 +193,7 @@ struct Bench: ParsableCommand {
       on: session, vocabularySize: engine.vocabularySize, repetitions: repetitions,
       onRun: { done, all in
         // The run to warm up is no part of the profile either.
-        if done == 1 { session.profile?.reset() }
+        if done == 1 { session.resetMeasurements() }
         progress.update(done, of: all)
       })
     progress.finish()
@@ -205,7 +206,8 @@ struct Bench: ParsableCommand {
     case .prompt: row.operations = session.operations(prompt: test.tokens)
     case .decode:
       row.bytesPerToken = session.bytesPerToken(decoding: test.tokens, from: max(test.depth, 0))
-      row.bytesAreBound = engine.skipsSilentNeurons
+      row.bytesAreBound = session.bytesAreBound
+      row.sparsity = session.sparsityReport
       row.bandwidth = bandwidth
     }
     // A prompt of one token is computed as decoding is.

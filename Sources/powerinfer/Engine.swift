@@ -2,6 +2,7 @@ import Foundation
 import GGUF
 import Inference
 import Model
+import Sparsity
 
 /// A loaded model with all that the commands ask of it: the one place where they meet the rooms below.
 final class Engine {
@@ -13,11 +14,12 @@ final class Engine {
   /// - Throws: a sentence where the file cannot be opened or is not a model that can run.
   init(_ options: ModelOptions.Resolved) throws {
     path = options.path
-    model = try LanguageModel(opening: options.path)
+    let model = try LanguageModel(opening: options.path)
+    self.model = model
     var settings = SessionOptions()
     settings.threads = options.threads
     settings.isProfiled = options.isProfiled
-    settings.sparsity = options.sparsity
+    settings.sparsity = try options.sparsity.options(for: model)
     if let batchSize = options.batchSize { settings.batchSize = batchSize }
     (settings.keyFormat, settings.valueFormat) = (options.cache.keys, options.cache.values)
     settings.contextSize =
@@ -36,8 +38,6 @@ final class Engine {
   var vocabularySize: Int { model.configuration.vocabularySize }
   var byteCount: Int { model.byteCount }
   var parameterCount: Int { model.parameterCount }
-  /// Whether a pass spares the weights of neurons that turn out silent.
-  var skipsSilentNeurons: Bool { model.weights.skipsSilentNeurons(model.configuration.activation) }
   var hasChatTemplate: Bool { template != nil }
 
   /// What turns generated tokens into text.

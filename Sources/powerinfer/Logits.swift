@@ -47,7 +47,7 @@ struct Logits: ParsableCommand {
 
   func run() throws {
     var options = try modelOptions.resolve()
-    options.sparsity.masksPrompts = true
+    options.sparsity.options.masksPrompts = true
     let engine = try Engine(options)
     let ids = try readTokens(engine)
     guard !ids.isEmpty else { throw GenerationError.emptyPrompt }

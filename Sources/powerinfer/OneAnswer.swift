@@ -45,7 +45,8 @@ struct OneAnswer {
       if !endsLine { try StandardOutput.write("\n") }
       try note(result)
     case .json, .jsonLines:
-      let report = AnswerReport(model: engine.name, seed: generator.sampler.seed, result: result)
+      let report = AnswerReport(
+        model: engine.name, seed: generator.sampler.seed, result: result, sparsity: engine.session.sparsityReport)
       try StandardOutput.write(JSON.text(report, pretty: output == .json) + "\n")
     }
     if result.finishReason == .cancelled { throw ExitCode(128 + SIGINT) }
@@ -69,6 +70,7 @@ struct OneAnswer {
     let contextSize = engine.session.contextSize
     if !isQuiet {
       StandardOutput.note("\n" + style.dim(Summary.line(result, contextSize: contextSize)) + "\n")
+      if let line = Summary.line(engine.session.sparsityReport) { StandardOutput.note(style.dim(line) + "\n") }
     } else if result.finishReason == .contextFull, let ending = Summary.ending(result, contextSize: contextSize) {
       StandardOutput.note("\nThe answer \(ending).\n")
     }

@@ -118,8 +118,7 @@ struct Perplexity: ParsableCommand {
     let environment = Environment()
     let threads = try threadOption.resolve(environment)
     let batchSize = try ModelOptions.resolve(batchSize: batchSize, environment)
-    var sparsity = try sparsityFlags.resolve(environment)
-    sparsity.masksPrompts = true
+    let sparsity = try sparsityFlags.resolve(environment)
     let path = try ModelLocator(environment: environment).locate(modelFile ?? choice.model)
     let source = try file.map(Self.readText)
     if let saveLogits, let target = FileIdentity(saveLogits),
@@ -133,7 +132,8 @@ struct Perplexity: ParsableCommand {
     let text = try scoredText(source, reader, model)
     var settings = SessionOptions(contextSize: text.contextSize, threads: threads)
     if let batchSize { settings.batchSize = batchSize }
-    settings.sparsity = sparsity
+    settings.sparsity = try sparsity.options(for: model)
+    settings.sparsity.masksPrompts = true
     if comparisonFlags.compare {
       try Comparison(format: json ? .json : .markdown, isPerLayer: comparisonFlags.perLayer).run(
         SourceComparison(
@@ -146,8 +146,7 @@ struct Perplexity: ParsableCommand {
     let writer = try saveLogits.map { try ReferenceWriter($0, text: text, tokenizer: model.tokenizer) }
     try measure(
       PerplexityTest(text, session: session, saving: writer, against: reader), session, path: path,
-      sparsity: sparsity.mode,
-      finish: { try writer?.finish() })
+      sparsity: settings.sparsity.mode, finish: { try writer?.finish() })
   }
 
   private func noteLength(of text: ScoredText, _ model: LanguageModel) {

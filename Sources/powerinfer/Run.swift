@@ -68,7 +68,10 @@ struct Run: ParsableCommand {
 
     let engine = try Engine(model)
     // Also after an answer that was cancelled.
-    defer { StandardOutput.note(ProfileReport.text(engine.session.profileReports)) }
+    defer {
+      StandardOutput.note(ProfileReport.text(engine.session.profileReports))
+      if profile { StandardOutput.note(engine.session.sparsityReport.markdown) }
+    }
     let cancellation = CancellationFlag()
     let interrupts = Interrupts(cancelling: cancellation)
     try withExtendedLifetime(interrupts) {

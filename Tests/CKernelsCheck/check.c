@@ -300,6 +300,8 @@ static void check_tiles(const pi_kernels *tiles, const pi_kernels *vectors) {
 
 #include "check_attention.h"
 
+#include "check_sparse.h"
+
 int main(void) {
   const struct {
     const char *name;
@@ -323,6 +325,7 @@ int main(void) {
     check_floats(sets[i].name, sets[i].table, pi_kernels_portable());
     check_attention(sets[i].name, sets[i].table, pi_kernels_portable());
     check_streams(sets[i].name, sets[i].table);
+    check_sparse(sets[i].name, sets[i].table);
     if (sets[i].table == pi_kernels_amx()) check_tiles(sets[i].table, pi_kernels_avx512());
     printf("%s: %d checks\n", sets[i].name, passed + failed - before);
   }

@@ -170,7 +170,9 @@ import Testing
     }
   }
 
-  @Test(arguments: [["--help"], ["help", "run"], ["run", "--help"], ["quantize", "-h"], []])
+  @Test(arguments: [
+    ["--help"], ["help", "run"], ["run", "--help"], ["quantize", "-h"], ["calibrate", "-h"], ["profile", "-h"], [],
+  ])
   func helpHasExamples(arguments: [String]) async throws {
     let outcome = try await run(arguments)
     #expect(outcome.status == 0 && outcome.error == "")

@@ -2,12 +2,14 @@
 enum FailureTable {
   typealias Failure = EndToEndTests.Failure
 
-  static let all = files + models + prompts + templates + tokens + perplexity + comparison + usage + variables
+  static let all =
+    files + models + prompts + templates + tokens + perplexity + surveys + comparison + usage + variables
 
   /// Every command on files that are no models.
   private static let files: [Failure] = [
     "run -m F hi", "inspect F", "inspect -m F", "tokenize -m F hi", "template -m F hi", "logits -m F hi",
     "bench -m F -p 1 -n 0 -r 1", "perplexity -m F -f @text.txt", "quantize F @out.gguf q8_0",
+    "calibrate -m F -f @text.txt -o @out.gguf", "profile -m F -f @text.txt -o @out.gguf",
   ].flatMap { command in
     func on(_ name: String, _ sentence: String) -> Failure {
       Failure(command.replacing("F", with: name), sentence)
@@ -174,6 +176,69 @@ enum FailureTable {
       Failure(
         "perplexity -m @model.gguf -f @text.txt -c 16 --sparsity predictor",
         "The predictor source needs a predictor in every layer, but the file has no \"blk.0.fc1.weight\"."),
+      Failure(
+        "bench -m @sparse.gguf --compare -f @text.txt -c 16 --gate-thresholds @none", "There is no file \"@none\"."),
+      Failure(
+        "perplexity -m @sparse.gguf --compare -f @text.txt -c 16 --gate-thresholds @none",
+        "There is no file \"@none\"."),
+    ]
+
+  /// What `calibrate` and `profile` have in common, and what each has of its own.
+  private static let surveys: [Failure] =
+    ["calibrate", "profile"].flatMap { command in
+      [
+        Failure("\(command) -m @model.gguf -o @out.gguf -f @none", "There is no file \"@none\"."),
+        Failure(
+          "\(command) -m @model.gguf -o @out.gguf -f @empty", "The file \"@empty\" is empty, where a text was expected."
+        ),
+        Failure(
+          "\(command) -m @model.gguf -o @out.gguf -f @bytes",
+          "The file \"@bytes\" does not hold UTF-8 text, which was expected."),
+        Failure(
+          "\(command) -m @model.gguf -o @out.gguf -f @hello.txt",
+          "The text has 2 tokens, but a context of 512 tokens needs a text of at least 1024, two chunks of it."),
+        Failure(
+          "\(command) -m @model.gguf -f @text.txt -c 16 -o @no/out",
+          "\"@no/out\" cannot be created: there is no folder \"@no\"."),
+        Failure(
+          "\(command) -m @opt.gguf -f @text.txt -c 127 -o @out",
+          "The context size is 127, expected at most 126: the model has learned no positions beyond."),
+        .usage("\(command) -m @model.gguf", "Missing expected argument '--file <file>'"),
+        .usage(
+          "\(command) -m @model.gguf -f @text.txt -o @out -t 0",
+          "The option --threads must be from 1 to 512, but it is 0."),
+        .usage(
+          "\(command) -m @model.gguf -f @text.txt -o @out -b 0",
+          "The option --batch-size must be from 1 to 4096, but it is 0."),
+        .usage(
+          "\(command) -m @model.gguf -f @text.txt -o @out -c 2",
+          "The option --ctx-size must be 0 or from 3 to 16777216, but it is 2."),
+        .usage(
+          "\(command) -m @model.gguf -f @text.txt -o @out --chunks 0",
+          "The option --chunks must be 1 or more, but it is 0."),
+        .usage(
+          "\(command) -m @model.gguf @model.gguf -f @text.txt -o @out",
+          "Give the model once: as an argument or with --model."),
+      ]
+    }
+    + ["1", "-0.1", "nan", "inf"].map {
+      .usage(
+        "calibrate -m @model.gguf -f @text.txt -o @out --target \($0)",
+        "The option --target must be 0 or more and less than 1, but it is \($0 == "1" ? "1.0" : $0).")
+    }
+    + [
+      .usage(
+        "calibrate -m @model.gguf -f @text.txt -o @out --output-model @out",
+        "Give --output and --output-model files of their own."),
+      Failure(
+        "calibrate -m @model.gguf -f @text.txt --output-model @model.gguf",
+        "The file \"@model.gguf\" is being read; the result needs another name."),
+      Failure(
+        "profile -m @model.gguf -f @text.txt -o @out --thresholds @none", "There is no file \"@none\"."),
+      Failure(
+        "profile -m @model.gguf -f @text.txt -o @out --thresholds @sparse.gguf",
+        "\"@sparse.gguf\": The file holds no gate thresholds: it has no key \"general.type\", where \"gate-thresholds\" "
+          + "was expected."),
     ]
 
   private static let usage: [Failure] = [

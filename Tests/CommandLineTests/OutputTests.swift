@@ -1,5 +1,6 @@
 import Foundation
 import Inference
+import Sparsity
 import Testing
 
 @testable import powerinfer
@@ -40,13 +41,44 @@ import Testing
 
   @Test func aReportIsJSON() throws {
     let report = AnswerReport(
-      model: "m/x.gguf", seed: 7, result: result(.stopString, stop: "END") { $0.promptTokens = 3 })
+      model: "m/x.gguf", seed: 7, result: result(.stopString, stop: "END") { $0.promptTokens = 3 },
+      sparsity: Self.predicted)
     let text = try JSON.text(report, pretty: false)
     #expect(!text.contains("\n") && text.contains("m/x.gguf"))
     let object = try #require(JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
     #expect(object["finishReason"] as? String == "stopString" && object["stopString"] as? String == "END")
     #expect(object["seed"] as? Int == 7 && object["tokens"] as? [Int] == [1, 2])
     #expect((object["statistics"] as? [String: Any])?["promptTokens"] as? Int == 3)
+    let sparsity = try #require(object["sparsity"] as? [String: Any])
+    #expect(sparsity["mode"] as? String == "predictor" && sparsity["active"] as? Double == 0.25)
+    #expect(sparsity["computed"] as? Double == 0.5 && sparsity["hitRate"] as? Double == 0.5)
+    #expect(sparsity["sources"] as? [String] == ["predictor", "predictor", "dense"])
+  }
+
+  private static let predicted = SparsityReport(
+    mode: .predictor,
+    layers: [
+      .init(source: .predictor, tokens: 3, computed: 0.75, active: 0.5, microsecondsPerToken: 1.5),
+      .init(source: .predictor, tokens: 3, computed: 0.25, active: 0),
+      .init(source: .dense, tokens: 0, computed: nil, active: nil),
+    ])
+
+  /// Layers that made no list are no part of the shares.
+  @Test func aSummaryOfNeurons() {
+    #expect(
+      Summary.line(Self.predicted)
+        == "neurons by predictor and dense: 25.0 % active, 50.0 % computed, hit rate 50.0 %")
+    let gate = SparsityReport(
+      mode: .auto, layers: [.init(source: .gate, tokens: 1, computed: 0.1, active: 0.1)], choice: "Why.")
+    #expect(Summary.line(gate) == "neurons by gate: 10.0 % active | Why.")
+    #expect(Summary.line(SparsityReport(mode: .dense, layers: [])) == nil)
+    #expect(
+      Self.predicted.markdown.split(separator: "\n").suffix(4) == [
+        "|     0 | predictor |     50.0 |       75.0 |       66.7 |      1.5 |",
+        "|     1 | predictor |      0.0 |       25.0 |        0.0 |          |",
+        "|     2 | dense     |          |            |            |          |",
+        "|   all | predictor |     25.0 |       50.0 |       50.0 |      1.5 |",
+      ])
   }
 
   @Test func coloursNeedATerminalThatWantsThem() {

@@ -74,6 +74,46 @@ import Testing
     #expect(none.overall.keptShare == 0 && none.overall.recall == 0 && none.overall.precision == nil)
   }
 
+  /// A gate that is never silent, and down projections without a row per neuron.
+  @Test(arguments: [1, 3])
+  func thresholdsOnSmoothGates(threads: Int) throws {
+    let model = try model("llama", .gguf)
+    var options = SessionOptions(threads: threads, batchSize: 8)
+    func sources(_ thresholds: [Float]) throws -> [SourceQuality] {
+      options.sparsity.gateThresholds = try GateThresholds(thresholds: thresholds, target: 0.5, tokens: 1, text: "any")
+      return try SourceComparison(model: model, text: text, options: options, decoding: 2, turns: 1).run().sources
+    }
+    let found = try sources([0.1, 0.2])
+    #expect(found.map(\.mode) == [.dense, .threshold])
+    let threshold = found[1]
+    #expect(threshold.sources == [.threshold(0.1), .threshold(0.2)] && threshold.overall.activeShare == 1)
+    for layer in threshold.layers {
+      let (computed, kept) = try (#require(layer.computedShare), #require(layer.keptShare))
+      #expect(0 < computed && computed < kept && kept < 1 && layer.recall == layer.computedShare)
+    }
+    options.contextSize = 21
+    options.sparsity.mode = .threshold
+    options.sparsity.masksPrompts = true
+    #expect(try PerplexityTest(text, session: Session(model: model, options: options)).run() == threshold.perplexity)
+
+    let none = try sources([0, 0])
+    #expect(none[1].overall.computedShare == 1 && none[1].overall.keptShare == 1)
+    #expect(abs(none[1].change.value) < 1e-3)
+  }
+
+  /// Hot neurons are computed whether they fire or not.
+  @Test func hotNeuronsAreListedWithoutBeingAsked() throws {
+    let model = try model()
+    var options = SessionOptions(threads: 2, batchSize: 8)
+    options.sparsity.predictorThreshold = .infinity
+    let hottest = (0..<96).map { Float($0 < 24 ? 1 : 0) }
+    let rest = [Float](repeating: 0, count: 96)
+    options.sparsity.profile = try ActivationProfile(
+      frequencies: [hottest, hottest], contributions: [rest, rest], tokens: 1, text: "any")
+    let comparison = SourceComparison(model: model, text: text, options: options, decoding: 2, turns: 1)
+    #expect(try comparison.run().sources[2].overall.computedShare == 0.25)
+  }
+
   @Test func whatAModelLacksIsASentence() throws {
     let outcome = try comparison(model("llama", .gguf)).run()
     #expect(outcome.sources.map(\.mode) == [.dense])

@@ -81,3 +81,116 @@ import Testing
     #expect(throws: SparsityError.thresholdNotANumber) { try logits(model, tokens, options) }
   }
 }
+
+/// Hot neurons, thresholds and what is said about them.
+@Suite struct SparsePlanTests {
+  private func open(_ name: String) throws -> (LanguageModel, [Int32]) {
+    let resources = try #require(Bundle.module.resourceURL)
+    let model = try LanguageModel(opening: resources.appendingPathComponent("Golden/Tiny/\(name).gguf").path)
+    return (model, try #require(GoldenPrompt.load("Tiny/\(name).json").first).tokens)
+  }
+
+  private func session(
+    _ model: LanguageModel, _ sparsity: SparsityOptions, _ tokens: [Int32], threads: Int = 2, batchSize: Int = 1
+  ) throws -> (Session, [Float]) {
+    var options = SessionOptions(contextSize: tokens.count, threads: threads, batchSize: batchSize)
+    options.sparsity = sparsity
+    let session = try Session(model: model, options: options)
+    return (session, try Array(session.evaluate(tokens)))
+  }
+
+  private func profile(_ model: LanguageModel, _ frequency: (_ neuron: Int) -> Float) throws -> ActivationProfile {
+    let shape = FeedForwardShape(model.configuration)
+    let frequencies = (0..<shape.layers).map { _ in (0..<shape.neurons).map(frequency) }
+    return try ActivationProfile(frequencies: frequencies, contributions: frequencies, tokens: 1, text: "")
+  }
+
+  /// Nobody hot is as no profile; everybody hot is dense; some hot is somewhere between, the same for batches and for any threads.
+  @Test(arguments: SparseSourceTests.powerInferModels)
+  func hotNeuronsAreNotAsked(name: String) throws {
+    let (model, tokens) = try open(name)
+    var options = SparsityOptions(mode: .predictor)
+    options.predictorThreshold = .infinity
+    let none = try session(model, options, tokens).1
+    options.profile = try profile(model) { _ in 0 }
+    #expect(try session(model, options, tokens).1 == none)
+    options.profile = try profile(model) { _ in 1 }
+    let dense = try session(model, SparsityOptions(mode: .dense), tokens).1
+    #expect(try session(model, options, tokens).1 == dense)
+
+    options.profile = try profile(model) { $0 % 3 == 1 ? 1 : 0 }
+    let (some, logits) = try session(model, options, tokens)
+    #expect(logits != none && logits != dense)
+    let neurons = Double(model.configuration.feedForwardSize)
+    let hot = Double((0..<Int(neurons)).count { $0 % 3 == 1 })
+    #expect(abs(try #require(some.sparsityReport.computed) - hot / neurons) < 1e-9)
+    #expect(try session(model, options, tokens, threads: 5).1 == logits)
+    for batchSize in [2, 4, 64] {
+      options.masksPrompts = true
+      let batch = try session(model, options, tokens, batchSize: batchSize).1
+      #expect(zip(batch, logits).allSatisfy { abs($0 - $1) < GoldenLogitsTests.batchLimit })
+    }
+  }
+
+  /// A threshold of 0 keeps every neuron, a huge one none; what lies between is the same for batches.
+  @Test(arguments: [
+    "tiny-yarn-f32", "tiny-k-quants", "tiny-relu-f16.powerinfer", "tiny-bamboo-f16.powerinfer", "tiny-falcon-7b-f32",
+    "tiny-opt-f16.powerinfer",
+  ])
+  func thresholds(name: String) throws {
+    let (model, tokens) = try open(name)
+    var options = SparsityOptions(mode: .threshold)
+    #expect(throws: SparsityError.noGateThresholds) { try self.session(model, options, tokens) }
+    func set(_ threshold: Float) throws {
+      options.gateThresholds = try GateThresholds(
+        thresholds: Array(repeating: threshold, count: model.configuration.layerCount), target: 0.5, tokens: 1, text: ""
+      )
+    }
+    let dense = try self.session(model, SparsityOptions(mode: .dense), tokens).1
+    try set(0)
+    let all = try self.session(model, options, tokens).1
+    // Rows turned by neuron are rounded anew where they are in blocks.
+    let limit = name == "tiny-k-quants" ? GoldenLogitsTests.batchLimit : 0.02
+    #expect(zip(all, dense).allSatisfy { abs($0 - $1) < limit })
+    try set(1e30)
+    let (session, none) = try self.session(model, options, tokens)
+    #expect(session.sparsityReport.active == 0 && none != dense && none.allSatisfy(\.isFinite))
+    try set(0.05)
+    let some = try self.session(model, options, tokens).1
+    #expect(try self.session(model, options, tokens, threads: 3).1 == some)
+    for batchSize in [2, 3, 4, 64] {
+      options.masksPrompts = true
+      let batch = try self.session(model, options, tokens, batchSize: batchSize).1
+      #expect(zip(batch, some).allSatisfy { abs($0 - $1) < GoldenLogitsTests.batchLimit })
+    }
+  }
+
+  @Test func refusesWhatTheModelLacks() throws {
+    let (silu, tokens) = try open("tiny-yarn-f32")
+    #expect(throws: SparsityError.gateIsNeverSilent(activation: "silu")) {
+      try session(silu, SparsityOptions(mode: .gate), tokens)
+    }
+    #expect(throws: SparsityError.noPredictor(layer: 0)) {
+      try session(silu, SparsityOptions(mode: .predictor), tokens)
+    }
+    var options = SparsityOptions(mode: .predictor)
+    let (relu, reluTokens) = try open("tiny-relu-f16.powerinfer")
+    options.profile = try ActivationProfile(frequencies: [[1]], contributions: [[1]], tokens: 1, text: "")
+    #expect(throws: NeuronRecordError.self) { try session(relu, options, reluTokens) }
+  }
+
+  @Test func saysWhatWasChosen() throws {
+    let (silu, tokens) = try open("tiny-yarn-f32")
+    let report = try session(silu, SparsityOptions(), tokens).0.sparsityReport
+    #expect(report.choice == "All neurons are computed, for its activation, silu, is never silent.")
+    #expect(report.active == nil && report.layers.allSatisfy { $0.source == .dense })
+
+    let (relu, reluTokens) = try open("tiny-relu-f16.powerinfer")
+    let choice = try #require(try session(relu, SparsityOptions(), reluTokens).0.sparsityReport.choice)
+    #expect(choice.hasPrefix("Of \(relu.configuration.layerCount) layers, dense in "))
+    #expect(choice.hasSuffix("µs a layer in the mean): measured while decoding."))
+    let gate = try session(relu, SparsityOptions(mode: .gate), reluTokens).0.sparsityReport
+    let active = try #require(gate.active)
+    #expect(gate.choice == nil && active > 0 && active < 1 && gate.hitRate == 1)
+  }
+}

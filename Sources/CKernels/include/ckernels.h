@@ -63,6 +63,12 @@ enum {
   PI_PAIR_HALVES = 1,      // j and j + half of the rotated elements
 };
 
+// Which entries a selection keeps. What is not a number is kept by each.
+enum {
+  PI_KEEP_FROM = 0,       // !(value < threshold)
+  PI_KEEP_ABOVE = 1,      // !(value <= threshold)
+  PI_KEEP_MAGNITUDE = 2,  // !(|value| < threshold)
+};
 
 // Keys and values of one head of one layer, for the positions from 0 on; a format is PI_F16 or PI_Q8_0 (then head_size is a
 // multiple of 32). Values are [positions] rows of the format. Keys take as many bytes, in whole blocks of PI_KEY_BLOCK
@@ -99,6 +105,11 @@ typedef struct {
   void (*PI_NONNULL multiply)(const pi_matrix *PI_NONNULL w, size_t row_begin, size_t row_end,
                               const pi_activations *PI_NONNULL x, size_t token_begin, size_t token_end,
                               float *PI_NONNULL y, size_t stride);
+  // y[t * stride + i] = sum over c of w[list[i], c] * x[t, c], for `count` rows in any order: the same bits as `multiply` gives
+  // for the row and the token. The 8-bit form is PI_BY_ROWS.
+  void (*PI_NONNULL multiply_listed)(const pi_matrix *PI_NONNULL w, const uint32_t *PI_NONNULL list, size_t count,
+                                     const pi_activations *PI_NONNULL x, size_t token_begin, size_t token_end,
+                                     float *PI_NONNULL y, size_t stride);
   // y[t * stride + c] += sum over r of h[t * h_stride + r] * w[r, c]; rows whose h is 0 are skipped; r ascends.
   void (*PI_NONNULL accumulate_rows)(const pi_matrix *PI_NONNULL w, size_t rows, const float *PI_NONNULL h,
                                      size_t h_stride, size_t token_begin, size_t token_end, size_t column_begin,
@@ -112,6 +123,13 @@ typedef struct {
   void (*PI_NONNULL layer_norm)(const float *PI_NONNULL x, const float *PI_NONNULL weight, const float *PI_NONNULL bias,
                                 float epsilon, size_t count, float *PI_NONNULL y);
   void (*PI_NONNULL add)(const float *PI_NONNULL x, float *PI_NONNULL y, size_t count);
+  // Keeps some of `count` entries in their order and returns how many: the number of entry i is list[i], or first + i without
+  // a list. Its value is kept too if that is asked for. Both results have room for `count` entries, whose rest is
+  // overwritten; `kept` may be `list`, and `kept_values` may be `values`.
+  size_t (*PI_NONNULL select)(const float *PI_NONNULL values, const uint32_t *PI_NULLABLE list, uint32_t first, size_t count,
+                              uint32_t rule, float threshold, uint32_t *PI_NONNULL kept, float *PI_NULLABLE kept_values);
+  void (*PI_NONNULL multiply_elements)(const float *PI_NONNULL a, const float *PI_NONNULL b, float *PI_NONNULL y,
+                                       size_t count);
   void (*PI_NONNULL gate_silu)(const float *PI_NONNULL gate, const float *PI_NONNULL up, float *PI_NONNULL y,
                                size_t count);
   void (*PI_NONNULL gate_relu)(const float *PI_NONNULL gate, const float *PI_NONNULL up, float *PI_NONNULL y,

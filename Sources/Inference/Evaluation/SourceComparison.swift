@@ -29,7 +29,7 @@ public struct SourceComparison {
     case reading(SparsityMode)
   }
 
-  /// A source that the model lacks.
+  /// A source that the model lacks, or that this machine has no room for.
   public struct LeftOut: Sendable, Equatable {
     public let mode: SparsityMode
     /// A sentence.
@@ -123,8 +123,8 @@ public struct SourceComparison {
         let session = try session(mode, observer: nil)
         runners.append(Runner(mode: mode, sources: session.sources))
         sessions.append(session)
-      } catch let error as SparsityError where mode != .dense {
-        leftOut.append(LeftOut(mode: mode, reason: error.description))
+      } catch  where mode != .dense {
+        leftOut.append(LeftOut(mode: mode, reason: "\(error)"))
       }
     }
     let input = text.input(ofChunk: 0)

@@ -11,7 +11,8 @@ extension FeedForward {
     clock.enter(.gateUp, member: member)
     let f = configuration.feedForwardSize
     let isUnited = pass == .united
-    let pieces = RowPieces(layer.up, tokens: count)
+    // Pieces of a row group, which scratch has room for; also where the last layer goes on with one token.
+    let pieces = RowPieces(layer.up, tokens: max(count, 2))
     member.pieces(pieces.count) { piece in
       let rows = pieces[piece].rows
       if let predictor, let predicted {
@@ -147,7 +148,7 @@ extension FeedForward {
     case (.some, nil): activate(gate: gate, up: up, into: up, count: listed)
     case (.some, .some):
       if configuration.architecture.gating == .gatedBoth { kernels.relu(up, into: up, count: listed) }
-      kernels.product(gate, up, into: up, count: listed)
+      kernels.multiplyElements(gate, up, into: up, count: listed)
     }
   }
 }

@@ -7,8 +7,9 @@ import Sparsity
 extension FeedForward {
   /// hidden = what every neuron gives, 0 where it is not computed. The caller syncs.
   func computeListed(_ layer: LayerWeights, index: Int, of input: Activations, _ member: Member) {
-    if member.index == 0 { counters.addToken(layer: index) }
-    switch trial.current[index] {
+    let source = trial.current[index]
+    if member.index == 0, source != .dense { counters.addToken(layer: index) }
+    switch source {
     case .dense: computeAll(layer, index: index, of: input, member)
     case .gate: computeByGate(layer, index: index, threshold: nil, of: input, member)
     case .threshold(let threshold): computeByGate(layer, index: index, threshold: threshold, of: input, member)
@@ -51,14 +52,13 @@ extension FeedForward {
       // Silent is what ReLU makes 0 of.
       if threshold != nil { activateGate(own.gate, count: neurons.count) }
       let rule = threshold.map { SelectionRule.magnitude($0) } ?? .above(0)
-      let count = kernels.select(
-        own.gate, of: nil, first: neurons.lowerBound, count: neurons.count, keeping: rule, into: own.list,
-        values: own.gate)
+      let numbers = UInt32(neurons.lowerBound)..<UInt32(neurons.upperBound)
+      let count = kernels.select(own.gate, numbers: numbers, by: rule, into: own.list, values: own.gate)
       if layer.gate != nil {
         multiplyUp(layer, own, count: count, by: input)
         if threshold != nil {
           if configuration.architecture.gating == .gatedBoth { kernels.relu(own.up, into: own.up, count: count) }
-          kernels.product(own.gate, own.up, into: own.up, count: count)
+          kernels.multiplyElements(own.gate, own.up, into: own.up, count: count)
         } else {
           activate(gate: own.gate, up: own.up, into: own.up, count: count)
         }
@@ -97,9 +97,14 @@ extension FeedForward {
       } else {
         (work.hidden.values + rows.lowerBound).update(repeating: 0, count: rows.count)
       }
-      let count = kernels.select(
-        own.gate, of: asked, first: rows.lowerBound, count: rows.count, keeping: .from(threshold), into: own.list,
-        values: nil)
+      let rule = SelectionRule.from(threshold)
+      let count =
+        if let asked {
+          kernels.select(own.gate, list: asked, count: rows.count, by: rule, into: own.list)
+        } else {
+          kernels.select(
+            own.gate, numbers: UInt32(rows.lowerBound)..<UInt32(rows.upperBound), by: rule, into: own.list)
+        }
       computeList(layer, index: index, own, count: count, of: input, member)
     }
   }
@@ -115,7 +120,7 @@ extension FeedForward {
       kernels.multiply(gate, listed: listed, by: input, tokens: 0..<1, into: own.gate, stride: 0)
       if configuration.activation == .relu {
         fired = kernels.select(
-          own.gate, of: own.list, first: 0, count: count, keeping: .above(0), into: own.list, values: own.gate)
+          own.gate, list: own.list, count: count, by: .above(0), into: own.list, values: own.gate)
       }
       multiplyUp(layer, own, count: fired, by: input)
       activate(gate: own.gate, up: own.up, into: own.up, count: fired)
@@ -123,8 +128,7 @@ extension FeedForward {
       multiplyUp(layer, own, count: count, by: input)
       activate(gate: own.gate, up: own.up, into: own.up, count: count)
       if configuration.activation == .relu {
-        fired = kernels.select(
-          own.up, of: own.list, first: 0, count: count, keeping: .above(0), into: own.list, values: own.up)
+        fired = kernels.select(own.up, list: own.list, count: count, by: .above(0), into: own.list, values: own.up)
       }
     }
     scatter(own.up, own.list, count: fired)

@@ -13,5 +13,8 @@ struct LayerTimes {
     tokens[layer] += 1
   }
 
+  /// The mean over tokens.
+  func microseconds(layer: Int) -> Double { Double(nanoseconds[layer]) / Double(max(tokens[layer], 1)) / 1000 }
+
   mutating func reset() { self = .init(layers: tokens.count) }
 }

@@ -36,6 +36,13 @@ final class SourceTrial {
   private(set) var isOver: Bool
   private var turn: Int { token - Self.warmUp }
 
+  /// Median microseconds by the name of the source; empty where none were compared.
+  func medianMicroseconds(layer: Int) -> [String: Double] {
+    guard layer < medians.count else { return [:] }
+    return Dictionary(
+      zip(candidates[layer].map(\.mode.rawValue), medians[layer].map { Double($0) / 1000 }), uniquingKeysWith: min)
+  }
+
   /// A clock, in nanoseconds.
   func time() -> UInt64 { now() }
 

@@ -41,19 +41,26 @@ public struct ProfileReport: Sendable, Equatable, Encodable {
 
 extension ProfileReport {
   /// Nil where no token of this phase has been computed.
-  init?(_ profile: Profile, _ phase: Profile.Phase, model: LanguageModel, cacheBytesPerPosition: Int) {
+  ///
+  /// - Parameter read: what the feed-forward of a decoded token reads; nil where it reads all weights.
+  init?(
+    _ profile: Profile, _ phase: Profile.Phase, model: LanguageModel, cacheBytesPerPosition: Int, read: ReadBytes? = nil
+  ) {
     let work = profile.work(phase)
     guard work.tokens > 0 else { return nil }
     let (tokens, wall) = (Double(work.tokens), Double(work.nanoseconds))
-    func row(_ title: String, _ nanoseconds: Double, bytes: Int? = nil, products: Int? = nil) -> Row {
+    func row(
+      _ title: String, _ nanoseconds: Double, bytes: Double? = nil, products: Int? = nil
+    ) -> Row {
       // Bytes per nanosecond are 10⁹ bytes per second.
-      func rate(_ amount: Int?) -> Double? {
+      func rate(_ amount: Double?) -> Double? {
         guard let amount, amount > 0, nanoseconds > 0 else { return nil }
-        return Double(amount) / nanoseconds
+        return amount / nanoseconds
       }
       return Row(
         stage: title, microsecondsPerToken: nanoseconds / tokens / 1000, share: wall > 0 ? nanoseconds / wall : 0,
-        gigabytesPerSecond: phase == .decode ? rate(bytes) : nil, gigaflopsPerSecond: rate(products.map { 2 * $0 }))
+        gigabytesPerSecond: phase == .decode ? rate(bytes) : nil,
+        gigaflopsPerSecond: rate(products.map { Double(2 * $0) }))
     }
     var rows = Stage.allCases.map { stage in
       let times = stage == .logits ? work.logits : work.tokens
@@ -63,7 +70,17 @@ extension ProfileReport {
           $0, tokens: work.tokens, logits: work.logits,
           hasParallelBlocks: model.configuration.architecture.hasParallelBlocks)
       }
-      let bytes = stage == .attention ? work.positions * cacheBytesPerPosition : use.map { $0.bytes * times }
+      let all = use.map { Double($0.bytes) }
+      let perToken: Double? =
+        switch stage {
+        case .predictor: read?.predictor
+        case .gateUp: read?.gateUp ?? all
+        case .down: read?.down ?? all
+        default: all
+        }
+      let bytes =
+        stage == .attention
+        ? Double(work.positions * cacheBytesPerPosition) : perToken.map { $0 * Double(times) }
       return row(
         stage.title, profile.meanNanoseconds(phase, stage), bytes: bytes, products: products)
     }

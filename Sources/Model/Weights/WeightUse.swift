@@ -16,7 +16,7 @@ public struct WeightUse: Sendable, Equatable {
   }
 
   /// A matrix that a vector is multiplied by.
-  init(_ matrix: Matrix) {
+  public init(_ matrix: Matrix) {
     self.init(
       bytes: matrix.rows * matrix.format.rowBytes(columns: matrix.columns), products: matrix.rows * matrix.columns)
   }
@@ -45,8 +45,11 @@ extension Weights {
   /// What one token takes of a group, in all layers together.
   ///
   /// An embedding is one row of its table. Predictors count nothing, for a dense pass does not read them. The count of
-  /// ``WeightGroup/down`` is a bound where ``skipsSilentNeurons(_:)``.
+  /// ``WeightGroup/down`` is a bound where silent neurons are rows of it.
   public func use(_ group: WeightGroup) -> WeightUse { use(group, of: layers[...]) }
+
+  /// What one token takes of a group in one layer.
+  public func use(_ group: WeightGroup, layer: Int) -> WeightUse { use(group, of: layers[layer...layer]) }
 
   /// Products that a group takes for so many tokens, of which `logits` ask for logits: what comes after the attention of the
   /// last layer is computed for these alone, unless `hasParallelBlocks`.
@@ -89,7 +92,8 @@ extension Weights {
   }
 
   /// Bytes of weights that decoding one token reads: every layer's matrices, norms and biases, the output matrix (the tied
-  /// embeddings where there is none), one row of the embeddings. A bound where ``skipsSilentNeurons(_:)``.
+  /// embeddings where there is none), one row of the embeddings. A bound where silent neurons are
+  /// rows of the down projection.
   public var bytesPerToken: Int {
     WeightGroup.allCases.reduce(0) { $0 + use($1).bytes }
   }
@@ -100,12 +104,5 @@ extension Weights {
     WeightGroup.allCases.reduce(0) {
       $0 + products($1, tokens: tokens, logits: logits, hasParallelBlocks: hasParallelBlocks)
     }
-  }
-
-  /// Whether a pass with this activation reads no weights for neurons that turn out silent, so that counts of the down
-  /// projection are only bounds.
-  public func skipsSilentNeurons(_ activation: Activation) -> Bool {
-    guard activation == .relu else { return false }
-    return layers.contains { if case .neurons = $0.down { true } else { false } }
   }
 }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Inference
-import Sparsity
 
 /// Which model to run and how much of the machine to give it.
 struct ModelOptions: ParsableArguments {
@@ -29,7 +28,7 @@ struct ModelOptions: ParsableArguments {
     var contextSize: ContextSize
     var batchSize: Int?
     var cache = CacheOptions.Resolved()
-    var sparsity = SparsityOptions()
+    var sparsity = SparsityFlags.Resolved()
     var isProfiled = false
   }
 

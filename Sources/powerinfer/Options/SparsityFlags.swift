@@ -1,4 +1,5 @@
 import ArgumentParser
+import Model
 import Sparsity
 
 /// Which neurons to compute.
@@ -24,14 +25,43 @@ struct SparsityFlags: ParsableArguments {
       valueName: "type"))
   var predictorType: PredictorFormat = .automatic
 
+  @Option(
+    help: ArgumentHelp(
+      "How often neurons fire, as `powerinfer profile` writes it: predictors are not asked about hot ones. (default: MODEL.profile.gguf, "
+        + "if it is there, or the model file)", valueName: "file"))
+  var neuronProfile: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The thresholds that `powerinfer calibrate` found. (default: MODEL.thresholds.gguf, or the model file)",
+      valueName: "file"))
+  var gateThresholds: String?
+
+  /// What is asked for, its files not opened yet.
+  struct Resolved: Equatable {
+    var options = SparsityOptions()
+    var profilePath: String?
+    var thresholdsPath: String?
+
+    /// Opens the files.
+    ///
+    /// - Throws: `FileError`, `GGUFError`, `NeuronRecordError`.
+    func options(for model: LanguageModel) throws -> SparsityOptions {
+      var options = options
+      options.profile = try profilePath.map { try ActivationProfile(sidecar: $0, for: model) }
+      options.gateThresholds = try thresholdsPath.map { try GateThresholds(sidecar: $0, for: model) }
+      return options
+    }
+  }
+
   /// - Throws: `EnvironmentError`.
-  func resolve(_ environment: Environment) throws -> SparsityOptions {
+  func resolve(_ environment: Environment) throws -> Resolved {
     var options = SparsityOptions(mode: try environment.value(sparsity, or: "SPARSITY") ?? .auto)
     options.predictorFormat = predictorType
     options.predictorThreshold =
       try environment.value(sparseThreshold, or: "SPARSE_THRESHOLD")
       ?? environment.value(of: "LLAMA_SPARSE_PRED_THRESHOLD")
-    return options
+    return Resolved(options: options, profilePath: neuronProfile, thresholdsPath: gateThresholds)
   }
 }
 

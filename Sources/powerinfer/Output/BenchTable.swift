@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Inference
+import Sparsity
 import Kernels
 import Platform
 
@@ -20,6 +21,8 @@ struct BenchRow: Encodable {
   var samples: [Double]
   /// Bytes that decoding a token reads, on average; nil for prompts.
   var bytesPerToken: Double?
+  /// Which neurons decoding took.
+  var sparsity: SparsityReport?
   /// Whether ``bytesPerToken`` counts weights that silent neurons spare.
   var bytesAreBound = false
   /// Bytes per second that as many threads read at best.
@@ -69,6 +72,9 @@ struct BenchRow: Encodable {
       "bandwidth_gb_per_s": Record.Value(bandwidth.map { $0 / 1e9 }),
       "bandwidth_share": Record.Value(bandwidthShare),
       "gflop_per_s": Record.Value(operationsPerSecond.map { $0 / 1e9 }),
+      "sparsity": sparsity.map { .text($0.mode.rawValue) } ?? .none,
+      "active_share": Record.Value(sparsity?.active),
+      "computed_share": Record.Value(sparsity?.computed),
     ])
   }
 
@@ -127,8 +133,11 @@ struct BenchTable {
     case .markdown:
       try write(footer)
       for row in rows {
+        let name = "\(row.test.name), \(row.threads) thread\(row.threads == 1 ? "" : "s")"
+        if let line = row.sparsity.flatMap(Summary.line) { try write("\(name): \(line)\n") }
         guard let profile = row.profile else { continue }
-        try write("\n\(row.test.name), \(row.threads) thread\(row.threads == 1 ? "" : "s"):\n\n" + profile.markdown)
+        try write("\n\(name):\n\n" + profile.markdown)
+        if let sparsity = row.sparsity { try write(sparsity.markdown) }
       }
     case .csv: break
     case .json: try write(JSON.text(rows) + "\n")

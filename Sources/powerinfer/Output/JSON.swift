@@ -1,5 +1,6 @@
 import Foundation
 import Inference
+import Sparsity
 
 /// JSON for machines: keys in a fixed order, so that outputs can be compared as text.
 enum JSON {
@@ -25,8 +26,10 @@ struct AnswerReport: Encodable {
   var statistics: GenerationStatistics
   var promptTokensPerSecond: Double?
   var decodeTokensPerSecond: Double?
+  var sparsity: SparsityShares
 
-  init(model: String, seed: UInt64, result: GenerationResult) {
+  init(model: String, seed: UInt64, result: GenerationResult, sparsity: SparsityReport) {
+    self.sparsity = SparsityShares(sparsity)
     self.model = model
     self.seed = seed
     text = result.text
@@ -43,4 +46,20 @@ struct AnswerReport: Encodable {
 /// A piece of an answer in a stream of JSON lines; the last line is an `AnswerReport`.
 struct AnswerPiece: Encodable {
   var piece: String
+}
+
+/// Which neurons were computed, as a machine reads it; shares are of all neurons, 0...1.
+struct SparsityShares: Encodable {
+  var mode: String
+  var sources: [String]
+  var active: Double?
+  var computed: Double?
+  var hitRate: Double?
+  var choice: String?
+
+  init(_ report: SparsityReport) {
+    mode = report.mode.rawValue
+    sources = report.layers.map(\.source.rawValue)
+    (active, computed, hitRate, choice) = (report.active, report.computed, report.hitRate, report.choice)
+  }
 }

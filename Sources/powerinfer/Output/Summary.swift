@@ -1,5 +1,6 @@
 import Foundation
 import Inference
+import Sparsity
 
 /// What an answer cost, in one line for a person.
 enum Summary {
@@ -16,6 +17,22 @@ enum Summary {
     parts.append(answer)
     if let ending = ending(result, contextSize: contextSize) { parts.append(ending) }
     return parts.joined(separator: " | ")
+  }
+
+  /// Which neurons an answer took, in one line for a person; nil where nothing was chosen.
+  static func line(_ report: SparsityReport) -> String? {
+    var parts: [String] = []
+    if let active = report.active, let computed = report.computed {
+      func percent(_ share: Double) -> String { number(share * 100) + " %" }
+      let sources = SparsityMode.allCases.filter { mode in report.layers.contains { $0.source == mode } }
+      var part = "neurons by \(sources.map(\.rawValue).joined(separator: " and ")): \(percent(active)) active"
+      if let hitRate = report.hitRate, computed > active {
+        part += ", \(percent(computed)) computed, hit rate \(percent(hitRate))"
+      }
+      parts.append(part)
+    }
+    if let choice = report.choice { parts.append(choice) }
+    return parts.isEmpty ? nil : parts.joined(separator: " | ")
   }
 
   /// Why the answer is not as long as the model wanted it; nil where it is.

@@ -21,4 +21,7 @@ enum Units {
     return count < 1_000_000_000
       ? String(format: "%.0fM", Double(count) / 1e6) : String(format: "%.0fB", Double(count) / 1e9)
   }
+
+  /// A share of 1 in percent: 12.30 %.
+  static func percent(_ share: Double) -> String { String(format: "%.2f %%", share * 100) }
 }

@@ -1,0 +1,115 @@
+import Model
+import Sparsity
+
+/// Which neurons a session computed for the tokens that it decoded one by one, and why these.
+///
+/// Layers that compute all neurons count nothing, so that shares are those of the others.
+public struct SparsityReport: Sendable, Equatable, Encodable {
+  /// One layer.
+  public struct Layer: Sendable, Equatable, Encodable {
+    /// What it decodes with now.
+    public var source: SparsityMode
+    /// Tokens that were decoded with a list of neurons.
+    public var tokens: Int
+    /// Part of its neurons that were on the list, 0...1; nil where there was none.
+    public var computed: Double?
+    /// Part of its neurons that were on the list and gave something, 0...1.
+    public var active: Double?
+    /// Part of the listed neurons that gave something, 0...1.
+    public var hitRate: Double? { computed.flatMap { computed in active.map { computed > 0 ? $0 / computed : 1 } } }
+    /// Of the feed-forward, in a session that is profiled.
+    public var microsecondsPerToken: Double?
+    /// Median microseconds per token of each source that was tried, where several were.
+    public var tried: [String: Double]
+
+    enum CodingKeys: String, CodingKey {
+      case source, tokens, computed, active, tried
+      case microsecondsPerToken = "us_per_token"
+    }
+
+    /// What is known of a layer.
+    public init(
+      source: SparsityMode, tokens: Int, computed: Double?, active: Double?, microsecondsPerToken: Double? = nil,
+      tried: [String: Double] = [:]
+    ) {
+      self.source = source
+      self.tokens = tokens
+      self.computed = computed
+      self.active = active
+      self.microsecondsPerToken = microsecondsPerToken
+      self.tried = tried
+    }
+  }
+
+  /// What was asked for.
+  public var mode: SparsityMode
+  public var layers: [Layer]
+  /// What was chosen and why, one sentence; nil where a source was asked for by name.
+  public var choice: String?
+
+  /// A report of these layers.
+  public init(mode: SparsityMode, layers: [Layer], choice: String? = nil) {
+    self.mode = mode
+    self.layers = layers
+    self.choice = choice
+  }
+
+  /// Part of all neurons that were listed, 0...1; nil where no list was made.
+  public var computed: Double? { mean(\.computed) }
+  /// Part of all neurons that gave something, 0...1.
+  public var active: Double? { mean(\.active) }
+  /// Part of the listed neurons that gave something, 0...1.
+  public var hitRate: Double? { computed.flatMap { computed in active.map { computed > 0 ? $0 / computed : 1 } } }
+
+  private func mean(_ share: (Layer) -> Double?) -> Double? {
+    let (sum, tokens) = layers.reduce(into: (0.0, 0)) { sums, layer in
+      guard let share = share(layer) else { return }
+      sums.0 += share * Double(layer.tokens)
+      sums.1 += layer.tokens
+    }
+    return tokens > 0 ? sum / Double(tokens) : nil
+  }
+}
+
+extension Session {
+  /// Which neurons were computed since the session began, or since ``resetMeasurements()``.
+  public var sparsityReport: SparsityReport {
+    let feedForward = executor.feedForward
+    let neurons = Double(model.configuration.feedForwardSize)
+    let layers = feedForward.plan.layers.indices.map { index in
+      let sum = feedForward.counters.sum(layer: index)
+      func share(_ count: Int) -> Double? { sum.tokens > 0 ? Double(count) / Double(sum.tokens) / neurons : nil }
+      let times = feedForward.layerTimes
+      return SparsityReport.Layer(
+        source: feedForward.trial.current[index].mode, tokens: sum.tokens, computed: share(sum.computed),
+        active: share(sum.fired),
+        microsecondsPerToken: times.flatMap { $0.tokens[index] > 0 ? $0.microseconds(layer: index) : nil },
+        tried: feedForward.trial.medianMicroseconds(layer: index))
+    }
+    return SparsityReport(mode: feedForward.plan.mode, layers: layers, choice: choice(layers))
+  }
+
+  /// Forgets what was measured so far, but not which sources were chosen.
+  public func resetMeasurements() {
+    profile?.reset()
+    executor.feedForward.counters.reset()
+    executor.feedForward.layerTimes?.reset()
+  }
+
+  private func choice(_ layers: [SparsityReport.Layer]) -> String? {
+    let feedForward = executor.feedForward
+    guard feedForward.plan.mode == .auto, let reason = feedForward.plan.reason else { return nil }
+    let tried = layers.filter { $0.tried.count > 1 }
+    guard let sample = tried.first else {
+      return feedForward.trial.isOver
+        ? "All neurons are computed, for \(reason)."
+        : "Sources take turns until each has been measured; the answer was too short for that."
+    }
+    let parts = sample.tried.keys.sorted().map { name in
+      let count = layers.count { $0.source.rawValue == name }
+      let mean = tried.reduce(0) { $0 + ($1.tried[name] ?? 0) } / Double(tried.count)
+      return "\(name) in \(count) (\(Int(mean.rounded())) µs a layer in the mean)"
+    }
+    return "Of \(layers.count) layers, \(parts.joined(separator: ", ")): \(reason)."
+  }
+}

@@ -1,0 +1,17 @@
+/// Why a model's neurons could not be surveyed.
+public enum SurveyError: Error, Equatable, CustomStringConvertible {
+  case notFinite(layer: Int)
+  case notEnoughMemory(bytes: Int)
+  case cancelled
+
+  public var description: String {
+    switch self {
+    case .notFinite(let layer):
+      "A neuron of layer \(layer) gives infinity or a value that is not a number; the model is damaged."
+    case .notEnoughMemory(let bytes):
+      "Counting what neurons do takes \(bytes) bytes, more than this machine gives; fewer threads take less."
+    case .cancelled:
+      "Cancelled; nothing was written."
+    }
+  }
+}

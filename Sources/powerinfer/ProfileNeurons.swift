@@ -1,0 +1,68 @@
+import ArgumentParser
+import GGUF
+import Inference
+import Model
+import Sparsity
+import Toolkit
+
+/// `powerinfer profile`: how often neurons fire.
+struct ProfileNeurons: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "profile",
+    abstract: "Count how often every neuron of a model fires.",
+    discussion: """
+      Runs a text through the model and counts for every neuron the tokens for which it gives anything but zero, and \
+      what it adds. Models whose activation is never zero (SiLU, GELU) need --thresholds, which powerinfer calibrate \
+      finds; what reaches them counts.
+
+      "Active" is the share of neurons that fire for a token. "Makes 80 %" is the share of neurons that make 80 % of all \
+      activations: the smaller, the more it is always the same ones that fire.
+
+      The profile is saved beside the model as NAME.profile.gguf, where it is found again, or where --output says. It \
+      fits this file only: another quantisation of the model needs its own.
+
+      Examples:
+        powerinfer profile model.gguf -f text.txt
+        powerinfer profile model.gguf -f text.txt --chunks 40 -o profile.gguf --json
+        powerinfer profile model.gguf -f text.txt --thresholds model.thresholds.gguf
+      """)
+
+  @OptionGroup var survey: SurveyOptions
+
+  @Option(
+    help: ArgumentHelp("Count what reaches these thresholds, saved by powerinfer calibrate.", valueName: "file"),
+    completion: .file(extensions: ["gguf"]))
+  var thresholds: String?
+
+  @Option(
+    name: [.customShort("o"), .long],
+    help: ArgumentHelp("Where to save the profile. (default: beside the model)", valueName: "file"),
+    completion: .file(extensions: ["gguf"]))
+  var output: String?
+
+  func run() throws {
+    let settings = try survey.settings()
+    let path = try survey.locate()
+    let model = try LanguageModel(opening: path)
+    let thresholds = try thresholds.map { try GateThresholds(sidecar: $0, for: model) }
+    let sidecar = output ?? ActivationProfile.sidecarPath(forModelAt: model.file.paths.first ?? path)
+    try survey.check(output: sidecar, model: model)
+    let cancellation = CancellationFlag()
+    let interrupts = Interrupts(cancelling: cancellation)
+    defer { withExtendedLifetime(interrupts) {} }
+
+    let outcome = try survey.survey(model, at: path, with: settings, thresholds: thresholds, cancellation: cancellation)
+    let profile = outcome.statistics.profile
+    try profile.writeSidecar(sidecar, for: model)
+
+    let report = NeuronProfileReport(outcome.origin, ProfileSummary(profile), sidecar: sidecar)
+    try StandardOutput.write(survey.json ? JSON.text(report) + "\n" : report.text)
+    guard !survey.quiet, !survey.json else { return }
+    if thresholds == nil, model.configuration.activation != .relu {
+      StandardOutput.note(
+        "Note: the model's activation, \(model.configuration.activation.rawValue), is hardly ever 0, so that all neurons "
+          + "count as firing; --thresholds counts those that a calibration keeps.\n")
+    }
+    StandardOutput.note("The profile was saved in \(sidecar).\n")
+  }
+}
