@@ -2,8 +2,8 @@
 """Writes tiny random models and their golden logits for the tests: make_tiny_models.py [FOLDER].
 
 Together they cover every weight format, tied and own output, grouped queries, a head size of its own, all kinds of RoPE
-scaling, all activations, families and both magics. Everything is seeded: a second run writes the same bytes. Needs `pip install
-numpy gguf`; the golden logits come from reference_logits.py beside this file.
+scaling, all activations, families, both magics, and every way to leave neurons out. Everything is seeded: a second run writes
+the same bytes. Needs `pip install numpy gguf`; the golden logits come from reference_logits.py beside this file.
 """
 
 import pathlib
@@ -27,6 +27,10 @@ CHAT_TEMPLATE = (
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 PROMPT_TOKENS = 48
+# Of the neurons that fire at all, how many the thresholds on activated gates leave out.
+GATE_TARGET = 0.5
+# Of the embeddings' common part in skewed models; the rest of a row has length 3.
+SHARED_LENGTH = 3
 
 
 def vocabulary():
@@ -72,6 +76,10 @@ def random_blocks(rng, kind, rows, columns, deviation):
         high_bits = [random_bytes(32)] if kind == Type.Q5_K else []
         fields = [half(step), half(step * highest / 2), packed, *high_bits, random_bytes(128)]
     return np.concatenate(fields, axis=-1).reshape(rows, -1)
+
+
+def quantized(values, kind):
+    return values if kind == Type.F32 else gguf.quantize(values, kind)
 
 
 class TinyModel:
@@ -120,7 +128,9 @@ class TinyModel:
         writer.add_chat_template(CHAT_TEMPLATE)
 
     def norm(self, name, size):
-        self.writer.add_tensor(name, self.rng.uniform(0.7, 1.3, size).astype(np.float32))
+        gains = self.rng.uniform(0.7, 1.3, size).astype(np.float32)
+        self.writer.add_tensor(name, gains)
+        return gains
 
     def layer_norm(self, name):
         self.norm(name + ".weight", self.hidden)
@@ -136,7 +146,7 @@ class TinyModel:
             data = random_blocks(self.rng, kind, rows, columns, deviation)
         else:
             data = self.values(rows, columns, gain)
-            data = data if kind == Type.F32 else gguf.quantize(data, kind)
+            data = quantized(data, kind)
         self.add(name, data, kind)
 
     def values(self, rows, columns, gain=1.0):
@@ -183,6 +193,38 @@ class TinyModel:
             self.add(name + "fc2.weight", gguf.quantize(fc2, kind), kind)
         else:
             self.add(name + "ffn_down.weight", gguf.quantize(np.ascontiguousarray(down.T), kind), kind)
+
+    def skewed_ends(self, embedding, output):
+        """Embedding and output of a model with a few hot neurons: all tokens share a direction that gates can look for."""
+        self.shared = self.rng.standard_normal(self.hidden)
+        self.shared /= np.linalg.norm(self.shared)
+        rows = self.values(self.tokens, self.hidden, gain=3)
+        rows += (SHARED_LENGTH * self.shared).astype(np.float32)
+        self.add("token_embd.weight", quantized(rows, embedding), embedding)
+        self.norm("output_norm.weight", self.hidden)
+        self.weight("output.weight", output, self.tokens, self.hidden, gain=3)
+
+    def skewed_feed(self, layer, gate, up, down, fc1, fc2, rank):
+        """Gates of which a fifth tend to fire, and a predictor that sees what `rank` / 2 directions of the input tell.
+
+        A half of fc1 is the negative of the other: then fc2 · relu(fc1 · p) can be any linear function of those directions,
+        and the best one is the gate's own product (the norm only scales) less what the other directions add to it.
+        """
+        name = f"blk.{layer}."
+        gains = self.norm(name + "ffn_norm.weight", self.hidden)
+        # A few hot, many cold, and no two alike; in random order.
+        tendency = self.rng.permutation(np.linspace(-1, 1, self.feed_forward) ** 3 - 0.55)
+        rows = self.rng.standard_normal((self.feed_forward, self.hidden)) / np.sqrt(self.hidden)
+        rows += tendency[:, None] * self.shared
+        self.add(name + "ffn_gate.weight", quantized(rows.astype(np.float32), gate), gate)
+        self.weight(name + "ffn_up.weight", up, self.feed_forward, self.hidden)
+        self.weight(name + "ffn_down_t.weight", down, self.feed_forward, self.hidden)
+        directions = np.concatenate([self.shared[:, None], self.rng.standard_normal((self.hidden, rank // 2 - 1))], axis=1)
+        directions = np.linalg.qr(directions)[0].T
+        seen = (rows * gains) @ directions.T
+        both = np.concatenate([directions, -directions]).astype(np.float32)
+        self.add(name + "fc1.weight", quantized(both, fc1), fc1)
+        self.add(name + "fc2.weight", quantized(np.concatenate([seen, -seen], axis=1).astype(np.float32), fc2), fc2)
 
     def ungated_feed(self, layer, kind, rank, biases=False):
         """Up and down without a gate; down rows transposed and predictors beside them in a PowerInfer file."""
@@ -307,8 +349,43 @@ def write_models(folder):
     m.sparse_feed(0, Type.Q4_0, rank=32)
     yield m
 
-
+    yield from write_skewed(model)
     yield from write_families(model)
+
+
+def write_skewed(model):
+    """Models for leaving neurons out: few fire, and the predictors mostly know which. Ranks differ from layer to layer."""
+    # 101 neurons: no multiple of anything that a kernel or a mask may count in.
+    m = model("tiny-skewed-f16.powerinfer", 14, feed_forward=101, layers=3)
+    m.skewed_ends(Type.F16, Type.F16)
+    for layer, rank in enumerate((16, 40, 24)):
+        m.attention(layer, *[Type.F16] * 4)
+        m.skewed_feed(layer, *[Type.F16] * 5, rank)
+    m.writer.add_float32("powerinfer.sparse_threshold", -0.25)
+    yield m
+
+    # Types beyond F16 and Q4_0.
+    m = model("tiny-skewed-mixed.powerinfer", 20, hidden=256, feed_forward=68, heads=2, head_size=16, layers=3)
+    m.skewed_ends(Type.Q4_0, Type.Q6_K)
+    for layer, (down, predictor, rank) in enumerate(
+        ((Type.Q4_K, Type.Q5_0, 64), (Type.Q5_1, Type.Q8_0, 32), (Type.Q8_0, Type.F32, 12))
+    ):
+        m.attention(layer, *[Type.Q4_0] * 4)
+        m.skewed_feed(layer, Type.Q4_0, Type.Q4_0, down, predictor, predictor, rank)
+    m.writer.add_float32("powerinfer.sparse_threshold", -0.5)
+    yield m
+
+    # Stock files, whose gates are never exactly zero.
+    for name, kind, shape in (
+        ("tiny-silu-f16", Type.F16, {"feed_forward": 100}),
+        ("tiny-silu-q8_0", Type.Q8_0, {"hidden": 128, "feed_forward": 160, "heads": 4, "groups": 2}),
+    ):
+        m = model(name, 16, layers=2, **shape)
+        m.ends(kind)
+        for layer in range(2):
+            m.attention(layer, *[kind] * 4)
+            m.feed(layer, *[kind] * 3)
+        yield m
 
 
 def write_families(model):
@@ -354,6 +431,25 @@ def write_families(model):
     yield m
 
 
+class GateRecorder(reference_logits.Selection):
+    """Computes all neurons and remembers how far their gates are open."""
+
+    def __init__(self):
+        self.magnitudes = []
+
+    def keep(self, h, activated, predicted):
+        self.magnitudes.append(np.abs(activated))
+        return h
+
+
+def gate_thresholds(reference, tokens):
+    """For each layer what leaves out `GATE_TARGET` of the neurons that fire, in two digits, so that files and tests agree."""
+    recorder = GateRecorder()
+    reference_logits.logits(reference, tokens, recorder)
+    cuts = [np.quantile(magnitudes[magnitudes > 0], GATE_TARGET) for magnitudes in recorder.magnitudes]
+    return [float(f"{cut:.2g}") for cut in cuts]
+
+
 def main():
     here = pathlib.Path(__file__).resolve().parent
     folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else here.parent / "Tests/InferenceTests/Golden/Tiny"
@@ -362,7 +458,10 @@ def main():
         model.finish()
         tokens = np.random.default_rng(100).integers(0, model.tokens, PROMPT_TOKENS).tolist()
         reference = reference_logits.ModelFile(model.path)
-        entries = reference_logits.golden(reference, [("", tokens)], is_powerinfer(model.path), all_logits=True)
+        thresholds = gate_thresholds(reference, tokens)
+        entries = reference_logits.golden(
+            reference, [("", tokens)], is_powerinfer(model.path), all_logits=True, gate_thresholds=thresholds, masks="all"
+        )
         model.path.with_suffix(".json").write_text(reference_logits.to_json(entries), encoding="utf-8")
         print(f"{model.path.name}: {model.path.stat().st_size} bytes")
 

@@ -10,8 +10,29 @@ no 8-bit activations, no half-precision key/value cache, no approximations.
 
 writes a JSON list with one entry per prompt: `prompt`, `tokens` and, under `dense`, the last position's `top20`
 [token, logit] and `logsumexp`, and for each position `argmax_each_position` and `margin_each_position` (best logit minus
-second best: how much error the arg max survives). `--all-logits` adds the last position's `logits`. For a file with
-predictors `--predictor` adds the same under `predictor`, computing only the neurons whose prediction reaches the threshold.
+second best: how much error the arg max survives). `--all-logits` adds the last position's `logits`.
+
+Two more modes leave neurons out at every position, and say the same of the logits that remain:
+
+- `--predictor`, under `predictor`: neurons whose prediction fc2 · relu(fc1 · p) is below `powerinfer.sparse_threshold` (0
+  where the file has none). p is the residual stream before the feed-forward's norm (Falcon: the layer's input).
+- `--gate-thresholds T0,T1,…`, one for each layer, under `threshold`: neurons whose |act(gate)|, or |act(up)| in families
+  without a gate, is below the layer's threshold. The thresholds are kept as `gate_thresholds`.
+
+A score that is not a number leaves nothing out. `--masks all` (or `last`, for the last position only) adds `masks` to both:
+
+- `first_position`: the position that the lists below begin with;
+- `active`: for each layer, for each position, the neurons that were computed, as hexadecimal bytes: neuron i is bit i % 8
+  (0 the lowest) of byte i // 8;
+- `near`: [layer, position, neuron] of every score within 0.001 of its threshold, where rounding may decide otherwise.
+
+A neuron more or less changes everything after it, so with masks comes `rounding` where weights are quantised: what an engine
+that rounds activations to 8 bits must be allowed. Of 8 such passes, in blocks of 32 whose scales are a little different each
+time, it keeps the greatest
+
+- `bits`: share of a layer's mask bits that differ, for each layer, over the positions that `masks` has;
+- `logits`: difference of a logit of the last position that the file has;
+- `margin`: entry of `margin_each_position` that was overcome by another arg max.
 """
 
 import argparse
@@ -25,6 +46,8 @@ import gguf
 import numpy as np
 
 MAGICS = {b"GGUF": False, b"PWRI": True}
+NEAR = 1e-3  # how far from the threshold a score is beyond the reach of rounding
+ROUNDED_PASSES = 8
 
 
 class ModelFile:
@@ -63,6 +86,26 @@ class ModelFile:
         y = x @ self.weights(f"{name}.weight").T
         bias = self.weights(f"{name}.bias")
         return y if bias is None else y + bias
+
+
+class EightBitModel(ModelFile):
+    """A file as an engine sees it that multiplies quantised weights by activations rounded to 8 bits, in blocks of 32."""
+
+    exact = ("F32", "F16", "BF16")
+
+    def __init__(self, model, seed):
+        self.__dict__.update(model.__dict__)
+        self.rng = np.random.default_rng(seed)
+
+    def product(self, x, name):
+        rounds = self.tensors[f"{name}.weight"].tensor_type.name not in self.exact
+        return super().product(self.rounded(x) if rounds else x, name)
+
+    def rounded(self, x):
+        blocks = x.reshape(-1, 32)
+        scales = np.abs(blocks).max(axis=1, keepdims=True) / 127
+        scales = np.where(scales == 0, 1, scales) * self.rng.uniform(1, 1.1, scales.shape)
+        return (np.round(blocks / scales) * scales).reshape(x.shape)
 
 
 def rope_frequencies(key, dimensions, factors=None):
@@ -134,18 +177,74 @@ def gelu(x):
     return x * 0.5 * np.vectorize(math.erfc)(-x / np.sqrt(2))
 
 
+class Selection:
+    """Which neurons one pass computes, and a record of that. This one computes all and records nothing."""
+
+    masks = None
+
+    def keep(self, h, activated, predicted):
+        """`h` [tokens, neurons] of the next layer with those left out at zero.
+
+        `activated` are the gates (or whatever takes their place) after the activation; `predicted()` gives predictions.
+        """
+        return h
+
+
+class RecordedSelection(Selection):
+    """What both ways of leaving neurons out share: a score for each neuron, and a threshold for each layer."""
+
+    def __init__(self):
+        self.masks, self.near = [], []
+
+    def cut(self, h, scores, threshold):
+        layer = len(self.masks)
+        # Not `scores >= threshold`: a score that is not a number keeps its neuron.
+        active = ~(scores < threshold)
+        self.masks.append(active)
+        self.near += [[layer, *map(int, pair)] for pair in np.argwhere(np.abs(scores - threshold) < NEAR)]
+        return np.where(active, h, 0)
+
+    def description(self, positions):
+        """What a golden file keeps of the masks of these positions (a range)."""
+        return {
+            "first_position": positions.start,
+            "active": [
+                [np.packbits(mask[position], bitorder="little").tobytes().hex() for position in positions]
+                for mask in self.masks
+            ],
+            "near": [entry for entry in self.near if entry[1] in positions],
+        }
+
+
+class PredictorSelection(RecordedSelection):
+    def __init__(self, model):
+        super().__init__()
+        self.threshold = model.key("powerinfer.sparse_threshold", 0.0)
+
+    def keep(self, h, activated, predicted):
+        return self.cut(h, predicted(), self.threshold)
+
+
+class ThresholdSelection(RecordedSelection):
+    def __init__(self, thresholds):
+        super().__init__()
+        self.thresholds = thresholds
+
+    def keep(self, h, activated, predicted):
+        return self.cut(h, np.abs(activated), self.thresholds[len(self.masks)])
+
+
 class Family:
     """What all families share: attention, the down projection, the predictor, embedding and output."""
 
     activations = {"relu": relu, "silu": silu, "gelu": gelu}
     default_activation = "relu"
 
-    def __init__(self, model, with_predictor):
-        self.model, self.key, self.with_predictor = model, model.key, with_predictor
+    def __init__(self, model, selection):
+        self.model, self.key, self.selection = model, model.key, selection
         self.heads = self.key("attention.head_count")
         self.groups = self.key("attention.head_count_kv", self.heads)
         self.head_size = self.key("attention.key_length", self.key("embedding_length") // self.heads)
-        self.threshold = self.key("powerinfer.sparse_threshold", 0.0)
         named = self.key("hidden_activation", "relu" if model.is_powerinfer else self.default_activation)
         self.activation = self.activations[named]
         if "position_embd.weight" not in model.tensors:
@@ -180,15 +279,17 @@ class Family:
         return (self.model.product(n, name + part) for part in ("attn_q", "attn_k", "attn_v"))
 
     def neurons(self, n, name):
-        """What the feed-forward neurons give, [tokens, feed-forward size]."""
+        """The activated gates and what the feed-forward neurons give, both [tokens, feed-forward size]."""
         gate, up = (self.model.product(n, name + part) for part in ("ffn_gate", "ffn_up"))
-        return self.activation(gate) * up
+        activated = self.activation(gate)
+        return activated, activated * up
 
     def feed_forward(self, n, predictor_input, name):
-        h = self.neurons(n, name)
-        if self.with_predictor:
-            predicted = self.model.product(relu(self.model.product(predictor_input, name + "fc1")), name + "fc2")
-            h = np.where(predicted >= self.threshold, h, 0)
+        def predicted():
+            return self.model.product(relu(self.model.product(predictor_input, name + "fc1")), name + "fc2")
+
+        activated, h = self.neurons(n, name)
+        h = self.selection.keep(h, activated, predicted)
         transposed = self.model.weights(name + "ffn_down_t.weight")
         if transposed is None:
             return self.model.product(h, name + "ffn_down")
@@ -214,7 +315,8 @@ class Llama(Family):
 
 class Bamboo(Family):
     def neurons(self, n, name):
-        return relu(self.model.product(n, name + "ffn_gate")) * relu(self.model.product(n, name + "ffn_up"))
+        activated = relu(self.model.product(n, name + "ffn_gate"))
+        return activated, activated * relu(self.model.product(n, name + "ffn_up"))
 
 
 class Falcon(Family):
@@ -232,7 +334,8 @@ class Falcon(Family):
         return np.split(self.model.product(n, name + "attn_qkv"), [queries, queries + keys], axis=-1)
 
     def neurons(self, n, name):
-        return self.activation(self.model.product(n, name + "ffn_up"))
+        activated = self.activation(self.model.product(n, name + "ffn_up"))
+        return activated, activated
 
     def layer(self, x, name):
         n = self.norm(x, name + "attn_norm")
@@ -256,17 +359,18 @@ class OPT(Family):
         return x
 
     def neurons(self, n, name):
-        return self.activation(self.model.product(n, name + "ffn_up"))
+        activated = self.activation(self.model.product(n, name + "ffn_up"))
+        return activated, activated
 
 
 FAMILIES = {"llama": Llama, "bamboo": Bamboo, "falcon": Falcon, "opt": OPT}
 
 
-def logits(model, tokens, with_predictor=False):
+def logits(model, tokens, selection=None):
     """Logits [tokens, vocabulary] of every position."""
     if model.architecture not in FAMILIES:
         sys.exit(f"Expected an architecture of {', '.join(FAMILIES)}, found {model.architecture}.")
-    return FAMILIES[model.architecture](model, with_predictor).logits(tokens)
+    return FAMILIES[model.architecture](model, selection or Selection()).logits(tokens)
 
 
 def describe(values, all_logits=False):
@@ -295,13 +399,53 @@ def to_json(value):
     return re.sub(r"\[\s[-+0-9.eE,\s]*\]", on_one_line, text) + "\n"
 
 
-def golden(model, prompts, with_predictor=False, all_logits=False):
-    """Golden entries for [(prompt, tokens)]."""
+def rounding(model, tokens, selection, values, exact, positions, judged):
+    """What rounding to 8 bits does to logits `values` [tokens, vocabulary] and the masks of `exact`, which were had without.
+
+    `selection()` makes a new selection; `judged` are the tokens whose last logits count.
+    """
+    bits, logit, lost = np.zeros(len(exact.masks)), 0.0, 0.0
+    ordered = np.partition(values, -2, axis=-1)
+    margins = ordered[:, -1] - ordered[:, -2]
+    for seed in range(ROUNDED_PASSES):
+        other = selection()
+        rounded = logits(EightBitModel(model, seed), tokens, other)
+        pairs = zip(exact.masks, other.masks)
+        bits = np.maximum(bits, [np.mean(one[positions.start :] != two[positions.start :]) for one, two in pairs])
+        logit = max(logit, np.abs(rounded[-1] - values[-1])[judged].max())
+        lost = max([lost, *margins[rounded.argmax(axis=-1) != values.argmax(axis=-1)]])
+    return {"bits": bits.round(4).tolist(), "logits": round(float(logit), 4), "margin": round(float(lost), 4)}
+
+
+def is_quantized(model):
+    return any(
+        len(tensor.shape) > 1 and tensor.tensor_type.name not in EightBitModel.exact for tensor in model.tensors.values()
+    )
+
+
+def golden(model, prompts, with_predictor=False, all_logits=False, gate_thresholds=None, masks=None):
+    """Golden entries for [(prompt, tokens)]; `masks` are those of "all" positions, of the "last", or None."""
+
+    def sparse(tokens, selection):
+        first = selection()
+        values = logits(model, tokens, first)
+        description = describe(values, all_logits)
+        if masks:
+            positions = range(0 if masks == "all" else len(tokens) - 1, len(tokens))
+            description["masks"] = first.description(positions)
+            if is_quantized(model):
+                judged = slice(None) if all_logits else [token for token, _ in description["top20"]]
+                description["rounding"] = rounding(model, tokens, selection, values, first, positions, judged)
+        return description
+
     entries = []
     for prompt, tokens in prompts:
         entry = {"prompt": prompt, "tokens": tokens, "dense": describe(logits(model, tokens), all_logits)}
         if with_predictor:
-            entry["predictor"] = describe(logits(model, tokens, with_predictor=True), all_logits)
+            entry["predictor"] = sparse(tokens, lambda: PredictorSelection(model))
+        if gate_thresholds:
+            description = sparse(tokens, lambda: ThresholdSelection(gate_thresholds))
+            entry["threshold"] = {"gate_thresholds": gate_thresholds, **description}
         entries.append(entry)
     return entries
 
@@ -314,6 +458,8 @@ def main():
     source.add_argument("--golden", help="take prompts and tokens from this golden file")
     parser.add_argument("--prompt", default="", help="the text --tokens stand for, kept as a note")
     parser.add_argument("--predictor", action="store_true", help="also with the file's predictors")
+    parser.add_argument("--gate-thresholds", help="also with these thresholds on activated gates, one for each layer")
+    parser.add_argument("--masks", choices=("all", "last"), help="also which neurons were computed, and at which positions")
     parser.add_argument("--all-logits", action="store_true", help="also every logit of the last position")
     arguments = parser.parse_args()
     if arguments.tokens:
@@ -321,7 +467,13 @@ def main():
     else:
         with open(arguments.golden, encoding="utf-8") as file:
             prompts = [(entry["prompt"], entry["tokens"]) for entry in json.load(file)]
-    entries = golden(ModelFile(arguments.model), prompts, arguments.predictor, arguments.all_logits)
+    model = ModelFile(arguments.model)
+    thresholds = None
+    if arguments.gate_thresholds:
+        thresholds = [float(threshold) for threshold in arguments.gate_thresholds.split(",")]
+        if len(thresholds) != model.key("block_count"):
+            sys.exit(f"Expected {model.key('block_count')} gate thresholds, one for each layer, found {len(thresholds)}.")
+    entries = golden(model, prompts, arguments.predictor, arguments.all_logits, thresholds, arguments.masks)
     sys.stdout.write(to_json(entries))
 
 

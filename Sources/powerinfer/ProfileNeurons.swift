@@ -12,7 +12,7 @@ struct ProfileNeurons: ParsableCommand {
     abstract: "Count how often every neuron of a model fires.",
     discussion: """
       Runs a text through the model and counts for every neuron the tokens for which it gives anything but zero, and \
-      what it adds. Models whose activation is never zero (SiLU, GELU) need --thresholds, which powerinfer calibrate \
+      what it adds. Models whose activation is never zero (SiLU, GELU) need --gate-thresholds, which powerinfer calibrate \
       finds; what reaches them counts.
 
       "Active" is the share of neurons that fire for a token. "Makes 80 %" is the share of neurons that make 80 % of all \
@@ -24,7 +24,7 @@ struct ProfileNeurons: ParsableCommand {
       Examples:
         powerinfer profile model.gguf -f text.txt
         powerinfer profile model.gguf -f text.txt --chunks 40 -o profile.gguf --json
-        powerinfer profile model.gguf -f text.txt --thresholds model.thresholds.gguf
+        powerinfer profile model.gguf -f text.txt --gate-thresholds model.thresholds.gguf
       """)
 
   @OptionGroup var survey: SurveyOptions
@@ -32,7 +32,7 @@ struct ProfileNeurons: ParsableCommand {
   @Option(
     help: ArgumentHelp("Count what reaches these thresholds, saved by powerinfer calibrate.", valueName: "file"),
     completion: .file(extensions: ["gguf"]))
-  var thresholds: String?
+  var gateThresholds: String?
 
   @Option(
     name: [.customShort("o"), .long],
@@ -44,7 +44,7 @@ struct ProfileNeurons: ParsableCommand {
     let settings = try survey.settings()
     let path = try survey.locate()
     let model = try LanguageModel(opening: path)
-    let thresholds = try thresholds.map { try GateThresholds(sidecar: $0, for: model) }
+    let thresholds = try gateThresholds.map { try GateThresholds(sidecar: $0, for: model) }
     let sidecar = output ?? ActivationProfile.sidecarPath(forModelAt: model.file.paths.first ?? path)
     try survey.check(output: sidecar, model: model)
     let cancellation = CancellationFlag()
@@ -61,7 +61,7 @@ struct ProfileNeurons: ParsableCommand {
     if thresholds == nil, model.configuration.activation != .relu {
       StandardOutput.note(
         "Note: the model's activation, \(model.configuration.activation.rawValue), is hardly ever 0, so that all neurons "
-          + "count as firing; --thresholds counts those that a calibration keeps.\n")
+          + "count as firing; --gate-thresholds counts those that a calibration keeps.\n")
     }
     StandardOutput.note("The profile was saved in \(sidecar).\n")
   }

@@ -234,9 +234,9 @@ enum FailureTable {
         "calibrate -m @model.gguf -f @text.txt --output-model @model.gguf",
         "The file \"@model.gguf\" is being read; the result needs another name."),
       Failure(
-        "profile -m @model.gguf -f @text.txt -o @out --thresholds @none", "There is no file \"@none\"."),
+        "profile -m @model.gguf -f @text.txt -o @out --gate-thresholds @none", "There is no file \"@none\"."),
       Failure(
-        "profile -m @model.gguf -f @text.txt -o @out --thresholds @sparse.gguf",
+        "profile -m @model.gguf -f @text.txt -o @out --gate-thresholds @sparse.gguf",
         "\"@sparse.gguf\": The file holds no gate thresholds: it has no key \"general.type\", where \"gate-thresholds\" "
           + "was expected."),
     ]

@@ -136,13 +136,13 @@ import Testing
     let plain = try await run("profile %silu.gguf -f %text.txt -c 16 -o %p")
     #expect(
       plain.error
-        == "Note: the model's activation, silu, is hardly ever 0, so that all neurons count as firing; --thresholds counts "
+        == "Note: the model's activation, silu, is hardly ever 0, so that all neurons count as firing; --gate-thresholds counts "
         + "those that a calibration keeps.\nThe profile was saved in \(folder.file("p")).\n")
     #expect(plain.output.contains("|   all | 100.00 % |"))
     #expect(try await run("calibrate %silu.gguf -f %text.txt -c 16 --target 0.6 -o %t -q").status == 0)
-    let cut = try json(await run("profile %silu.gguf -f %text.txt -c 16 --thresholds %t -o %p --json"))
+    let cut = try json(await run("profile %silu.gguf -f %text.txt -c 16 --gate-thresholds %t -o %p --json"))
     #expect(abs(try #require(cut["active"] as? Double) - 0.4) < 0.01)
-    let wrong = try await run("profile %relu.gguf -f %text.txt -c 16 --thresholds %t -o %p")
+    let wrong = try await run("profile %relu.gguf -f %text.txt -c 16 --gate-thresholds %t -o %p")
     #expect(
       wrong.status == 1
         && wrong.error
@@ -162,6 +162,17 @@ import Testing
     let variables = ["POWERINFER_THREADS": "2", "POWERINFER_MODEL": folder.file("silu.gguf")]
     #expect(try await run("\(command) -f %text.txt -c 20 -o %other -q", variables: variables).status == 0)
     #expect(try folder.read("other") == folder.read("one"))
+  }
+
+  /// Or else nothing but deleting them would help.
+  @Test func damagedResultsBesideTheModelAreMadeAnew() async throws {
+    for name in ["silu.thresholds.gguf", "silu.profile.gguf"] { try folder.write(name, "This is no sidecar.") }
+    for command in ["calibrate", "profile"] {
+      let outcome = try await run("\(command) %silu.gguf -f %text.txt -c 16 -q")
+      #expect(outcome.status == 0 && outcome.error == "")
+    }
+    #expect(try thresholds("silu.thresholds.gguf", of: "silu.gguf").target == 0.4)
+    #expect(try profile("silu.profile.gguf", of: "silu.gguf").text == "text.txt")
   }
 
   @Test(arguments: ["calibrate", "profile"]) func whatIsReadIsNotWrittenOver(command: String) async throws {

@@ -14,16 +14,28 @@ struct GoldenPrompt: Decodable {
     let marginEachPosition: [Double]?
     /// All logits of the last position; tiny models only.
     let logits: [Double]?
+    /// Modes that leave neurons out only.
+    let masks: GoldenMasks?
+    /// Modes that leave neurons out, of models with quantised weights.
+    let rounding: GoldenRounding?
+    /// One for each layer.
+    let gateThresholds: [Float]?
 
     enum CodingKeys: String, CodingKey {
-      case top20, logsumexp, logits
+      case top20, logsumexp, logits, masks, rounding
+      case gateThresholds = "gate_thresholds"
       case argmaxEachPosition = "argmax_each_position"
       case marginEachPosition = "margin_each_position"
     }
   }
 
   let tokens: [Int32]
+  /// All neurons.
   let dense: Mode
+  /// Those that the file's predictors expect to fire.
+  let predictor: Mode?
+  /// Those whose activated gate reaches a threshold.
+  let threshold: Mode?
 
   static func load(_ name: String) throws -> [GoldenPrompt] {
     try Golden.json([GoldenPrompt].self, name, in: .module)
@@ -40,8 +52,14 @@ struct LogitDifference {
   /// Positions whose arg max differs.
   var differingArgMaxima = 0
 
-  /// - Parameter tieMargin: where the golden lead of the best logit is smaller, either of two may win.
-  init(model: LanguageModel, golden: GoldenPrompt, tieMargin: Double, options: SessionOptions = .init()) throws {
+  /// - Parameters:
+  ///   - mode: which of the golden logits; all neurons' unless another is named.
+  ///   - tieMargin: where the golden lead of the best logit is smaller, either of two may win.
+  init(
+    model: LanguageModel, golden: GoldenPrompt, mode: GoldenPrompt.Mode? = nil, tieMargin: Double,
+    options: SessionOptions = .init()
+  ) throws {
+    let mode = mode ?? golden.dense
     var options = options
     options.contextSize = options.contextSize ?? golden.tokens.count
     let session = try Session(model: model, options: options)
@@ -51,13 +69,13 @@ struct LogitDifference {
       maxima.append(Int32(logits.indices.max { logits[$0] < logits[$1] } ?? -1))
       last = Array(logits)
     }
-    let expected = golden.dense.logits.map { Array(zip(0..., $0)) } ?? golden.dense.top20.map { (Int($0[0]), $0[1]) }
+    let expected = mode.logits.map { Array(zip(0..., $0)) } ?? mode.top20.map { (Int($0[0]), $0[1]) }
     largestError = expected.map { abs(Double(last[$0.0]) - $0.1) }.max() ?? .infinity
     let best = Double(last.max() ?? 0)
-    logSumExpError = abs(best + log(last.map { exp(Double($0) - best) }.reduce(0, +)) - golden.dense.logsumexp)
-    for (position, pair) in zip(maxima, golden.dense.argmaxEachPosition).enumerated() where pair.0 != pair.1 {
+    logSumExpError = abs(best + log(last.map { exp(Double($0) - best) }.reduce(0, +)) - mode.logsumexp)
+    for (position, pair) in zip(maxima, mode.argmaxEachPosition).enumerated() where pair.0 != pair.1 {
       differingArgMaxima += 1
-      let margin = golden.dense.marginEachPosition?[position] ?? .infinity
+      let margin = mode.marginEachPosition?[position] ?? .infinity
       if margin >= tieMargin { wrongArgMaxima.append(position) }
     }
   }

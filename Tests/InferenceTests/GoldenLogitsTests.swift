@@ -27,6 +27,8 @@ import Testing
     ("tiny-falcon-7b-q4_0.powerinfer", eightBitLimit), ("tiny-falcon-40b-f16.powerinfer", floatLimit),
     ("tiny-falcon-40b-q4_0.powerinfer", eightBitLimit), ("tiny-opt-f16", floatLimit),
     ("tiny-opt-f16.powerinfer", floatLimit), ("tiny-opt-q4_0.powerinfer", eightBitLimit),
+    ("tiny-skewed-f16.powerinfer", floatLimit), ("tiny-skewed-mixed.powerinfer", eightBitLimit),
+    ("tiny-silu-f16", floatLimit), ("tiny-silu-q8_0", eightBitLimit),
   ])
   func tinyModels(name: String, limit: Double) throws {
     let resources = try #require(Bundle.module.resourceURL)

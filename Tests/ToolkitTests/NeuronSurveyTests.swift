@@ -187,6 +187,29 @@ import Testing
     }
   }
 
+  /// By thresholds that it finds beside the model, decoding the calibration's own text.
+  @Test(arguments: [0, 1, 4]) func aSessionLeavesOutWhatACalibrationSays(family: Int) throws {
+    let model = try open(Self.tiny(Self.families[family]))
+    let calibration = try Calibration(survey(model), target: 0.7)
+    try calibration.thresholds.writeSidecar(folder.file("model.thresholds.gguf"), for: model)
+    var options = SessionOptions(contextSize: 21, threads: 2)
+    options.sparsity.mode = .threshold
+    let session = try Session(model: model, options: options)
+    let text = try text(model)
+    for chunk in 0..<text.chunkCount {
+      session.truncate(to: 0)
+      for token in text.input(ofChunk: chunk) { _ = try session.evaluate([token]) }
+    }
+    let layers = session.sparsityReport.layers
+    #expect(layers.map(\.tokens) == [84, 84, 84])
+    for (layer, found) in layers.enumerated() {
+      // What reaches the first layer is the same as in the calibration, up to the rounding of batches; what reaches the
+      // others has been through layers with neurons left out.
+      let difference = try #require(found.computed) - (1 - calibration.layers[layer].leftOut)
+      #expect(abs(difference) < (layer == 0 ? 0.001 : 0.05), "layer \(layer)")
+    }
+  }
+
   @Test(arguments: [0, 2]) func resultsAreTheSameForAnyThreads(family: Int) throws {
     let model = try open(Self.tiny(Self.families[family]))
     let expected = try survey(model, threads: 1)

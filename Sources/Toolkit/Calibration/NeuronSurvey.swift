@@ -6,7 +6,7 @@ import Sparsity
 
 /// A text run through a model to see what its neurons do: the source of profiles and thresholds.
 ///
-/// The text is cut and read as by ``Inference/PerplexityTest``, and every neuron is computed for every token. Results are
+/// The text is cut and read as by a `PerplexityTest`, and every neuron is computed for every token. Results are
 /// the same bits for any number of threads.
 public final class NeuronSurvey {
   /// What is read.
