@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Inference
 import Kernels
+import Model
 import Platform
 
 /// `powerinfer bench`: tokens per second, in the columns of llama-bench.
@@ -16,12 +17,19 @@ struct Bench: ParsableCommand {
       right before; "≤" marks the rates of models that skip silent neurons, whose weights are counted but not read. For \
       prompts there are the floating-point operations of products with weights. The memory alone is measured by --membw.
 
+      --compare sets quality beside speed: a table with a row for each activation source that the model has. All decode \
+      tokens of the text one by one, --n-gen of them after half a context, in turns, so that noise hits all alike; then each \
+      reads chunks of the text, leaving out the neurons that decoding leaves out. "active" is the share of neurons that \
+      fire, "computed" of those the source lists, "recall" how many of the first are among the second, "kept" how much of \
+      what all neurons contribute (|h| times the norm of the neuron's down projection) comes from those listed.
+
       Examples:
         powerinfer bench
         powerinfer bench -m model.gguf -p 512 -n 128 -r 5 -t 1,2,4
         powerinfer bench -m model.gguf -p 0 -n 64 --json
         powerinfer bench -m model.gguf --profile     (time per stage)
         powerinfer bench --membw -o csv              (the memory, without a model)
+        powerinfer bench --compare -f text.txt       (activation sources)
       """)
 
   @Option(
@@ -80,6 +88,9 @@ struct Bench: ParsableCommand {
   @Flag(help: "Measure only the memory: read, copy and STREAM's triad, for 1, 2, … threads or those of --threads.")
   var membw = false
 
+  @OptionGroup(title: "Quality beside speed") var comparisonFlags: ComparisonFlags
+  @OptionGroup(title: "Quality beside speed") var textOptions: BenchTextOptions
+
   private var format: ResultFormat { json ? .json : output }
 
   func validate() throws {
@@ -89,11 +100,27 @@ struct Bench: ParsableCommand {
     if profile, format == .csv {
       throw ValidationError("The option --profile shows tables of their own; print them with --output md or json.")
     }
+    try validateComparison()
     if profile, membw { throw ValidationError("Give either --profile or --membw, not both.") }
     if repetitions < 1 {
       throw ValidationError("The option --repetitions must be 1 or more, but it is \(repetitions).")
     }
     if tests.isEmpty { throw ValidationError("There is nothing to measure: --n-prompt and --n-gen are both 0.") }
+  }
+
+  private func validateComparison() throws {
+    try comparisonFlags.check(sparsityFlags)
+    guard comparisonFlags.compare else { return try textOptions.refuse() }
+    try textOptions.check()
+    if profile || membw { throw ValidationError("Give only one of --compare, --profile and --membw.") }
+    for (name, count) in [("threads", threads?.numbers.count ?? 1), ("n-gen", decodeTokens.numbers.count)]
+    where count != 1 {
+      throw ValidationError("With --compare the option --\(name) must be one number, but there are \(count).")
+    }
+    if decodeTokens.numbers == [0] { throw ValidationError("With --compare the option --n-gen must be 1 or more.") }
+    if comparisonFlags.perLayer, format == .csv {
+      throw ValidationError("The option --per-layer shows tables of their own; print them with --output md or json.")
+    }
   }
 
   private var tests: [SpeedTest] {
@@ -116,6 +143,12 @@ struct Bench: ParsableCommand {
     let cache = try cacheOptions.resolve(environment)
     let sparsity = try sparsityFlags.resolve(environment)
     let path = try choice.locate(environment)
+    if comparisonFlags.compare {
+      let settings = SessionOptions(
+        threads: counts?.first, batchSize: batchSize ?? SessionOptions.defaultBatchSize, keyFormat: cache.keys,
+        valueFormat: cache.values)
+      return try compare(path, settings, sparsity)
+    }
     let longest = tests.map(\.contextSize).max() ?? 1
 
     var table = BenchTable(format)
@@ -128,6 +161,20 @@ struct Bench: ParsableCommand {
       for test in tests { try table.add(row(test, engine, cache: cache, bandwidth: bandwidth)) }
     }
     try table.finish()
+  }
+
+  private func compare(_ path: String, _ settings: SessionOptions, _ sparsity: SparsityFlags.Resolved) throws {
+    let source = try textOptions.read()
+    let model = try LanguageModel(opening: path)
+    var settings = settings
+    settings.sparsity = try sparsity.options(for: model)
+    let text = try ScoredText(
+      source, tokenizer: model.tokenizer, contextSize: textOptions.contextSize(of: model),
+      chunkLimit: textOptions.chunkLimit)
+    try Comparison(format: format, isPerLayer: comparisonFlags.perLayer).run(
+      SourceComparison(
+        model: model, text: text, options: settings, decoding: decodeTokens.numbers[0], turns: repetitions),
+      model: URL(filePath: path).lastPathComponent, threads: settings.threads ?? Processors.recommended)
   }
 
   /// Bytes per second; nil where no test needs it.

@@ -19,11 +19,7 @@ final class Engine {
     var settings = SessionOptions()
     settings.threads = options.threads
     settings.isProfiled = options.isProfiled
-    settings.sparsity = options.sparsity.options
-    settings.sparsity.profile = try options.sparsity.profilePath.map { try ActivationProfile(sidecar: $0, for: model) }
-    settings.sparsity.gateThresholds = try options.sparsity.thresholdsPath.map {
-      try GateThresholds(sidecar: $0, for: model)
-    }
+    settings.sparsity = try options.sparsity.options(for: model)
     if let batchSize = options.batchSize { settings.batchSize = batchSize }
     (settings.keyFormat, settings.valueFormat) = (options.cache.keys, options.cache.values)
     settings.contextSize =

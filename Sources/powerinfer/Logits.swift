@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Inference
+import Sparsity
 
 /// `powerinfer logits`: the numbers behind an answer, to compare with another engine.
 struct Logits: ParsableCommand {
@@ -8,7 +9,8 @@ struct Logits: ParsableCommand {
     abstract: "Print the logits after a text, to compare with another engine.",
     discussion: """
       For the last position, or for every one with --all: the greatest logits, log-sum-exp (a logit minus this is the \
-      log of the token's probability) and the SHA-256 hash of all logits as little-endian 32-bit floats.
+      log of the token's probability) and the SHA-256 hash of all logits as little-endian 32-bit floats. With --sparsity \
+      predictor or threshold every token leaves out the neurons that decoding leaves out, as no prompt of run does.
 
       Examples:
         powerinfer logits -m model.gguf --tokens 504,3575,282 --top 20 --json
@@ -44,7 +46,9 @@ struct Logits: ParsableCommand {
   }
 
   func run() throws {
-    let engine = try Engine(try modelOptions.resolve())
+    var options = try modelOptions.resolve()
+    options.sparsity.options.masksPrompts = true
+    let engine = try Engine(options)
     let ids = try readTokens(engine)
     guard !ids.isEmpty else { throw GenerationError.emptyPrompt }
     var positions: [Position] = []

@@ -3,6 +3,7 @@ import Foundation
 import Inference
 import Model
 import Platform
+import Sparsity
 
 /// `powerinfer perplexity`: how well a model predicts a text, and how far it is from a reference.
 struct Perplexity: ParsableCommand {
@@ -18,11 +19,18 @@ struct Perplexity: ParsableCommand {
       each token of the vocabulary and each scored position; they hold the text's tokens too, so that --file is not \
       needed with --kl-with.
 
+      With --sparsity predictor or threshold all tokens leave out the neurons that decoding leaves out, in batches as ever: \
+      the figure is that of an answer, not of a prompt, for which run computes all neurons. --compare does so for every \
+      source in turn and shows beside the perplexity how fast each decodes (tokens of the same text, after half a chunk; the \
+      median of \(Self.turns) turns of \(Self.decodedTokens) tokens) and how many neurons fire and are computed.
+
       Examples:
         powerinfer perplexity -f wiki.test.raw
         powerinfer perplexity model.gguf -f wiki.test.raw -c 2048 --chunks 20 --json
         powerinfer perplexity -m f16.gguf -f wiki.test.raw --save-logits f16.logits
         powerinfer perplexity -m q4_0.gguf --kl-with f16.logits
+        powerinfer perplexity -m model.gguf -f wiki.test.raw --sparsity predictor
+        powerinfer perplexity -m model.gguf -f wiki.test.raw --chunks 20 --compare --per-layer
       """)
 
   @Argument(help: "The model, instead of --model.", completion: .file(extensions: ["gguf"]))
@@ -63,6 +71,9 @@ struct Perplexity: ParsableCommand {
     help: ArgumentHelp("Tokens of a chunk read at once. (environment: POWERINFER_BATCH_SIZE)", valueName: "n"))
   var batchSize: Int?
 
+  @OptionGroup var sparsityFlags: SparsityFlags
+  @OptionGroup var comparisonFlags: ComparisonFlags
+
   @Flag(help: "Print JSON.")
   var json = false
 
@@ -71,13 +82,28 @@ struct Perplexity: ParsableCommand {
 
   /// llama.cpp's.
   static let defaultContextSize = 512
+  /// What --compare decodes: enough for a median, little beside the text.
+  static let decodedTokens = 32
+  static let turns = 5
 
   func validate() throws {
     if modelFile != nil, choice.model != nil {
       throw ValidationError("Give the model once: as an argument or with --model.")
     }
+    try comparisonFlags.check(sparsityFlags)
+    if comparisonFlags.compare {
+      if file == nil { throw ValidationError("The option --compare needs a text: give one with --file.") }
+      if klWith != nil || saveLogits != nil {
+        throw ValidationError("Give either --compare or saved logits (--save-logits, --kl-with), not both.")
+      }
+    }
     if file == nil, klWith == nil { throw ValidationError("Give a text with --file, or saved logits with --kl-with.") }
     if saveLogits != nil, klWith != nil { throw ValidationError("Give either --save-logits or --kl-with, not both.") }
+    try Self.check(ctxSize: ctxSize, chunks: chunks)
+  }
+
+  /// - Throws: `ValidationError` where there can be no chunks like these.
+  static func check(ctxSize: Int?, chunks: Int?) throws {
     if let chunks, chunks < 1 {
       throw ValidationError("The option --chunks must be 1 or more, but it is \(chunks).")
     }
@@ -92,6 +118,7 @@ struct Perplexity: ParsableCommand {
     let environment = Environment()
     let threads = try threadOption.resolve(environment)
     let batchSize = try ModelOptions.resolve(batchSize: batchSize, environment)
+    let sparsity = try sparsityFlags.resolve(environment)
     let path = try ModelLocator(environment: environment).locate(modelFile ?? choice.model)
     let source = try file.map(Self.readText)
     if let saveLogits, let target = FileIdentity(saveLogits),
@@ -105,23 +132,36 @@ struct Perplexity: ParsableCommand {
     let text = try scoredText(source, reader, model)
     var settings = SessionOptions(contextSize: text.contextSize, threads: threads)
     if let batchSize { settings.batchSize = batchSize }
+    settings.sparsity = try sparsity.options(for: model)
+    settings.sparsity.masksPrompts = true
+    if comparisonFlags.compare {
+      try Comparison(format: json ? .json : .markdown, isPerLayer: comparisonFlags.perLayer).run(
+        SourceComparison(
+          model: model, text: text, options: settings, decoding: Self.decodedTokens, turns: Self.turns),
+        model: URL(filePath: path).lastPathComponent, threads: threads ?? Processors.recommended)
+      return noteLength(of: text, model)
+    }
     let session = try Session(model: model, options: settings)
+    noteLength(of: text, model)
+    let writer = try saveLogits.map { try ReferenceWriter($0, text: text, tokenizer: model.tokenizer) }
+    try measure(
+      PerplexityTest(text, session: session, saving: writer, against: reader), session, path: path,
+      sparsity: settings.sparsity.mode, finish: { try writer?.finish() })
+  }
+
+  private func noteLength(of text: ScoredText, _ model: LanguageModel) {
     if text.contextSize > model.configuration.contextLength, !quiet {
       StandardOutput.note(
         "Note: chunks of \(text.contextSize) tokens are longer than the \(model.configuration.contextLength) that the "
           + "model was trained for.\n")
     }
-    let writer = try saveLogits.map { try ReferenceWriter($0, text: text, tokenizer: model.tokenizer) }
-    try measure(
-      PerplexityTest(text, session: session, saving: writer, against: reader), session, path: path,
-      finish: { try writer?.finish() })
   }
 
   /// Runs a test and shows what it finds.
   ///
   /// - Parameter finish: called once all chunks are done.
   private func measure(
-    _ test: PerplexityTest, _ session: Session, path: String, finish: () throws -> Void
+    _ test: PerplexityTest, _ session: Session, path: String, sparsity: SparsityMode, finish: () throws -> Void
   ) throws {
     let cancellation = CancellationFlag()
     let interrupts = Interrupts(cancelling: cancellation)
@@ -145,8 +185,8 @@ struct Perplexity: ParsableCommand {
     if isComplete { try finish() } else if saveLogits != nil, !quiet { StandardOutput.note("No logits were saved.\n") }
 
     let report = PerplexityReport(
-      model: URL(filePath: path).lastPathComponent, text: test.text, threads: session.threads, result: result,
-      runningPerplexities: runningPerplexities, seconds: seconds)
+      model: URL(filePath: path).lastPathComponent, text: test.text, threads: session.threads, sparsity: sparsity,
+      result: result, runningPerplexities: runningPerplexities, seconds: seconds)
     if json {
       try StandardOutput.write(JSON.text(report) + "\n")
     } else if result.scored > 0 {

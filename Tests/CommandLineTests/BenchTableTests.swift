@@ -63,8 +63,8 @@ import Testing
     }
     #expect(!names.contains("samples_ts"))
     #expect(lines[1].contains(#","a, ""b"".gguf",llama 135M Q4_0,80740352,134515008,128,2,f16,f16,512,0,0,2026-01-"#))
-    #expect(lines[1].hasSuffix(",101.000000,1.414214,,,,,,303.000000"))
-    #expect(lines[2].hasSuffix(",101.000000,1.414214,80000000.000000,0,8.080000,40.000000,0.202000,"))
+    #expect(lines[1].hasSuffix(",101.000000,1.414214,,,,,,303.000000,,,"))
+    #expect(lines[2].hasSuffix(",101.000000,1.414214,80000000.000000,0,8.080000,40.000000,0.202000,,,,"))
     #expect(
       CSV.line(["a", "", "b,c", "d\"e", "f\r\ng", "h\ni", "é "]) == "a,,\"b,c\",\"d\"\"e\",\"f\r\ng\",\"h\ni\",é \n")
   }

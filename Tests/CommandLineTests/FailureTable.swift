@@ -2,7 +2,8 @@
 enum FailureTable {
   typealias Failure = EndToEndTests.Failure
 
-  static let all = files + models + prompts + templates + tokens + perplexity + surveys + usage + variables
+  static let all =
+    files + models + prompts + templates + tokens + perplexity + surveys + comparison + usage + variables
 
   /// Every command on files that are no models.
   private static let files: [Failure] = [
@@ -114,6 +115,73 @@ enum FailureTable {
       "perplexity -m @model.gguf --kl-with @text.txt",
       "\"@text.txt\" is no file of saved logits: it does not start with \"PIREFLOG\"."),
   ]
+
+  /// What the two commands that compare activation sources have in common, and what each has of its own.
+  private static let comparison: [Failure] =
+    ["bench", "perplexity"].flatMap { command in
+      [
+        Failure("\(command) -m @sparse.gguf --compare -f @none", "There is no file \"@none\"."),
+        Failure(
+          "\(command) -m @sparse.gguf --compare -f @empty", "The file \"@empty\" is empty, where a text was expected."),
+        Failure(
+          "\(command) -m @sparse.gguf --compare -f -", input: "\n",
+          "Standard input is empty, where a text was expected."
+        ),
+        Failure(
+          "\(command) -m @sparse.gguf --compare -f @utf16.txt",
+          "The file \"@utf16.txt\" does not hold UTF-8 text, which was expected."),
+        Failure(
+          "\(command) -m @sparse.gguf --compare -f @hello.txt",
+          "The text has 2 tokens, but a context of 512 tokens needs a text of at least 1024, two chunks of it."),
+        Failure(
+          "\(command) -m @opt.gguf --compare -f @text.txt -c 127",
+          "The context size is 127, expected at most 126: the model has learned no positions beyond."),
+        .usage("\(command) -m @sparse.gguf --compare", "The option --compare needs a text: give one with --file."),
+        .usage("\(command) -m @sparse.gguf -f @text.txt --per-layer", "The option --per-layer needs --compare."),
+        .usage(
+          "\(command) -m @sparse.gguf --compare -f @text.txt --sparsity gate",
+          "Give either --sparsity or --compare, which takes every source in turn."),
+        .usage(
+          "\(command) -m @sparse.gguf --compare -f @text.txt --chunks 0",
+          "The option --chunks must be 1 or more, but it is 0."),
+        .usage(
+          "\(command) -m @sparse.gguf --compare -f @text.txt -c 2",
+          "The option --ctx-size must be 0 or from 3 to 16777216, but it is 2."),
+        .usage(
+          "\(command) -m @sparse.gguf --compare -f @text.txt -t 0",
+          "The option --threads must be from 1 to 512, but it is 0."),
+      ]
+    } + [
+      .usage("bench -m @sparse.gguf -f @text.txt", "The option --file needs --compare."),
+      .usage("bench -m @sparse.gguf -c 16", "The option --ctx-size needs --compare."),
+      .usage("bench -m @sparse.gguf --chunks 2", "The option --chunks needs --compare."),
+      .usage("bench --compare -f @text.txt --membw", "Give only one of --compare, --profile and --membw."),
+      .usage("bench --compare -f @text.txt --profile", "Give only one of --compare, --profile and --membw."),
+      .usage(
+        "bench --compare -f @text.txt -t 1,2",
+        "With --compare the option --threads must be one number, but there are 2."),
+      .usage(
+        "bench --compare -f @text.txt -n 1,2,3",
+        "With --compare the option --n-gen must be one number, but there are 3."),
+      .usage("bench --compare -f @text.txt -n 0", "With --compare the option --n-gen must be 1 or more."),
+      .usage(
+        "bench --compare -f @text.txt --per-layer -o csv",
+        "The option --per-layer shows tables of their own; print them with --output md or json."),
+      .usage(
+        "perplexity --compare -f @text.txt --save-logits @base",
+        "Give either --compare or saved logits (--save-logits, --kl-with), not both."),
+      .usage(
+        "perplexity --compare -f @text.txt --kl-with @base",
+        "Give either --compare or saved logits (--save-logits, --kl-with), not both."),
+      Failure(
+        "perplexity -m @model.gguf -f @text.txt -c 16 --sparsity predictor",
+        "The predictor source needs a predictor in every layer, but the file has no \"blk.0.fc1.weight\"."),
+      Failure(
+        "bench -m @sparse.gguf --compare -f @text.txt -c 16 --gate-thresholds @none", "There is no file \"@none\"."),
+      Failure(
+        "perplexity -m @sparse.gguf --compare -f @text.txt -c 16 --gate-thresholds @none",
+        "There is no file \"@none\"."),
+    ]
 
   /// What `calibrate` and `profile` have in common, and what each has of its own.
   private static let surveys: [Failure] =

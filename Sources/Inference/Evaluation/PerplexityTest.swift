@@ -34,6 +34,8 @@ public final class PerplexityTest {
   private let writer: ReferenceWriter?
   private let reader: ReferenceReader?
 
+  /// -ln p of every prediction so far, those of whole chunks.
+  private(set) var negativeLogLikelihoods: [Double] = []
   private var score = PerplexityScore()
   private var divergence: DivergenceScore?
   private var rows: [RowResult] = []
@@ -128,6 +130,7 @@ public final class PerplexityTest {
     try writer?.endChunk()
     for row in rows {
       score.add(negativeLogLikelihood: row.negativeLogLikelihood)
+      negativeLogLikelihoods.append(row.negativeLogLikelihood)
       if let sample = row.sample { divergence?.add(sample) }
     }
     return true

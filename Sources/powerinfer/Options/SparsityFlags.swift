@@ -1,4 +1,5 @@
 import ArgumentParser
+import Model
 import Sparsity
 
 /// Which neurons to compute.
@@ -41,6 +42,16 @@ struct SparsityFlags: ParsableArguments {
     var options = SparsityOptions()
     var profilePath: String?
     var thresholdsPath: String?
+
+    /// Opens the files.
+    ///
+    /// - Throws: `FileError`, `GGUFError`, `NeuronRecordError`.
+    func options(for model: LanguageModel) throws -> SparsityOptions {
+      var options = options
+      options.profile = try profilePath.map { try ActivationProfile(sidecar: $0, for: model) }
+      options.gateThresholds = try thresholdsPath.map { try GateThresholds(sidecar: $0, for: model) }
+      return options
+    }
   }
 
   /// - Throws: `EnvironmentError`.

@@ -1,5 +1,6 @@
 import Foundation
 import Inference
+import Sparsity
 
 /// The running values of a perplexity test, a line per chunk.
 enum PerplexityTable {
@@ -38,6 +39,8 @@ struct PerplexityReport: Encodable {
   var model: String
   var contextSize: Int
   var threads: Int
+  /// The mode that says which neurons were computed.
+  var sparsity: SparsityMode
   /// Chunks asked for; those read are in the result.
   var chunksInAll: Int
   var result: PerplexityResult
@@ -47,13 +50,14 @@ struct PerplexityReport: Encodable {
   var tokensPerSecond: Double
 
   init(
-    model: String, text: ScoredText, threads: Int, result: PerplexityResult, runningPerplexities: [Double],
-    seconds: Double
+    model: String, text: ScoredText, threads: Int, sparsity: SparsityMode, result: PerplexityResult,
+    runningPerplexities: [Double], seconds: Double
   ) {
     self.model = model
     contextSize = text.contextSize
     chunksInAll = text.chunkCount
     self.threads = threads
+    self.sparsity = sparsity
     self.result = result
     self.runningPerplexities = runningPerplexities
     self.seconds = seconds
@@ -89,13 +93,15 @@ struct PerplexityReport: Encodable {
   /// What it cost, in one line.
   var cost: String {
     let share = result.chunks < chunksInAll ? " (cancelled after \(result.chunks) of \(chunksInAll) chunks)" : ""
+    // What the default computes is what all neurons give.
+    let source = sparsity == .auto ? "" : ", neurons by \(sparsity.rawValue)"
     return "\(result.tokens) tokens in \(Figures.number(seconds, digits: 1)) s at "
-      + "\(Figures.number(tokensPerSecond, digits: 1)) tok/s, \(result.scored) scored" + share
+      + "\(Figures.number(tokensPerSecond, digits: 1)) tok/s, \(result.scored) scored" + source + share
   }
 }
 
 /// Measured numbers as text.
-private enum Figures {
+enum Figures {
   /// - Parameter unit: how often the unit goes into 1: 100 for percent.
   static func number(_ value: Double, digits: Int, unit: Double = 1) -> String {
     String(format: "%.\(digits)f", value * unit)
@@ -104,5 +110,10 @@ private enum Figures {
   static func estimate(_ estimate: Estimate, digits: Int, unit: Double = 1) -> String {
     let value = number(estimate.value, digits: digits, unit: unit)
     return estimate.error.map { value + " ± " + number($0, digits: digits, unit: unit) } ?? value
+  }
+
+  /// A share of 1 in percent; nothing for one that is not known.
+  static func percent(_ share: Double?) -> String {
+    share.map { number($0, digits: 2, unit: 100) + " %" } ?? ""
   }
 }

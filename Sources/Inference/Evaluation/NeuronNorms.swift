@@ -1,25 +1,25 @@
 import Kernels
 import Model
 
-/// The Euclidean norm of what each neuron adds to the output when it gives 1: its row of the down projection.
-enum NeuronNorms {
+/// The Euclidean norm of what each neuron adds to the output when it gives 1: its row of the down projection by neuron.
+public enum NeuronNorms {
   /// The norms of all layers, [layers][neurons]. Not finite where the weights are not.
-  static func norms(of model: LanguageModel, team: ThreadTeam) -> [[Float]] {
+  public static func norms(of model: LanguageModel, team: ThreadTeam) -> [[Float]] {
     let layers = model.weights.layers
     let neurons = model.configuration.feedForwardSize
-    let results = UnsafeMutablePointer<Float>.allocate(capacity: layers.count * neurons)
-    defer { results.deallocate() }
-    let shared = Shared(results)
+    let results = Results(count: layers.count * neurons)
     team.run { member in
       for index in member.share(of: layers.count) {
         let norms = norms(of: layers[index].down, count: neurons)
-        (shared.pointer + index * neurons).initialize(from: norms, count: neurons)
+        (results.start + index * neurons).update(from: norms, count: neurons)
       }
     }
-    return layers.indices.map { Array(UnsafeBufferPointer(start: results + $0 * neurons, count: neurons)) }
+    return withExtendedLifetime(results) {
+      layers.indices.map { Array(UnsafeBufferPointer(start: results.start + $0 * neurons, count: neurons)) }
+    }
   }
 
-  /// The norms of one layer, summed in double precision.
+  /// The norms of one layer, [neurons], summed in double precision.
   static func norms(of down: DownProjection, count neurons: Int) -> [Float] {
     var squares = [Double](repeating: 0, count: neurons)
     switch down {
@@ -45,8 +45,14 @@ enum NeuronNorms {
   }
 
   /// Every worker writes places of its own.
-  private struct Shared: @unchecked Sendable {
-    let pointer: UnsafeMutablePointer<Float>
-    init(_ pointer: UnsafeMutablePointer<Float>) { self.pointer = pointer }
+  private final class Results: @unchecked Sendable {
+    let start: UnsafeMutablePointer<Float>
+
+    init(count: Int) {
+      start = .allocate(capacity: count)
+      start.initialize(repeating: 0, count: count)
+    }
+
+    deinit { start.deallocate() }
   }
 }

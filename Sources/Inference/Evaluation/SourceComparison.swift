@@ -1,0 +1,163 @@
+import Model
+import Sparsity
+
+/// Measures what every activation source that a model has gives and costs: how fast it decodes, how much it computes, how much of
+/// what neurons give it keeps, and how well the model then predicts a text.
+///
+/// Speeds are taken first, in turns, so that whatever else the machine does hits all sources alike. Then each reads the text in
+/// batches that leave out the neurons that decoding leaves out.
+public struct SourceComparison {
+  /// What is compared, the measure of all others first.
+  public static let modes: [SparsityMode] = [.dense, .gate, .predictor, .threshold]
+
+  /// What is read.
+  public let text: ScoredText
+  /// Tokens before those that are decoded, from the beginning of the text: so many that attention has some work.
+  public let prefix: Int
+  /// Tokens decoded in a turn, the text's own after the prefix.
+  public let decoded: Int
+  /// Turns of each source, after one that does not count.
+  public let turns: Int
+  private let model: LanguageModel
+  private let options: SessionOptions
+
+  /// What is going on.
+  public enum Step: Sendable, Hashable {
+    /// All sources decode in turns.
+    case decoding
+    /// One of them reads the text.
+    case reading(SparsityMode)
+  }
+
+  /// A source that the model lacks, or that this machine has no room for.
+  public struct LeftOut: Sendable, Equatable {
+    public let mode: SparsityMode
+    /// A sentence.
+    public let reason: String
+  }
+
+  /// What was found.
+  public struct Outcome: Sendable {
+    /// In the order of ``SourceComparison/modes``.
+    public let sources: [SourceQuality]
+    public let leftOut: [LeftOut]
+    /// Whether nobody stopped it.
+    public let isComplete: Bool
+  }
+
+  /// - Parameters:
+  ///   - model: what all sessions run.
+  ///   - text: what they read.
+  ///   - options: of all sessions; context size, mode and observer are not looked at.
+  ///   - decoding: tokens of a turn, of which there are no more than half a context.
+  ///   - turns: of each source.
+  public init(model: LanguageModel, text: ScoredText, options: SessionOptions, decoding: Int, turns: Int) {
+    self.model = model
+    self.text = text
+    self.turns = max(turns, 1)
+    prefix = text.contextSize / 2
+    decoded = max(1, min(decoding, text.contextSize - prefix))
+    var options = options
+    options.contextSize = text.contextSize
+    options.sparsity.masksPrompts = true
+    options.observer = nil
+    self.options = options
+  }
+
+  /// Runs everything.
+  ///
+  /// - Parameters:
+  ///   - now: a clock in seconds.
+  ///   - onSource: told of every source once all about it is known.
+  ///   - onProgress: told now and then how many tokens of a step are done.
+  ///   - isCancelled: asked now and then; when true, only the sources done so far are in the outcome.
+  /// - Throws: ``SessionError``, ``EvaluationError/notFinite(chunk:position:)``, and what `onSource` throws.
+  public func run(
+    now: @escaping () -> Double = Generator.monotonicSeconds, onSource: (SourceQuality) throws -> Void = { _ in },
+    onProgress: @escaping (Step, _ done: Int, _ of: Int) -> Void = { _, _, _ in },
+    isCancelled: @escaping () -> Bool = { false }
+  ) throws -> Outcome {
+    var (found, leftOut): ([SourceQuality], [LeftOut]) = ([], [])
+    func outcome(isComplete: Bool) -> Outcome { Outcome(sources: found, leftOut: leftOut, isComplete: isComplete) }
+    guard let decoding = try decode(&leftOut, now: now, onProgress, isCancelled) else {
+      return outcome(isComplete: false)
+    }
+    var reference: [Double] = []
+    for runner in decoding.runners {
+      let probe = QualityProbe(model: model, sources: runner.sources, norms: decoding.norms)
+      let test = PerplexityTest(text, session: try session(runner.mode, observer: probe))
+      let result = try test.run(onTokens: { onProgress(.reading(runner.mode), $0, $1) }, isCancelled: isCancelled)
+      guard result.chunks == text.chunkCount else { return outcome(isComplete: false) }
+      if found.isEmpty { reference = test.negativeLogLikelihoods }
+      let source = SourceQuality(
+        mode: runner.mode, sources: runner.sources, speeds: runner.speeds, layers: probe.layers, perplexity: result,
+        change: SourceQuality.change(test.negativeLogLikelihoods, from: reference))
+      found.append(source)
+      try onSource(source)
+    }
+    return outcome(isComplete: true)
+  }
+
+  // MARK: Speed
+
+  /// A source that decodes, and what was found about it.
+  private struct Runner {
+    let mode: SparsityMode
+    let sources: [ActivationSource]
+    var speeds: [Double] = []
+  }
+
+  /// What is left when the sessions that decoded are gone, whose memory the next need.
+  private struct Decoding {
+    var runners: [Runner]
+    let norms: [[Float]]
+  }
+
+  /// Has all sources decode in turns; nil where somebody stopped it.
+  private func decode(
+    _ leftOut: inout [LeftOut], now: () -> Double, _ onProgress: (Step, Int, Int) -> Void, _ isCancelled: () -> Bool
+  ) throws -> Decoding? {
+    var (runners, sessions): ([Runner], [Session]) = ([], [])
+    for mode in Self.modes {
+      do {
+        let session = try session(mode, observer: nil)
+        runners.append(Runner(mode: mode, sources: session.sources))
+        sessions.append(session)
+      } catch  where mode != .dense {
+        leftOut.append(LeftOut(mode: mode, reason: "\(error)"))
+      }
+    }
+    let input = text.input(ofChunk: 0)
+    let tokens = input[prefix..<prefix + decoded]
+    for session in sessions { _ = try session.evaluate(Array(input[..<prefix])) }
+    let all = (turns + 1) * sessions.count * decoded
+    var done = 0
+    for turn in 0...turns {
+      for (index, session) in sessions.enumerated() {
+        session.truncate(to: prefix)
+        let start = now()
+        for token in tokens {
+          if isCancelled() { return nil }
+          _ = try session.evaluate([token])
+        }
+        let time = now() - start
+        if turn > 0 { runners[index].speeds.append(time > 0 ? Double(decoded) / time : 0) }
+        done += decoded
+        onProgress(.decoding, done, all)
+      }
+    }
+    return Decoding(runners: runners, norms: NeuronNorms.norms(of: model, team: sessions[0].team))
+  }
+
+  private func session(_ mode: SparsityMode, observer: QualityProbe?) throws -> Session {
+    var options = options
+    options.sparsity.mode = mode
+    options.observer = observer
+    return try Session(model: model, options: options)
+  }
+}
+
+extension Session {
+  /// What each layer decodes with, where a source was asked for by name.
+  fileprivate var sources: [ActivationSource] { executor.feedForward.plan.layers.map { $0.sources.first ?? .dense } }
+}

@@ -1,0 +1,25 @@
+import ArgumentParser
+
+/// Whether activation sources are compared.
+struct ComparisonFlags: ParsableArguments {
+  @Flag(
+    help: ArgumentHelp(
+      "Compare all activation sources that the model has (dense, gate, predictor, threshold) on the text: speed of decoding, "
+        + "neurons that fire and that are computed, how many of the first are among the second (recall), how much of their "
+        + "contribution is kept, perplexity."))
+  var compare = false
+
+  @Flag(help: "With --compare: the figures of every layer, too.")
+  var perLayer = false
+
+  func validate() throws {
+    if perLayer, !compare { throw ValidationError("The option --per-layer needs --compare.") }
+  }
+
+  /// - Throws: `ValidationError` where a source was asked for by name.
+  func check(_ sparsity: SparsityFlags) throws {
+    if compare, sparsity.sparsity != nil {
+      throw ValidationError("Give either --sparsity or --compare, which takes every source in turn.")
+    }
+  }
+}
