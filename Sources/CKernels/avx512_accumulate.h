@@ -51,6 +51,11 @@ PI_INLINE void block_floats(uint32_t format, const uint8_t *row, size_t b, float
   }
 }
 
+// Bytes of so many blocks of 32; of a super-block's part, its share.
+PI_INLINE size_t span_bytes(uint32_t format, size_t blocks) {
+  return blocks * PI_BLOCK * pi_block_bytes(format) / pi_block_elements(format);
+}
+
 PI_INLINE bool has_plain_scales(uint32_t format) { return format == PI_Q4_0 || format == PI_Q4_1 || format == PI_Q8_0; }
 
 // The width of the next tile when `left` blocks remain.
@@ -65,7 +70,6 @@ typedef struct {
   float more[READ_ROWS][SPAN_BLOCKS] __attribute__((aligned(64)));
 } span_scales;
 
-// `row` are pointers to the span's beginning, a multiple of four of them.
 PI_INLINE void read_span_scales(uint32_t format, const uint8_t *const *row, size_t rows, size_t blocks, span_scales *out) {
   for (size_t n = 0; n < rows; n += 4) {
     for (size_t b = 0; b < blocks; b += 16) {
@@ -80,14 +84,16 @@ PI_INLINE void read_span_scales(uint32_t format, const uint8_t *const *row, size
   }
 }
 
-// One token: rows into `blocks` (a constant) blocks of y, the span's from `first` on.
-PI_INLINE void add_rows(uint32_t format, const uint8_t *const *row, const float *factors, const span_scales *s,
-                        size_t count, size_t first, size_t blocks, float *y) {
+// One token: rows into `blocks` (a constant) blocks of y, the span's from `first` on; the same blocks of the rows `ahead` are
+// asked for.
+PI_INLINE void add_rows(uint32_t format, const uint8_t *const *row, const uint8_t *const *ahead, const float *factors,
+                        const span_scales *s, size_t count, size_t first, size_t blocks, float *y) {
   __m512 sum[2 * TILE_BLOCKS];
   PI_UNROLL
   for (size_t i = 0; i < 2 * blocks; i++) sum[i] = _mm512_loadu_ps(y + 16 * i);
   for (size_t n = 0; n < count; n++) {
     const __m512 factor = _mm512_set1_ps(factors[n]);
+    prefetch(ahead[n] + span_bytes(format, first), span_bytes(format, blocks));
     PI_UNROLL
     for (size_t i = 0; i < blocks; i++) {
       __m512 low, high;
@@ -103,31 +109,33 @@ PI_INLINE void add_rows(uint32_t format, const uint8_t *const *row, const float 
 // The listed rows into the blocks of a span, at `b` of the row and at y.
 PI_INLINE void add_listed(uint32_t format, const pi_matrix *w, const uint32_t *list, size_t count, const float *h,
                           size_t b, size_t blocks, float *y) {
-  const size_t bytes = blocks * PI_BLOCK / pi_block_elements(format) * pi_block_bytes(format);
-  const uint8_t *data = (const uint8_t *)w->data + b * PI_BLOCK / pi_block_elements(format) * pi_block_bytes(format);
+  const uint8_t *data = (const uint8_t *)w->data + span_bytes(format, b);
+  const size_t bytes = span_bytes(format, blocks);
   for (size_t n = 0; n < ROWS_AHEAD && n < count; n++) prefetch_row(data + list[n] * w->row_bytes, bytes);
   for (size_t n = 0; n < count; n += READ_ROWS) {
     const size_t rows = count - n < READ_ROWS ? count - n : READ_ROWS;
-    const uint8_t *row[READ_ROWS];
+    const uint8_t *row[READ_ROWS], *ahead[READ_ROWS];
     float factors[READ_ROWS];
     span_scales s;
-    for (size_t r = 0; r < READ_ROWS; r++) {
-      // In place of rows that are not there the last one is read again.
-      const size_t entry = list[n + (r < rows ? r : rows - 1)];
-      row[r] = data + entry * w->row_bytes;
-      factors[r] = h[entry];
-      if (n + r + ROWS_AHEAD < count) prefetch_row(data + list[n + r + ROWS_AHEAD] * w->row_bytes, bytes);
+    for (size_t r = 0; r < rows; r++) {
+      row[r] = data + list[n + r] * w->row_bytes;
+      factors[r] = h[list[n + r]];
+      ahead[r] = n + r + ROWS_AHEAD < count ? data + list[n + r + ROWS_AHEAD] * w->row_bytes : row[r];
+      // Its line may begin past all that is asked for below.
+      __builtin_prefetch(ahead[r] + bytes - 1);
     }
-    if (has_plain_scales(format)) read_span_scales(format, row, (rows + 3) / 4 * 4, blocks, &s);
+    // Scales are read of four rows at once: in place of rows that are not there the last one is read again.
+    for (size_t r = rows; r % 4 != 0; r++) row[r] = row[rows - 1];
+    if (has_plain_scales(format)) read_span_scales(format, row, rows, blocks, &s);
     for (size_t first = 0; first < blocks;) {
       const size_t tile = tile_blocks(blocks - first);
       float *target = y + first * PI_BLOCK;
       switch (tile) {
-        case 9: add_rows(format, row, factors, &s, rows, first, 9, target); break;
-        case 8: add_rows(format, row, factors, &s, rows, first, 8, target); break;
-        case 4: add_rows(format, row, factors, &s, rows, first, 4, target); break;
-        case 2: add_rows(format, row, factors, &s, rows, first, 2, target); break;
-        default: add_rows(format, row, factors, &s, rows, first, 1, target);
+        case 9: add_rows(format, row, ahead, factors, &s, rows, first, 9, target); break;
+        case 8: add_rows(format, row, ahead, factors, &s, rows, first, 8, target); break;
+        case 4: add_rows(format, row, ahead, factors, &s, rows, first, 4, target); break;
+        case 2: add_rows(format, row, ahead, factors, &s, rows, first, 2, target); break;
+        default: add_rows(format, row, ahead, factors, &s, rows, first, 1, target);
       }
       first += tile;
     }

@@ -176,101 +176,94 @@ PI_INLINE void super_scales(uint32_t format, const uint8_t *p, __m256 *scale, __
   }
 }
 
-PI_INLINE __m512 low_halves(__m512i words) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(words)); }
-PI_INLINE __m512 high_halves(__m512i words) { return low_halves(_mm512_srli_epi32(words, 16)); }
-
-// The first two f16 of sixteen blocks; the second is a minimum, or part of the codes.
-PI_INLINE __m512i sixteen_words(const uint8_t *p, size_t bytes) {
-  uint32_t v[16];
+// Scales of `blocks` (1...16) blocks of the format's own from `b` on, of at most four rows (a constant), zero past them. Nothing
+// outside the blocks is touched: it would be a line that nobody asked for.
+PI_INLINE void block_scales(uint32_t format, const uint8_t *const *row, size_t rows, size_t b, size_t blocks, __m512 *scale,
+                            __m512 *more) {
+  const bool minima = format == PI_Q4_1 || format == PI_Q5_1;
+  const size_t bytes = bytes_of_32(format), step = format == PI_Q4_0 ? 8 : 4, size = minima ? 4 : 2;
+  // A permutation picks the scales of four blocks or, in Q4_0, of eight out of two vectors of memory. The second follows the
+  // first, or ends where the last block does.
+  const size_t second = step * bytes < 128 ? step * bytes - 64 : 64;
+  const __m512i index = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i lane = _mm512_and_si512(index, _mm512_set1_epi32((int)step - 1));
+  __m512i at = _mm512_mullo_epi32(lane, _mm512_set1_epi32((int)bytes));
+  const __mmask16 far = _mm512_cmpgt_epi32_mask(at, _mm512_set1_epi32((int)(64 - size)));
+  at = _mm512_srli_epi32(_mm512_mask_sub_epi32(at, far, at, _mm512_set1_epi32((int)second - 64)), minima ? 2 : 1);
+  const __m512i narrow = _mm512_castsi256_si512(_mm512_cvtepi32_epi16(at));
+  __m512i all[4];  // sixteen f16, or pairs of them
   PI_UNROLL
-  for (size_t j = 0; j < 16; j++) v[j] = pi_load_u32(p + j * bytes);
-  return sixteen(v);
-}
-
-PI_INLINE void read_scales(uint32_t format, const uint8_t *row, size_t b, size_t blocks, scales *out) {
-  if (pi_block_elements(format) == PI_SUPER) {
-    const size_t bytes = pi_block_bytes(format);
-    const uint8_t *p = row + b / 8 * bytes;
-    size_t i = 0;
-    for (; i < blocks; i += 8, p += bytes) {
-      __m256 scale, more;
-      super_scales(format, p, &scale, &more);
-      _mm256_storeu_ps(out->scale + i, scale);
-      _mm256_storeu_ps(out->more + i, more);
-    }
-    for (; i % 16 != 0; i += 8) {
-      _mm256_storeu_ps(out->scale + i, _mm256_setzero_ps());
-      _mm256_storeu_ps(out->more + i, _mm256_setzero_ps());
-    }
-    return;
-  }
-  const size_t bytes = bytes_of_32(format);
-  const __m512i at = _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-                                        _mm512_set1_epi32((int)bytes));
-  for (size_t i = 0; i < blocks; i += 16) {
-    const uint8_t *p = row + (b + i) * bytes;
-    __m512i words;
-    if (blocks - i >= 16) {
-      words = sixteen_words(p, bytes);
-    } else {
-      const __mmask16 kept = (__mmask16)((1u << (blocks - i)) - 1);
-      words = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), kept, at, p, 1);
-    }
-    _mm512_store_ps(out->scale + i, low_halves(words));
-    if (format == PI_Q4_1 || format == PI_Q5_1) _mm512_store_ps(out->more + i, high_halves(words));
-  }
-}
-
-// The scales of `blocks` (1...16) blocks of each row, zero past them; at most four rows (a constant).
-PI_INLINE void scales_of_rows(uint32_t format, const uint8_t *const *row, size_t rows, size_t b, size_t blocks,
-                              __m512 *scale, __m512 *more) {
-  if (pi_block_elements(format) == PI_SUPER) {
-    const size_t bytes = pi_block_bytes(format);
+  for (size_t r = 0; r < rows; r++) all[r] = _mm512_setzero_si512();
+  size_t i = 0;
+  for (; i + step <= blocks; i += step) {
+    const uint32_t kept = ((1u << step) - 1) << i;
     PI_UNROLL
     for (size_t r = 0; r < rows; r++) {
-      const uint8_t *p = row[r] + b / 8 * bytes;
-      __m256 first[2], second[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
-      super_scales(format, p, &first[0], &first[1]);
-      if (blocks > 8) super_scales(format, p + bytes, &second[0], &second[1]);
-      scale[r] = _mm512_insertf32x8(_mm512_castps256_ps512(first[0]), second[0], 1);
-      more[r] = _mm512_insertf32x8(_mm512_castps256_ps512(first[1]), second[1], 1);
+      const uint8_t *p = row[r] + (b + i) * bytes;
+      const __m512i v = _mm512_loadu_si512(p), w = _mm512_loadu_si512(p + second);
+      all[r] = minima ? _mm512_mask_mov_epi32(all[r], (__mmask16)kept, _mm512_permutex2var_epi32(v, at, w))
+                      : _mm512_mask_mov_epi16(all[r], kept, _mm512_permutex2var_epi16(v, narrow, w));
     }
-    return;
   }
-  const size_t bytes = bytes_of_32(format);
-  __m512i words[4];
-  if (blocks == 16) {
+  // What remains is read one by one, of every row into one vector.
+  for (; i < blocks; i += 4) {
+    const size_t present = blocks - i < 4 ? blocks - i : 4;
+    const size_t i1 = present > 1 ? bytes : 0, i2 = present > 2 ? 2 * bytes : 0, i3 = present > 3 ? 3 * bytes : 0;
+    const uint32_t kept = ((1u << present) - 1) << i;
+    uint32_t v[16] = {0};
     PI_UNROLL
-    for (size_t r = 0; r < rows; r++) words[r] = sixteen_words(row[r] + b * bytes, bytes);
-  } else {
-    // A quad of every row in one vector: short rows have a remainder each, and a gather is slow however few it reads.
+    for (size_t r = 0; r < rows; r++) {
+      const uint8_t *p = row[r] + (b + i) * bytes;
+      v[4 * r] = pi_load_u32(p);
+      v[4 * r + 1] = pi_load_u32(p + i1);
+      v[4 * r + 2] = pi_load_u32(p + i2);
+      v[4 * r + 3] = pi_load_u32(p + i3);
+    }
+    const __m512i rest = sixteen(v);
     PI_UNROLL
-    for (size_t r = 0; r < rows; r++) words[r] = _mm512_setzero_si512();
-    for (size_t q = 0; q < blocks; q += 4) {
-      const size_t present = blocks - q < 4 ? blocks - q : 4;
-      const size_t i1 = present > 1 ? bytes : 0, i2 = present > 2 ? 2 * bytes : 0, i3 = present > 3 ? 3 * bytes : 0;
-      uint32_t v[16] = {0};
-      PI_UNROLL
-      for (size_t r = 0; r < rows; r++) {
-        const uint8_t *p = row[r] + (b + q) * bytes;
-        v[4 * r] = pi_load_u32(p);
-        v[4 * r + 1] = pi_load_u32(p + i1);
-        v[4 * r + 2] = pi_load_u32(p + i2);
-        v[4 * r + 3] = pi_load_u32(p + i3);
-      }
-      const __m512i all = sixteen(v);
-      const __mmask16 kept = (__mmask16)(((1u << present) - 1) << q);
-      PI_UNROLL
-      for (size_t r = 0; r < rows; r++) {
-        const __m512i part = _mm512_broadcast_i32x4(_mm_add_epi32(_mm_setr_epi32(0, 1, 2, 3), _mm_set1_epi32(4 * (int)r)));
-        words[r] = _mm512_mask_permutexvar_epi32(words[r], kept, part, all);
-      }
+    for (size_t r = 0; r < rows; r++) {
+      const __m512i own = _mm512_or_si512(_mm512_and_si512(index, _mm512_set1_epi32(3)), _mm512_set1_epi32(4 * (int)r));
+      const __m512i part = _mm512_permutexvar_epi32(own, rest);
+      all[r] = minima ? _mm512_mask_mov_epi32(all[r], (__mmask16)kept, part)
+                      : _mm512_mask_mov_epi16(all[r], kept, _mm512_castsi256_si512(_mm512_cvtepi32_epi16(part)));
     }
   }
   PI_UNROLL
   for (size_t r = 0; r < rows; r++) {
-    scale[r] = low_halves(words[r]);
-    if (format == PI_Q4_1 || format == PI_Q5_1) more[r] = high_halves(words[r]);
+    scale[r] = _mm512_cvtph_ps(minima ? _mm512_cvtepi32_epi16(all[r]) : _mm512_castsi512_si256(all[r]));
+    more[r] = minima ? _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(all[r], 16))) : _mm512_setzero_ps();
+  }
+}
+
+// Scales of `blocks` (1...16) blocks of each row from `b` on, zero past them; at most four rows (a constant).
+PI_INLINE void scales_of_rows(uint32_t format, const uint8_t *const *row, size_t rows, size_t b, size_t blocks,
+                              __m512 *scale, __m512 *more) {
+  if (pi_block_elements(format) != PI_SUPER) {
+    if (blocks == 16) {
+      block_scales(format, row, rows, b, 16, scale, more);
+    } else {
+      block_scales(format, row, rows, b, blocks, scale, more);
+    }
+    return;
+  }
+  const size_t bytes = pi_block_bytes(format);
+  PI_UNROLL
+  for (size_t r = 0; r < rows; r++) {
+    const uint8_t *p = row[r] + b / 8 * bytes;
+    __m256 first[2], second[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    super_scales(format, p, &first[0], &first[1]);
+    if (blocks > 8) super_scales(format, p + bytes, &second[0], &second[1]);
+    scale[r] = _mm512_insertf32x8(_mm512_castps256_ps512(first[0]), second[0], 1);
+    more[r] = _mm512_insertf32x8(_mm512_castps256_ps512(first[1]), second[1], 1);
+  }
+}
+
+PI_INLINE void read_scales(uint32_t format, const uint8_t *row, size_t b, size_t blocks, scales *out) {
+  for (size_t i = 0; i < blocks; i += 16) {
+    __m512 scale, more;
+    scales_of_rows(format, &row, 1, b + i, blocks - i < 16 ? blocks - i : 16, &scale, &more);
+    _mm512_store_ps(out->scale + i, scale);
+    _mm512_store_ps(out->more + i, more);
   }
 }
 
