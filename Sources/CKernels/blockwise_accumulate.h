@@ -84,18 +84,21 @@ PI_INLINE void accumulate_one(uint32_t format, const pi_matrix *w, size_t rows, 
       list[listed] = (uint32_t)r;
       listed += h[r] != 0;
     }
-    for (size_t b = begin; b < end; b += SPAN_BLOCKS) {
-      const size_t blocks = end - b < SPAN_BLOCKS ? end - b : SPAN_BLOCKS, bytes = span_bytes(format, blocks);
-      for (size_t n = 0; n < listed; n += BATCH_ROWS) {
-        const size_t count = listed - n < BATCH_ROWS ? listed - n : BATCH_ROWS;
+    // Listed rows lie apart, so the processor does not foresee them: each batch asks for the next.
+    for (size_t i = 0; i < BATCH_ROWS && i < listed; i++) {
+      prefetch_row(span_of(format, w, list[i], begin), span_bytes(format, end - begin));
+    }
+    for (size_t n = 0; n < listed; n += BATCH_ROWS) {
+      const size_t count = listed - n < BATCH_ROWS ? listed - n : BATCH_ROWS;
+      float factors[BATCH_ROWS];
+      for (size_t i = 0; i < count; i++) factors[i] = h[list[n + i]];
+      for (size_t b = begin; b < end; b += SPAN_BLOCKS) {
+        const size_t blocks = end - b < SPAN_BLOCKS ? end - b : SPAN_BLOCKS, bytes = span_bytes(format, blocks);
         const uint8_t *spans[BATCH_ROWS];
-        float factors[BATCH_ROWS];
         span_scales s[BATCH_ROWS];
         for (size_t i = 0; i < count; i++) {
           spans[i] = span_of(format, w, list[n + i], b);
-          factors[i] = h[list[n + i]];
-          // The next batch: listed rows lie apart, so the processor does not foresee them.
-          if (n + BATCH_ROWS + i < listed) prefetch(span_of(format, w, list[n + BATCH_ROWS + i], b), bytes);
+          if (n + BATCH_ROWS + i < listed) prefetch_row(span_of(format, w, list[n + BATCH_ROWS + i], b), bytes);
           read_span_scales(format, spans[i], 0, blocks, &s[i]);
         }
         float *p = y + b * PI_BLOCK;
