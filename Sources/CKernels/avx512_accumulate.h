@@ -106,7 +106,7 @@ PI_INLINE void add_rows(uint32_t format, const uint8_t *const *row, const uint8_
   for (size_t i = 0; i < 2 * blocks; i++) _mm512_storeu_ps(y + 16 * i, sum[i]);
 }
 
-// The listed rows into the blocks of a span, at `b` of the row and at y.
+// The listed rows, each with its coefficient, into the blocks of a span, at `b` of the row and at y.
 PI_INLINE void add_listed(uint32_t format, const pi_matrix *w, const uint32_t *list, size_t count, const float *h,
                           size_t b, size_t blocks, float *y) {
   const uint8_t *data = (const uint8_t *)w->data + span_bytes(format, b);
@@ -119,7 +119,7 @@ PI_INLINE void add_listed(uint32_t format, const pi_matrix *w, const uint32_t *l
     span_scales s;
     for (size_t r = 0; r < rows; r++) {
       row[r] = data + list[n + r] * w->row_bytes;
-      factors[r] = h[list[n + r]];
+      factors[r] = h[n + r];
       ahead[r] = n + r + ROWS_AHEAD < count ? data + list[n + r + ROWS_AHEAD] * w->row_bytes : row[r];
       // Its line may begin past all that is asked for below.
       __builtin_prefetch(ahead[r] + bytes - 1);
@@ -142,11 +142,19 @@ PI_INLINE void add_listed(uint32_t format, const pi_matrix *w, const uint32_t *l
   }
 }
 
+PI_INLINE void accumulate_list(uint32_t format, const pi_matrix *w, const uint32_t *list, size_t count, const float *h,
+                               size_t begin, size_t end, float *y) {
+  for (size_t b = begin; b < end; b += SPAN_BLOCKS) {
+    add_listed(format, w, list, count, h, b, end - b < SPAN_BLOCKS ? end - b : SPAN_BLOCKS, y + b * PI_BLOCK);
+  }
+}
+
 PI_INLINE void accumulate_one(uint32_t format, const pi_matrix *w, size_t rows, const float *h, size_t begin, size_t end,
                               float *y) {
   const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   for (size_t first = 0; first < rows; first += LIST_ROWS) {
     uint32_t list[LIST_ROWS + 16];
+    float factors[LIST_ROWS + 16];
     size_t count = 0;
     const size_t last = rows - first < LIST_ROWS ? rows : first + LIST_ROWS;
     for (size_t r = first; r < last; r += 16) {
@@ -155,11 +163,10 @@ PI_INLINE void accumulate_one(uint32_t format, const pi_matrix *w, size_t rows, 
       const __mmask16 used = _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_UQ);
       const __m512i indices = _mm512_add_epi32(lane, _mm512_set1_epi32((int)r));
       _mm512_storeu_si512(list + count, _mm512_maskz_compress_epi32(used, indices));
+      _mm512_storeu_ps(factors + count, _mm512_maskz_compress_ps(used, v));
       count += (size_t)__builtin_popcount(used);
     }
-    for (size_t b = begin; b < end; b += SPAN_BLOCKS) {
-      add_listed(format, w, list, count, h, b, end - b < SPAN_BLOCKS ? end - b : SPAN_BLOCKS, y + b * PI_BLOCK);
-    }
+    accumulate_list(format, w, list, count, factors, begin, end, y);
   }
 }
 
@@ -242,6 +249,24 @@ static void avx512_accumulate_rows(const pi_matrix *w, size_t rows, const float 
   switch (w->format) {
 #define PI_CASE(name) \
   case PI_##name: accumulate_##name(w, rows, h, h_stride, tokens, begin, end, y, stride); return;
+    PI_FORMATS(PI_CASE)
+#undef PI_CASE
+    default: return;
+  }
+}
+
+#define PI_ACCUMULATE_LISTED(name)                                                                                \
+  static void accumulate_listed_##name(const pi_matrix *w, const uint32_t *list, size_t count, const float *h,    \
+                                       size_t blocks, float *y) {                                                 \
+    accumulate_list(PI_##name, w, list, count, h, 0, blocks, y);                                                  \
+  }
+PI_FORMATS(PI_ACCUMULATE_LISTED)
+#undef PI_ACCUMULATE_LISTED
+
+static void avx512_accumulate_listed(const pi_matrix *w, const uint32_t *list, size_t count, const float *h, float *y) {
+  switch (w->format) {
+#define PI_CASE(name) \
+  case PI_##name: accumulate_listed_##name(w, list, count, h, w->columns / PI_BLOCK, y); return;
     PI_FORMATS(PI_CASE)
 #undef PI_CASE
     default: return;

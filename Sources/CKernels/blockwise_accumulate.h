@@ -74,41 +74,46 @@ PI_INLINE void add_listed(uint32_t format, const uint8_t *const *rows, const flo
   for (size_t v = 0; v < blocks * BLOCK_VECTORS; v++) store(y + v * PI_LANES, sum[v]);
 }
 
+PI_INLINE void accumulate_list(uint32_t format, const pi_matrix *w, const uint32_t *list, size_t listed, const float *h,
+                               size_t begin, size_t end, float *y) {
+  // Listed rows lie apart, so the processor does not foresee them: each batch asks for the next.
+  for (size_t i = 0; i < BATCH_ROWS && i < listed; i++) {
+    prefetch_row(span_of(format, w, list[i], begin), span_bytes(format, end - begin));
+  }
+  for (size_t n = 0; n < listed; n += BATCH_ROWS) {
+    const size_t count = listed - n < BATCH_ROWS ? listed - n : BATCH_ROWS;
+    for (size_t b = begin; b < end; b += SPAN_BLOCKS) {
+      const size_t blocks = end - b < SPAN_BLOCKS ? end - b : SPAN_BLOCKS, bytes = span_bytes(format, blocks);
+      const uint8_t *spans[BATCH_ROWS];
+      span_scales s[BATCH_ROWS];
+      for (size_t i = 0; i < count; i++) {
+        spans[i] = span_of(format, w, list[n + i], b);
+        if (n + BATCH_ROWS + i < listed) prefetch_row(span_of(format, w, list[n + BATCH_ROWS + i], b), bytes);
+        read_span_scales(format, spans[i], 0, blocks, &s[i]);
+      }
+      float *p = y + b * PI_BLOCK;
+      size_t first = 0;
+      for (; first + TILE_BLOCKS <= blocks; first += TILE_BLOCKS) {
+        add_listed(format, spans, h + n, s, count, first, TILE_BLOCKS, p + first * PI_BLOCK);
+      }
+      for (; first < blocks; first++) add_listed(format, spans, h + n, s, count, first, 1, p + first * PI_BLOCK);
+    }
+  }
+}
+
 PI_INLINE void accumulate_one(uint32_t format, const pi_matrix *w, size_t rows, const float *h, size_t begin, size_t end,
                               float *y) {
   for (size_t start = 0; start < rows; start += LIST_ROWS) {
     uint32_t list[LIST_ROWS];
+    float factors[LIST_ROWS];
     size_t listed = 0;
     const size_t last = rows - start < LIST_ROWS ? rows : start + LIST_ROWS;
     for (size_t r = start; r < last; r++) {
       list[listed] = (uint32_t)r;
+      factors[listed] = h[r];
       listed += h[r] != 0;
     }
-    // Listed rows lie apart, so the processor does not foresee them: each batch asks for the next.
-    for (size_t i = 0; i < BATCH_ROWS && i < listed; i++) {
-      prefetch_row(span_of(format, w, list[i], begin), span_bytes(format, end - begin));
-    }
-    for (size_t n = 0; n < listed; n += BATCH_ROWS) {
-      const size_t count = listed - n < BATCH_ROWS ? listed - n : BATCH_ROWS;
-      float factors[BATCH_ROWS];
-      for (size_t i = 0; i < count; i++) factors[i] = h[list[n + i]];
-      for (size_t b = begin; b < end; b += SPAN_BLOCKS) {
-        const size_t blocks = end - b < SPAN_BLOCKS ? end - b : SPAN_BLOCKS, bytes = span_bytes(format, blocks);
-        const uint8_t *spans[BATCH_ROWS];
-        span_scales s[BATCH_ROWS];
-        for (size_t i = 0; i < count; i++) {
-          spans[i] = span_of(format, w, list[n + i], b);
-          if (n + BATCH_ROWS + i < listed) prefetch_row(span_of(format, w, list[n + BATCH_ROWS + i], b), bytes);
-          read_span_scales(format, spans[i], 0, blocks, &s[i]);
-        }
-        float *p = y + b * PI_BLOCK;
-        size_t first = 0;
-        for (; first + TILE_BLOCKS <= blocks; first += TILE_BLOCKS) {
-          add_listed(format, spans, factors, s, count, first, TILE_BLOCKS, p + first * PI_BLOCK);
-        }
-        for (; first < blocks; first++) add_listed(format, spans, factors, s, count, first, 1, p + first * PI_BLOCK);
-      }
-    }
+    accumulate_list(format, w, list, listed, factors, begin, end, y);
   }
 }
 

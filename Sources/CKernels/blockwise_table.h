@@ -77,6 +77,24 @@ static void PI_NAME(accumulate_rows)(const pi_matrix *w, size_t rows, const floa
   }
 }
 
+#define PI_ACCUMULATE_LISTED(name)                                                                             \
+  static void accumulate_listed_##name(const pi_matrix *w, const uint32_t *list, size_t count, const float *h, \
+                                       size_t blocks, float *y) {                                              \
+    accumulate_list(PI_##name, w, list, count, h, 0, blocks, y);                                               \
+  }
+PI_FORMATS(PI_ACCUMULATE_LISTED)
+#undef PI_ACCUMULATE_LISTED
+
+static void PI_NAME(accumulate_listed)(const pi_matrix *w, const uint32_t *list, size_t count, const float *h, float *y) {
+  switch (w->format) {
+#define PI_CASE(name) \
+  case PI_##name: accumulate_listed_##name(w, list, count, h, w->columns / PI_BLOCK, y); return;
+    PI_FORMATS(PI_CASE)
+#undef PI_CASE
+    default: return;
+  }
+}
+
 #include "table.h"
 
 static const pi_kernels table = PI_TABLE(PANEL_FROM_TOKENS, PI_NAME(multiply));

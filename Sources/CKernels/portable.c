@@ -102,6 +102,21 @@ static void portable_multiply_listed(const pi_matrix *w, const uint32_t *list, s
   for (size_t i = 0; i < count; i++) multiply_row(w, list[i], x, token_begin, token_end, y + i, stride);
 }
 
+static void portable_accumulate_listed(const pi_matrix *w, const uint32_t *list, size_t count, const float *h,
+                                       float *y) {
+  const size_t elements = pi_block_elements(w->format), bytes = pi_block_bytes(w->format);
+  const size_t step = elements == 1 ? PI_BLOCK : elements;
+  for (size_t i = 0; i < count; i++) {
+    const uint8_t *row = (const uint8_t *)w->data + list[i] * w->row_bytes;
+    for (size_t c = 0; c < w->columns; c += step) {
+      float values[PI_SUPER];
+      const size_t width = w->columns - c < step ? w->columns - c : step;
+      pi_dequantize(w->format, row + c / elements * bytes, width, values);
+      for (size_t j = 0; j < width; j++) y[c + j] += h[i] * values[j];
+    }
+  }
+}
+
 static void portable_accumulate_rows(const pi_matrix *w, size_t rows, const float *h, size_t h_stride,
                                      size_t token_begin, size_t token_end, size_t column_begin, size_t column_end,
                                      float *y, size_t stride) {

@@ -5,6 +5,7 @@
       .multiply = (product),                                \
       .multiply_listed = PI_NAME(multiply_listed),          \
       .accumulate_rows = PI_NAME(accumulate_rows),          \
+      .accumulate_listed = PI_NAME(accumulate_listed),      \
       .quantize_activations = PI_NAME(quantize_activations),\
       .rms_norm = PI_NAME(rms_norm),                        \
       .layer_norm = PI_NAME(layer_norm),                    \

@@ -76,6 +76,36 @@ extension Kernels {
     table.select(values, list, 0, count, rule.code, rule.threshold, kept, keptValues)
   }
 
+  /// `y[c] += Σ_i h[i] · w[rows[i], c]` for all columns, in the order of the list.
+  public func accumulate(
+    _ w: Matrix, listed rows: UnsafeBufferPointer<UInt32>, coefficients h: UnsafePointer<Float>,
+    into y: UnsafeMutablePointer<Float>
+  ) {
+    assert(rows.allSatisfy { $0 < w.rows })
+    guard let list = rows.baseAddress else { return }
+    var matrix = w.view
+    table.accumulate_listed(&matrix, list, rows.count, h, y)
+    // The vector loops take 32 columns at a time; rows of plain floats may be of any length.
+    let whole = w.columns / 32 * 32
+    guard instructionSet != .portable, whole < w.columns else { return }
+    var rest = pi_matrix(
+      data: w.data + w.format.rowBytes(columns: whole), row_bytes: w.rowBytes, columns: w.columns - whole,
+      format: w.format.rawValue)
+    pi_kernels_portable().pointee.accumulate_listed(&rest, list, rows.count, h, y + whole)
+  }
+
+  /// Asks the memory for the listed rows, which will be read soon.
+  public func prefetch(_ w: Matrix, listed rows: UnsafeBufferPointer<UInt32>) {
+    guard let list = rows.baseAddress else { return }
+    var matrix = w.view
+    pi_prefetch_listed(&matrix, list, rows.count)
+  }
+
+  /// Asks the memory for bytes that will be read soon.
+  public func prefetch(_ data: UnsafeRawPointer, byteCount: Int) {
+    pi_prefetch(data, byteCount)
+  }
+
   /// `y = a · b` element by element, all [count]. `y` may be either input.
   public func multiplyElements(
     _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, count: Int

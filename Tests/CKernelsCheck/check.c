@@ -166,6 +166,30 @@ static void check_products(const char *set, const pi_kernels *k, const pi_kernel
       reference->accumulate_rows(&down, neurons, h, neurons, 0, count, begin, wide, expected, wide);
       snprintf(what, sizeof what, "accumulate %s %zux%zu, %zu tokens", f->name, neurons, wide, count);
       compare(set, what, y, expected, wide * count, 2e-5);
+      // The same rows by a list that leaves out the silent ones; then some in any order, several times.
+      uint32_t *list = allocate(neurons * 4);
+      float *factors = allocate(neurons * 4);
+      size_t listed = 0;
+      for (size_t n = 0; n < neurons; n++) {
+        if (h[n] == 0) continue;
+        list[listed] = (uint32_t)n;
+        factors[listed++] = h[n];
+      }
+      for (int turn = 0; turn < 2; turn++) {
+        memset(y, 0, wide * 4);
+        memset(expected, 0, wide * 4);
+        k->accumulate_listed(&down, list, listed, factors, y);
+        if (turn == 0) {
+          k->accumulate_rows(&down, neurons, h, neurons, 0, 1, 0, wide, expected, wide);
+        } else {
+          reference->accumulate_listed(&down, list, listed, factors, expected);
+        }
+        snprintf(what, sizeof what, "accumulate %zu listed of %s %zux%zu", listed, f->name, neurons, wide);
+        compare(set, what, y, expected, wide, turn == 0 ? 0 : 2e-5);
+        for (size_t n = 0; n < listed; n++) list[n] = random_word() % (uint32_t)neurons;
+      }
+      free(list);
+      free(factors);
       free(y);
       free(expected);
       free(h);

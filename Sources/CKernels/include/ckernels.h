@@ -114,6 +114,9 @@ typedef struct {
   void (*PI_NONNULL accumulate_rows)(const pi_matrix *PI_NONNULL w, size_t rows, const float *PI_NONNULL h,
                                      size_t h_stride, size_t token_begin, size_t token_end, size_t column_begin,
                                      size_t column_end, float *PI_NONNULL y, size_t stride);
+  // y[c] += sum over i of h[i] * w[list[i], c], i ascending, for the columns in whole blocks of 32 (portable: for all).
+  void (*PI_NONNULL accumulate_listed)(const pi_matrix *PI_NONNULL w, const uint32_t *PI_NONNULL list, size_t count,
+                                       const float *PI_NONNULL h, float *PI_NONNULL y);
   // Fills the 8-bit form of one token.
   void (*PI_NONNULL quantize_activations)(const float *PI_NONNULL x, size_t columns, uint32_t order,
                                           int8_t *PI_NONNULL codes, size_t code_stride, float *PI_NONNULL scales,
@@ -171,6 +174,10 @@ const pi_kernels *PI_NULLABLE pi_kernels_avxvnni(void);
 const pi_kernels *PI_NULLABLE pi_kernels_avx512(void);
 const pi_kernels *PI_NULLABLE pi_kernels_amx(void);
 const pi_kernels *PI_NULLABLE pi_kernels_neon(void);
+
+// Asks for rows that will soon be read.
+void pi_prefetch_listed(const pi_matrix *PI_NONNULL w, const uint32_t *PI_NONNULL list, size_t count);
+void pi_prefetch(const void *PI_NONNULL data, size_t bytes);
 
 // `count` is a multiple of the format's block.
 void pi_dequantize(uint32_t format, const void *PI_NONNULL source, size_t count, float *PI_NONNULL y);
