@@ -26,7 +26,7 @@ let package = Package(
   platforms: [.macOS(.v15)],
   products: [
     .executable(name: "powerinfer", targets: ["powerinfer"]),
-    .library(name: "PowerInfer", targets: ["Inference", "Sparsity", "Model", "GGUF", "Toolkit"]),
+    .library(name: "PowerInfer", targets: ["Inference", "Sparsity", "Model", "GGUF", "Toolkit", "Platform"]),
     // For Benchmarks/, a package of its own, so that what it depends on is no part of this one.
     .library(name: "PowerInferKernels", targets: ["Kernels"]),
   ],

@@ -1,6 +1,7 @@
 // Models published in parts: "model-00001-of-00003.gguf", each a file of its own, the metadata in the first.
 
 import Platform
+
 /// The names of all parts, from the name of one.
 struct SplitName {
   let paths: [String]
@@ -42,7 +43,9 @@ extension FilePart {
 
 extension GGUFFile {
   /// Maps all parts in order, the first one first whichever was given.
-  static func mapSplit(_ path: String, _ given: FilePart, count: Int) throws(GGUFError) -> [FilePart] {
+  static func mapSplit(
+    _ path: String, _ given: FilePart, count: Int, _ residency: Residency
+  ) throws(GGUFError) -> [FilePart] {
     let name = try SplitName(path, count: count)
     var parts: [FilePart] = []
     for (index, partPath) in name.paths.enumerated() {
@@ -51,7 +54,7 @@ extension GGUFFile {
         part = given
       } else {
         do throws(GGUFError) {
-          part = try map(partPath)
+          part = try map(partPath, residency)
         } catch {
           guard case .file(.missing) = error else { throw error }
           throw .missingPart(path: partPath, part: index + 1, count: count)

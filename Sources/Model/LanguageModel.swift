@@ -1,8 +1,9 @@
 import GGUF
+import Platform
 
 /// A model file opened, checked and ready to compute with: hyperparameters, weights, tokenizer, chat template.
 ///
-/// Opening maps the file; pages are read when first used.
+/// Opening maps the file, whose pages are read when first used, or reads it all into memory of its own (`Residency`).
 public final class LanguageModel: Sendable {
   /// The file, which keeps the weights' bytes mapped.
   public let file: GGUFFile
@@ -17,9 +18,12 @@ public final class LanguageModel: Sendable {
 
   /// Opens a model file, or all parts of a split one.
   ///
+  /// - Parameters:
+  ///   - path: of the file, or of any part of a split one.
+  ///   - residency: how it comes into memory.
   /// - Throws: `GGUFError`, ``ModelError`` or ``VocabularyError``.
-  public convenience init(opening path: String) throws {
-    try self.init(file: GGUFFile(opening: path))
+  public convenience init(opening path: String, residency: Residency = .mapped) throws {
+    try self.init(file: GGUFFile(opening: path, residency: residency))
   }
 
   /// Checks a file that is open already.

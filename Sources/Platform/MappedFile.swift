@@ -6,9 +6,10 @@
   import Darwin
 #endif
 
-/// A whole file mapped read-only into memory: pages are read when first touched and shared between processes.
+/// A whole file as read-only memory: mapped, so that pages are read when first touched and shared between processes, or read
+/// at once into huge pages.
 ///
-/// The file must not be shortened while it is mapped: touching a page that is gone ends the process (SIGBUS), as with
+/// A mapped file must not be shortened while it is mapped: touching a page that is gone ends the process (SIGBUS), as with
 /// every memory-mapped file. Replacing it by renaming another over it, as `AtomicFile` does, is safe.
 public final class MappedFile: @unchecked Sendable {
   // Sendable though unchecked: the memory is read-only and lives until `deinit`.
@@ -23,8 +24,13 @@ public final class MappedFile: @unchecked Sendable {
     case sequential, random, willNeed
   }
 
-  /// Maps the file at `path`.
-  public init(_ path: String) throws(FileError) {
+  // What to unmap.
+  private let region: UnsafeMutableRawBufferPointer
+
+  /// Opens the file at `path`.
+  ///
+  /// - Parameter residency: how it comes into memory.
+  public init(_ path: String, residency: Residency = .mapped) throws(FileError) {
     let (descriptor, openCode) = retryingInterrupts { open(path, O_RDONLY | O_CLOEXEC) }
     guard descriptor >= 0 else { throw FileError(openCode, action: .open, path: path) }
     defer { close(descriptor) }
@@ -42,17 +48,24 @@ public final class MappedFile: @unchecked Sendable {
     self.path = path
     guard size > 0 else {
       bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+      region = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+      return
+    }
+    if residency.copies(size), let pages = HugePages(size: size) {
+      try pages.read(descriptor, path: path)
+      (bytes, region) = (UnsafeRawBufferPointer(start: pages.start, count: size), pages.region)
       return
     }
     guard let start = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0), start != MAP_FAILED else {
       throw FileError(errno, action: .map, path: path)
     }
     bytes = UnsafeRawBufferPointer(start: start, count: size)
+    region = UnsafeMutableRawBufferPointer(start: start, count: size)
   }
 
   deinit {
-    guard let start = bytes.baseAddress else { return }
-    munmap(UnsafeMutableRawPointer(mutating: start), bytes.count)
+    guard let start = region.baseAddress else { return }
+    munmap(start, region.count)
   }
 
   /// Tells the system how `range` (byte offsets; the whole file when nil) will be read. A hint: it never fails.

@@ -14,6 +14,24 @@ public enum Memory {
     #endif
   }
 
+  /// Bytes that can be had without anybody's memory being written to disk, caches of files counted as free; ``limit`` where
+  /// the system does not say.
+  public static var available: Int {
+    #if os(Linux)
+      return min(limit, available(root: "") ?? limit)
+    #else
+      return limit
+    #endif
+  }
+
+  static func available(root: String) -> Int? {
+    // "MemAvailable:   24225908 kB"
+    let lines = smallFile("\(root)/proc/meminfo")?.split(separator: "\n") ?? []
+    guard let line = lines.first(where: { $0.hasPrefix("MemAvailable:") }) else { return nil }
+    let words = line.split(separator: " ")
+    return words.count > 1 ? Int(words[1]).map { $0 << 10 } : nil
+  }
+
   /// - Parameter root: empty, or the folder that stands for `/` (tests).
   static func limit(physical: Int, root: String) -> Int {
     min(physical, ContainerLimits(root: root).memory ?? physical)

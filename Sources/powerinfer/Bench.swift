@@ -63,6 +63,7 @@ struct Bench: ParsableCommand {
 
   @OptionGroup var cacheOptions: CacheOptions
   @OptionGroup var sparsityFlags: SparsityFlags
+  @OptionGroup var loadingFlags: LoadingFlags
 
   @Option(
     name: [.customShort("d"), .customLong("n-depth")], parsing: .unconditional,
@@ -156,7 +157,8 @@ struct Bench: ParsableCommand {
       let engine = try Engine(
         ModelOptions.Resolved(
           path: path, threads: count, contextSize: .tokens(longest), batchSize: batchSize, cache: cache,
-          sparsity: sparsity, isProfiled: profile))
+          sparsity: sparsity, residency: loadingFlags.residency,
+          isProfiled: profile))
       let bandwidth = try bandwidth(of: engine.session)
       for test in tests { try table.add(row(test, engine, cache: cache, bandwidth: bandwidth)) }
     }
@@ -165,7 +167,7 @@ struct Bench: ParsableCommand {
 
   private func compare(_ path: String, _ settings: SessionOptions, _ sparsity: SparsityFlags.Resolved) throws {
     let source = try textOptions.read()
-    let model = try LanguageModel(opening: path)
+    let model = try LanguageModel(opening: path, residency: loadingFlags.residency)
     var settings = settings
     settings.sparsity = try sparsity.options(for: model)
     let text = try ScoredText(

@@ -2,6 +2,7 @@ import ArgumentParser
 import GGUF
 import Inference
 import Model
+import Platform
 import Sparsity
 import Toolkit
 
@@ -55,7 +56,7 @@ struct Calibrate: ParsableCommand {
   func run() throws {
     let settings = try survey.settings()
     let path = try survey.locate()
-    let model = try LanguageModel(opening: path)
+    let model = try LanguageModel(opening: path, residency: .automatic)
     let sidecar = output ?? (outputModel == nil ? GateThresholds.sidecarPath(for: model) : nil)
     for output in [sidecar, outputModel] { try output.map { try survey.check(output: $0, model: model) } }
     let cancellation = CancellationFlag()

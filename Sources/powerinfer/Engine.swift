@@ -2,6 +2,7 @@ import Foundation
 import GGUF
 import Inference
 import Model
+import Platform
 import Sparsity
 
 /// A loaded model with all that the commands ask of it: the one place where they meet the rooms below.
@@ -14,7 +15,7 @@ final class Engine {
   /// - Throws: a sentence where the file cannot be opened or is not a model that can run.
   init(_ options: ModelOptions.Resolved) throws {
     path = options.path
-    let model = try LanguageModel(opening: options.path)
+    let model = try LanguageModel(opening: options.path, residency: options.residency)
     self.model = model
     var settings = SessionOptions()
     settings.threads = options.threads

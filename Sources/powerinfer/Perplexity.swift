@@ -72,6 +72,7 @@ struct Perplexity: ParsableCommand {
   var batchSize: Int?
 
   @OptionGroup var sparsityFlags: SparsityFlags
+  @OptionGroup var loadingFlags: LoadingFlags
   @OptionGroup var comparisonFlags: ComparisonFlags
 
   @Flag(help: "Print JSON.")
@@ -127,7 +128,7 @@ struct Perplexity: ParsableCommand {
       throw InputError.beingRead(saveLogits)
     }
 
-    let model = try LanguageModel(opening: path)
+    let model = try LanguageModel(opening: path, residency: loadingFlags.residency)
     let reader = try klWith.map { try ReferenceReader($0, tokenizer: model.tokenizer) }
     let text = try scoredText(source, reader, model)
     var settings = SessionOptions(contextSize: text.contextSize, threads: threads)

@@ -2,6 +2,7 @@ import ArgumentParser
 import GGUF
 import Inference
 import Model
+import Platform
 import Sparsity
 import Toolkit
 
@@ -43,7 +44,7 @@ struct ProfileNeurons: ParsableCommand {
   func run() throws {
     let settings = try survey.settings()
     let path = try survey.locate()
-    let model = try LanguageModel(opening: path)
+    let model = try LanguageModel(opening: path, residency: .automatic)
     let thresholds = try gateThresholds.map { try GateThresholds(sidecar: $0, for: model) }
     let sidecar = output ?? ActivationProfile.sidecarPath(forModelAt: model.file.paths.first ?? path)
     try survey.check(output: sidecar, model: model)

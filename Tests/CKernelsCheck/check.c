@@ -38,8 +38,10 @@ static float *random_floats(size_t count) {
 }
 
 // Equal within `limit` of the largest expected value: different sets add in different orders.
-static void compare(const char *set, const char *what, const float *a, const float *b, size_t count, double limit) {
-  double scale = 1e-30, worst = 0;
+// Differences relative to the greatest value, or to `least` where that is more.
+static void compare_from(const char *set, const char *what, const float *a, const float *b, size_t count, double limit,
+                         double least) {
+  double scale = fmax(least, 1e-30), worst = 0;
   for (size_t i = 0; i < count; i++) scale = fmax(scale, fabs(b[i]));
   for (size_t i = 0; i < count; i++) {
     const double difference = fabs((double)a[i] - b[i]);
@@ -52,6 +54,10 @@ static void compare(const char *set, const char *what, const float *a, const flo
     failed++;
     printf("FAILED %s %s: off by %g of %g\n", set, what, worst, scale);
   }
+}
+
+static void compare(const char *set, const char *what, const float *a, const float *b, size_t count, double limit) {
+  compare_from(set, what, a, b, count, limit, 0);
 }
 
 typedef struct {
@@ -143,7 +149,8 @@ static void check_products(const char *set, const pi_kernels *k, const pi_kernel
         k->multiply(&m, 0, rows, &a.view, 0, count, y, rows);
         snprintf(what, sizeof what, "multiply %s %zux%zu, %zu tokens by %s", f->name, rows, columns, count,
                  order == PI_BY_ROWS ? "rows" : "panels");
-        compare(set, what, y, expected, rows * count, 2e-5);
+        // A few products may nearly cancel; what is rounded is each of them.
+        compare_from(set, what, y, expected, rows * count, 2e-5, 0.05);
         free_tokens(a);
       }
       free(y);

@@ -68,7 +68,7 @@ extension FeedForward {
   private func computeUnion(
     _ layer: LayerWeights, index: Int, neurons: Range<Int>, of input: Activations, count: Int, _ member: Member
   ) {
-    let (own, stride, f) = (scratch.own[member.index], NeuronScratch.pieceCapacity, configuration.feedForwardSize)
+    let (own, stride, f) = (scratch.own[member.index], RowPieces.rowGroup, configuration.feedForwardSize)
     for t in 0..<count {
       (work.hidden.values + t * f + neurons.lowerBound).update(repeating: 0, count: neurons.count)
     }
@@ -77,7 +77,7 @@ extension FeedForward {
     let gate = layer.gate ?? layer.up
     var listed = listCandidates(layer: index, neurons: neurons, count: count, own)
     kernels.multiply(
-      gate, listed: UnsafeBufferPointer(start: UnsafePointer(own.list), count: listed), by: input, tokens: 0..<count,
+      gate, listed: own.listed(listed), by: input, tokens: 0..<count,
       into: own.gate, stride: stride)
     for t in 0..<count {
       if layer.gate == nil { addUpBias(layer, to: own.gate + t * stride, own.list, count: listed) }
@@ -86,7 +86,7 @@ extension FeedForward {
     listed = dropSilent(threshold: threshold, count: count, listed: listed, own)
     if layer.gate != nil {
       kernels.multiply(
-        layer.up, listed: UnsafeBufferPointer(start: UnsafePointer(own.list), count: listed), by: input,
+        layer.up, listed: own.listed(listed), by: input,
         tokens: 0..<count, into: own.up, stride: stride)
     }
     for t in 0..<count {
@@ -119,7 +119,7 @@ extension FeedForward {
   /// Takes from the list what turned out silent, or below the threshold, for all tokens.
   private func dropSilent(threshold: Float?, count: Int, listed: Int, _ own: NeuronScratch.Own) -> Int {
     guard threshold != nil || configuration.activation == .relu else { return listed }
-    let stride = NeuronScratch.pieceCapacity
+    let stride = RowPieces.rowGroup
     var kept = 0
     for entry in 0..<listed {
       var tokens: UInt8 = 0

@@ -5,10 +5,9 @@ import Sparsity
 /// The feed-forward of every layer, with all neurons or with those that an activation source lists.
 ///
 /// One token alone takes the lists (see `FeedForward+Decode.swift`). Many tokens together compute all neurons, for nearly
-/// every neuron fires for one of them; a few unite their lists where that was measured to pay (`FeedForward+Batch.swift`). In
-/// all cases neurons write what they give, 0 where they are left out, into one vector per token, and every worker then adds the rows of
-/// those that give something, for its own share of the columns: the same bits for any number of workers, whoever computed
-/// which neuron.
+/// every neuron fires for one of them; a few unite their lists where that was measured to pay (`FeedForward+Batch.swift`):
+/// neurons write what they give, 0 where they are left out, into one vector per token, and every worker then adds the rows of those
+/// that give something, for its own share of the columns. Results are the same bits for any number of workers.
 final class FeedForward {
   let configuration: ModelConfiguration
   let plan: SparsityPlan
@@ -85,16 +84,19 @@ final class FeedForward {
     if configuration.architecture.predictorInput == .feedForwardInput {
       notePredictorInput(layer: index, count: count, member)
     }
-    if pass == .listed {
-      computeListed(layer, index: index, of: input, member)
+    if pass == .listed, let down = plan.layers[index].neurons {
+      runListed(layer, index: index, of: input, down: down, member)
     } else {
-      computeBatch(layer, index: index, of: input, count: count, member)
+      if pass == .listed {
+        computeAll(layer, of: input, member)
+      } else {
+        computeBatch(layer, index: index, of: input, count: count, member)
+      }
+      clock.sync(member)
+      clock.enter(.down, member: member)
+      addDown(layer, index: index, count: count, member)
+      clock.sync(member)
     }
-    clock.sync(member)
-
-    clock.enter(.down, member: member)
-    addDown(layer, index: index, count: count, member)
-    clock.sync(member)
     if isTiming {
       let time = trial.time() - start
       if pass == .listed {
@@ -109,8 +111,7 @@ final class FeedForward {
   /// residual += down · hidden + bias.
   private func addDown(_ layer: LayerWeights, index: Int, count: Int, _ member: Member) {
     let all = 0..<count
-    let skipsSilent = pass == .listed ? trial.current[index] != .dense : pass != .all
-    let neurons = skipsSilent ? plan.layers[index].neurons : nil
+    let neurons = pass == .listed || pass == .all ? nil : plan.layers[index].neurons
     switch (neurons, layer.down) {
     case (.some(let down), _), (nil, .neurons(let down)):
       let columns = member.share(of: down.columns, multiple: max(32, down.format.blockElements))
@@ -132,6 +133,22 @@ final class FeedForward {
   }
 
   // MARK: Neurons
+
+  /// hidden = what all neurons give for one token. The caller syncs.
+  private func computeAll(_ layer: LayerWeights, of input: Activations, _ member: Member) {
+    clock.enter(.gateUp, member: member)
+    let pieces = RowPieces(layer.up, tokens: 1)
+    member.pieces(pieces.count) { piece in
+      let rows = pieces[piece].rows
+      if let gate = layer.gate {
+        kernels.multiply(gate, rows: rows, by: input, tokens: 0..<1, into: work.gate, stride: 0)
+      }
+      projections.project(layer.up, rows, bias: layer.upBias, of: input, count: 1, into: work.up)
+      clock.enter(.activation, member: member)
+      activate(at: rows.lowerBound, count: rows.count)
+      clock.enter(.gateUp, member: member)
+    }
+  }
 
   /// What `count` neurons from index `start` of the batch's gate and up products give.
   func activate(at start: Int, count: Int) {

@@ -4,19 +4,28 @@ import Sparsity
 
 /// What choosing neurons writes: lists, what is computed of them, predictions.
 final class NeuronScratch {
-  /// Neurons of a piece of work at most.
-  static let pieceCapacity = 256
   /// Tokens whose lists of neurons may be united.
   static let unionCapacity = 4
 
-  /// A worker's own.
+  /// A worker's own. A piece is of one token's neurons, or a row group of a few tokens'.
   struct Own {
     let list: UnsafeMutablePointer<UInt32>  // [piece]
     let tokens: UnsafeMutablePointer<UInt8>  // [piece], for which tokens a neuron is active: bit t
-    let gate: UnsafeMutablePointer<Float>  // [union, piece]
-    let up: UnsafeMutablePointer<Float>  // [union, piece]
+    let gate: UnsafeMutablePointer<Float>  // [piece], or [union, row group]
+    let up: UnsafeMutablePointer<Float>  // [piece], or [union, row group]
     let predictorInput: Activations  // [1, d], or empty
     let scores: UnsafeMutablePointer<Float>  // [B, row group], predictions of a piece
+
+    /// The first numbers of the list.
+    func listed(_ count: Int) -> UnsafeBufferPointer<UInt32> {
+      UnsafeBufferPointer(start: UnsafePointer(list), count: count)
+    }
+
+    /// Lists all of them and returns how many they are.
+    func list(all numbers: Range<UInt32>) -> Int {
+      for (entry, number) in numbers.enumerated() { list[entry] = number }
+      return numbers.count
+    }
   }
 
   /// What the predictors of one rank write.
@@ -36,6 +45,7 @@ final class NeuronScratch {
 
   let own: [Own]
   let ones: UnsafeMutablePointer<Float>  // [piece]
+  let sums: UnsafeMutablePointer<Float>  // [pieces, d], what each piece adds to the residual
   /// Tokens that predictions can be made for at once.
   let capacity: Int
   let predictorInput: Activations  // [B, d], or empty
@@ -46,17 +56,18 @@ final class NeuronScratch {
     let layerRanks = plan.layers.compactMap { $0.predictor?.rank }
     let isPredicting = !layerRanks.isEmpty
     capacity = plan.masksPrompts || isObserved ? batchSize : min(batchSize, Self.unionCapacity)
-    let (capacity, piece) = (capacity, Self.pieceCapacity)
+    let (capacity, piece) = (capacity, Self.pieceCapacity(neurons: c.feedForwardSize))
     own = (0..<workers).map { _ in
       Own(
         list: .allocate(capacity: piece), tokens: .allocate(capacity: piece),
-        gate: .allocate(capacity: piece * Self.unionCapacity),
-        up: .allocate(capacity: piece * Self.unionCapacity),
+        gate: .allocate(capacity: piece),
+        up: .allocate(capacity: piece),
         predictorInput: Activations(columns: c.hiddenSize, capacity: isPredicting ? 1 : 0),
         scores: .allocate(capacity: capacity * RowPieces.rowGroup))
     }
     ones = .allocate(capacity: piece)
     ones.initialize(repeating: 1, count: piece)
+    sums = .allocate(capacity: NeuronPieces.most * c.hiddenSize)
     predictorInput = Activations(columns: c.hiddenSize, capacity: isPredicting ? capacity : 0)
     scores = .allocate(capacity: isPredicting ? capacity * c.feedForwardSize : 1)
     var byRank: [Int: Rank] = [:]
@@ -76,11 +87,19 @@ final class NeuronScratch {
       own.scores.deallocate()
     }
     ones.deallocate()
+    sums.deallocate()
     scores.deallocate()
   }
 
-  /// Floats of lists that a worker has.
-  static let ownFloats = pieceCapacity * (2 + 2 * unionCapacity)
+  /// Neurons of a piece at most, or values of a few tokens' row group.
+  private static func pieceCapacity(neurons: Int) -> Int {
+    max(NeuronPieces(neurons: neurons, most: NeuronPieces.most / 2).perPiece, unionCapacity * RowPieces.rowGroup)
+  }
+
+  /// Floats of lists that a worker has, and of all sums.
+  static func floats(configuration c: ModelConfiguration) -> (own: Int, sums: Int) {
+    (pieceCapacity(neurons: c.feedForwardSize) * 5, NeuronPieces.most * c.hiddenSize)
+  }
 
   /// Floats that predictions of a token take, with 8-bit forms counted as another half of their values.
   static func predictionFloats(configuration c: ModelConfiguration, ranks: [Int]) -> Int {

@@ -95,7 +95,7 @@ final class Workspace {
       [batchSize, perToken], [workers, inputs],
       [Attention.floatCount(configuration: c, capacity: contextSize, workers: workers)],
       [logitRows, c.vocabularySize + c.hiddenSize * 3 / 2 + 512],
-      [workers, NeuronScratch.ownFloats],
+      [workers, NeuronScratch.floats(configuration: c).own], [NeuronScratch.floats(configuration: c).sums],
       ranks.map { [batchSize + workers, NeuronScratch.predictionFloats(configuration: c, ranks: $0)] } ?? [0],
     ]
     var total = 0

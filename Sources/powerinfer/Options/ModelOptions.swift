@@ -1,5 +1,6 @@
 import ArgumentParser
 import Inference
+import Platform
 
 /// Which model to run and how much of the machine to give it.
 struct ModelOptions: ParsableArguments {
@@ -20,6 +21,7 @@ struct ModelOptions: ParsableArguments {
 
   @OptionGroup var cacheOptions: CacheOptions
   @OptionGroup var sparsityFlags: SparsityFlags
+  @OptionGroup var loadingFlags: LoadingFlags
 
   /// The options with the environment's values and the model's place filled in.
   struct Resolved: Equatable {
@@ -29,6 +31,7 @@ struct ModelOptions: ParsableArguments {
     var batchSize: Int?
     var cache = CacheOptions.Resolved()
     var sparsity = SparsityFlags.Resolved()
+    var residency = Residency.automatic
     var isProfiled = false
   }
 
@@ -49,7 +52,8 @@ struct ModelOptions: ParsableArguments {
     let size = contextSize.map { $0 == 0 ? ContextSize.full : .tokens($0) } ?? .automatic
     return Resolved(
       path: try choice.locate(environment), threads: threads, contextSize: size, batchSize: batchSize,
-      cache: try cacheOptions.resolve(environment), sparsity: try sparsityFlags.resolve(environment))
+      cache: try cacheOptions.resolve(environment), sparsity: try sparsityFlags.resolve(environment),
+      residency: loadingFlags.residency)
   }
 
   /// - Throws: `EnvironmentError`, `OptionError`.
