@@ -1,6 +1,6 @@
 import Platform
 
-/// A model file, mapped: metadata decoded, every tensor found and checked, no weight read yet.
+/// A model file, open: metadata decoded, every tensor found and checked.
 ///
 /// Reads versions 2 and 3 with either magic. Every length, offset and count of the file is checked against the bytes
 /// that are there before it is used; what a file says can make opening fail but nothing else.
