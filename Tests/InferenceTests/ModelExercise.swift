@@ -3,6 +3,7 @@ import GGUF
 import Inference
 import Jinja
 import Model
+import Sparsity
 
 /// Does with a file everything that a program would, and holds the results against what must be true of any model.
 struct ModelExercise {
@@ -21,7 +22,17 @@ struct ModelExercise {
     let tokens = tokenize(model)
     var options = SessionOptions(contextSize: 6, threads: number % 64 == 0 ? 2 : 1, batchSize: 1 + number % 5)
     if number % 16 == 1 { options = SessionOptions(threads: 1) }
-    guard let session = attempt("session", { try Session(model: model, options: options) }) else { return }
+    let modes = SparsityMode.allCases
+    options.sparsity.mode = modes[number / 3 % modes.count]
+    options.sparsity.masksPrompts = number % 7 == 0
+    let thresholds = (0..<model.configuration.layerCount).map { Float($0 % 3) / 10 }
+    options.sparsity.gateThresholds = try? GateThresholds(thresholds: thresholds, target: 0.5, tokens: 1, text: "")
+    var session = attempt("session, \(options.sparsity.mode)", { try Session(model: model, options: options) })
+    if session == nil {
+      options.sparsity.mode = .dense
+      session = attempt("session", { try Session(model: model, options: options) })
+    }
+    guard let session else { return }
     evaluate(session, tokens)
   }
 
@@ -108,7 +119,8 @@ struct ModelExercise {
     refused[kind, default: 0] += 1
     let isOurs =
       error is GGUFError || error is ModelError || error is VocabularyError || error is ChatTemplateError
-      || error is JinjaError || error is SessionError || error is SamplingError
+      || error is JinjaError || error is SessionError || error is SparsityError || error is NeuronRecordError
+      || error is SamplingError
     expect(isOurs, "\(error)")
     if isOurs, !(error is JinjaError) {
       let text = "\(error)"
