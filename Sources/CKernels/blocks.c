@@ -115,6 +115,11 @@ void pi_quantize(uint32_t format, const float *x, size_t count, void *target) {
     case PI_BF16:
       for (size_t i = 0; i < count; i++) put_u16(p + 2 * i, pi_to_bf16(x[i]));
       return;
+    case PI_Q4_K: case PI_Q5_K: case PI_Q6_K:
+      for (size_t b = 0; b < count / PI_SUPER; b++) {
+        pi_quantize_super_block(format, x + b * PI_SUPER, p + b * pi_block_bytes(format));
+      }
+      return;
     default: break;
   }
   for (size_t b = 0; b < count / PI_BLOCK; b++, x += PI_BLOCK) {

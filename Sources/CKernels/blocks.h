@@ -134,6 +134,9 @@ PI_INLINE size_t pi_block_bytes(uint32_t format) {
 
 PI_INLINE bool pi_is_float(uint32_t format) { return format == PI_F32 || format == PI_F16 || format == PI_BF16; }
 
+// Writes one block of 256 floats as Q4_K, Q5_K or Q6_K.
+void pi_quantize_super_block(uint32_t format, const float *x, uint8_t *target);
+
 // A block of 32 elements in unsigned codes: value[j] = scale[j / 16] * code[j] + bias[j / 16].
 typedef struct {
   uint8_t codes[32];

@@ -144,8 +144,10 @@ public struct Kernels: @unchecked Sendable {
     pi_dequantize(format.rawValue, source, count, y)
   }
 
-  /// `count` floats stored in `format`; `count` is a multiple of the format's block. The rounding is that of the GGUF
-  /// reference encoder. Writes nothing where ``WeightFormat/canEncode`` is false.
+  /// `count` floats stored in `format`; `count` is a multiple of the format's block.
+  ///
+  /// Blocks of up to 32 elements are the bytes of the GGUF reference encoder. Blocks of 256, whose scales are a matter of
+  /// search, leave no larger error than its own; in them NaN counts as 0 and values too large as the largest there is.
   public func quantize(
     _ format: WeightFormat, _ source: UnsafePointer<Float>, count: Int, into y: UnsafeMutableRawPointer
   ) {

@@ -46,7 +46,4 @@ public enum WeightFormat: UInt32, Sendable, CaseIterable {
 
   /// Whether products with this format read the 8-bit form of the activations (true) or their floats (false).
   public var usesQuantizedActivations: Bool { blockElements > 1 }
-
-  /// Whether ``Kernels/quantize(_:_:count:into:)`` can write this format.
-  public var canEncode: Bool { blockElements < 256 }
 }

@@ -21,7 +21,7 @@ public struct QuantizeOptions: Sendable, Equatable {
   }
 
   /// The types that can be written.
-  public static let types: [TensorType] = [.f32, .f16, .bf16, .q4_0, .q4_1, .q5_0, .q5_1, .q8_0]
+  public static let types: [TensorType] = [.f32, .f16, .bf16, .q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .q4_K, .q5_K, .q6_K]
 
   /// The type of that name, in any case.
   ///
@@ -32,11 +32,12 @@ public struct QuantizeOptions: Sendable, Equatable {
   }
 
   /// The type the output matrix has where nothing else is said: the last matrix is the one whose errors show most, so it
-  /// keeps 8 bits where the others get 4 or 5.
+  /// keeps 8 bits where the others get 4 or 5, and of the types with blocks of 256 those of 6.
   var usualOutputType: TensorType {
     if isPure { return type }
     switch type {
     case .q4_0, .q4_1, .q5_0, .q5_1: return .q8_0
+    case .q4_K, .q5_K: return .q6_K
     default: return type
     }
   }
@@ -51,6 +52,10 @@ public struct QuantizeOptions: Sendable, Equatable {
     case .q8_0: 7
     case .q5_0: 8
     case .q5_1: 9
+    // Those of the mixes that are nearest ("Q4_K_S" and "Q5_K_S"): a single type has no number of its own.
+    case .q4_K: 14
+    case .q5_K: 16
+    case .q6_K: 18
     case .bf16: 32
     // "Guessed": not one of the types that can be written.
     default: 1024

@@ -21,7 +21,8 @@ public struct QuantizePlan: Sendable {
   ///
   /// - One-dimensional tensors become F32, as do the few small matrices that steer others.
   /// - Matrices whose name ends in "weight", predictors included, get the options' type; the output matrix gets its own.
-  /// - Rows that the type cannot cut into blocks become F16.
+  /// - Rows that the type cannot cut into blocks of 256 get the next larger type with blocks of 32: Q5_0 for Q4_K, Q5_1 for
+  ///   Q5_K, Q8_0 for Q6_K. Rows that fit no block become F16.
   /// - Everything else is copied as it is.
   public init(_ file: GGUFFile, options: QuantizeOptions) throws(QuantizeError) {
     var chooser = try TypeChooser(options, isTied: file.tensor(named: TypeChooser.output) == nil)
@@ -65,8 +66,13 @@ private struct TypeChooser {
   private let isTied: Bool
   private let patterns: [(regex: Regex<AnyRegexOutput>, override: TensorTypeOverride)]
   private var used: Set<String> = []
-  /// By wanted type: how many tensors fell back to F16, and the first of them.
-  private var fallbacks: [TensorType: (count: Int, first: Tensor)] = [:]
+  /// By wanted and chosen type: how many tensors fell back, and the first of them.
+  private var fallbacks: [Fallback: (count: Int, first: Tensor)] = [:]
+
+  private struct Fallback: Hashable {
+    let wanted: TensorType
+    let chosen: TensorType
+  }
 
   init(_ options: QuantizeOptions, isTied: Bool) throws(QuantizeError) {
     self.options = options
@@ -87,13 +93,23 @@ private struct TypeChooser {
       return isReadable && !isMatrix ? .f32 : tensor.type
     }
     let wanted = type(named: tensor.name)
-    let suits = tensor.columns % wanted.blockElements == 0
-    let chosen = suits ? wanted : .f16
-    if !suits { fallbacks[wanted, default: (0, tensor)].count += 1 }
+    // F16 suits always.
+    let chosen = TypeChooser.candidates(wanted).first { tensor.columns % $0.blockElements == 0 } ?? .f16
+    if chosen != wanted { fallbacks[Fallback(wanted: wanted, chosen: chosen), default: (0, tensor)].count += 1 }
     guard isReadable || chosen == tensor.type else {
       throw .unreadableType(tensor: tensor.name, type: tensor.type)
     }
     return chosen
+  }
+
+  /// A type and what takes its place where rows do not suit it, none of which stores a weight in fewer bits.
+  private static func candidates(_ type: TensorType) -> [TensorType] {
+    switch type {
+    case .q4_K: [.q4_K, .q5_0, .f16]
+    case .q5_K: [.q5_K, .q5_1, .f16]
+    case .q6_K: [.q6_K, .q8_0, .f16]
+    default: [type, .f16]
+    }
   }
 
   private mutating func type(named name: String) -> TensorType {
@@ -113,12 +129,15 @@ private struct TypeChooser {
   }
 
   var fallbackNotes: [String] {
-    fallbacks.sorted { $0.key.rawValue < $1.key.rawValue }.map { type, fallback in
+    let inOrder = fallbacks.sorted {
+      ($0.key.wanted.rawValue, $0.key.chosen.rawValue) < ($1.key.wanted.rawValue, $1.key.chosen.rawValue)
+    }
+    return inOrder.map { types, fallback in
       let others = fallback.count - 1
       let who = others == 0 ? "becomes" : "and \(others) other tensor\(others == 1 ? "" : "s") become"
       return
-        "\"\(fallback.first.name)\" \(who) F16: rows of \(fallback.first.columns) elements cannot be \(type.name), "
-        + "which needs a multiple of \(type.blockElements)."
+        "\"\(fallback.first.name)\" \(who) \(types.chosen.name): rows of \(fallback.first.columns) elements cannot be "
+        + "\(types.wanted.name), which needs a multiple of \(types.wanted.blockElements)."
     }
   }
 }

@@ -17,7 +17,7 @@ struct RowConversion: @unchecked Sendable {
   /// Nil where either type is not one that the kernels convert.
   init?(_ tensor: Tensor, to target: TensorType) {
     guard let from = WeightFormat(rawValue: tensor.type.rawValue), let to = WeightFormat(rawValue: target.rawValue),
-      to.canEncode, let data = tensor.bytes.baseAddress
+      let data = tensor.bytes.baseAddress
     else { return nil }
     name = tensor.name
     columns = tensor.columns
@@ -66,7 +66,7 @@ struct RowConversion: @unchecked Sendable {
     return maximum > largest ? .tooLarge : nil
   }
 
-  /// The largest number that the type can hold without its half-precision scale or minimum becoming infinite.
+  /// The largest number that the type can hold, of either sign, without its half-precision scale or minimum becoming infinite.
   private static func largestMagnitude(of type: TensorType) -> Float {
     let half: Float = 65_504
     return switch type {
@@ -74,6 +74,8 @@ struct RowConversion: @unchecked Sendable {
     case .q4_0: half * 8
     case .q5_0: half * 16
     case .q8_0: half * 127
+    case .q4_K, .q5_K: half * 63
+    case .q6_K: half * 128 * 31
     default: .greatestFiniteMagnitude
     }
   }

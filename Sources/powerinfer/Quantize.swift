@@ -10,8 +10,8 @@ struct Quantize: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Write a model again with its weights in another type.",
     discussion: """
-      Types: f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0. Reads these and q4_K, q5_K, q6_K. All metadata is kept, and a \
-      PowerInfer file stays one.
+      Types: f32, f16, bf16, q8_0, q6_K, q5_K, q5_1, q5_0, q4_K, q4_1, q4_0. All metadata is kept, and a PowerInfer file \
+      stays one. Weights whose rows are no multiple of 256 become q5_0 for q4_K, q5_1 for q5_K and q8_0 for q6_K.
 
       Examples:
         powerinfer quantize model-f16.gguf model-q4_0.gguf q4_0

@@ -287,7 +287,8 @@ enum FailureTable {
     .usage("quantize @model.gguf @out.gguf q8_0 -t 0", "The option --threads must be from 1 to 512, but it is 0."),
     .usage(
       "quantize @model.gguf @out.gguf q9",
-      "There is no type \"q9\" to write; expected one of f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0."),
+      "There is no type \"q9\" to write; expected one of f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, "
+        + "q5_k, q6_k."),
   ]
 
   private static let variables: [Failure] = [

@@ -32,14 +32,15 @@ final class OwnedMatrix {
   let values: [Float]  // [rows, columns]
   private let bytes: UnsafeMutableRawPointer
 
-  /// Random weights about as large as a trained model's. K types, which have no encoder, get random codes with tame scales.
+  /// Random weights about as large as a trained model's. K types get random codes with tame scales,
+  /// for an encoder would not use all that their integers can say.
   init(_ format: WeightFormat, rows: Int, columns: Int, seed: UInt64) {
     var generator = SeededGenerator(seed)
     let rowBytes = format.rowBytes(columns: columns)
     // Exactly as many bytes as the rows have, so that a sanitizer sees a read past the end.
     let bytes = UnsafeMutableRawPointer.allocate(byteCount: max(rows * rowBytes, 1), alignment: 1)
     self.bytes = bytes
-    if format.canEncode {
+    if format.blockElements < 256 {
       let x = generator.normals(rows * columns).map { $0 * 0.05 }
       for row in 0..<rows {
         x.withUnsafeBufferPointer {

@@ -38,8 +38,9 @@ import Toolkit
 
   @Test func namesTheTypesThatCanBeWritten() {
     #expect(
-      sentence { _ = try QuantizeOptions.type(named: "q6_k") }
-        == "There is no type \"q6_k\" to write; expected one of f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0.")
+      sentence { _ = try QuantizeOptions.type(named: "q3_k") }
+        == "There is no type \"q3_k\" to write; expected one of f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, "
+        + "q5_k, q6_k.")
   }
 
   @Test func explainsExceptions() throws {

@@ -44,7 +44,7 @@ final class Weights {
     let rowBytes = format.rowBytes(columns: columns)
     bytes = UnsafeMutableRawPointer.allocate(byteCount: rows * rowBytes, alignment: 64)
     let x = Floats(columns, scale: 0.05)
-    if format.canEncode {
+    if format.blockElements < 256 {
       Kernels.active.quantize(format, x.pointer, count: columns, into: bytes)
     } else {
       var samples = Samples()

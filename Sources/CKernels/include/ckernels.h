@@ -181,7 +181,7 @@ void pi_prefetch(const void *PI_NONNULL data, size_t bytes);
 
 // `count` is a multiple of the format's block.
 void pi_dequantize(uint32_t format, const void *PI_NONNULL source, size_t count, float *PI_NONNULL y);
-// F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0; other formats write nothing.
+// Legacy blocks are the reference encoder's; for Q4_K, Q5_K and Q6_K the scales are searched for.
 void pi_quantize(uint32_t format, const float *PI_NONNULL x, size_t count, void *PI_NONNULL y);
 
 // Tells the processor that this is a waiting loop.
