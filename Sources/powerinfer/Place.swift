@@ -126,6 +126,11 @@ struct Place: ParsableCommand {
         "Note: the model has no profile, so that every neuron counts as computed for every token; powerinfer profile "
           + "counts how often they fire.\n")
     }
+    if let part = placement.parts.first(where: { !$0.isOnGPU }) {
+      StandardOutput.note(
+        "Note: what is left of the budget has no room for \(part.kind.rawValue) (\(Units.bytes(part.byteCount))), so that "
+          + "it and all parts below stay in main memory; a shorter context (--ctx-size) needs less.\n")
+    }
     if let output { StandardOutput.note("The GPU index was saved in \(output).\n") }
   }
 

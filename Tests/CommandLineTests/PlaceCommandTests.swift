@@ -110,6 +110,15 @@ import Testing
     #expect(two["bytes"] as? Int == attention + 1000)
   }
 
+  @Test func whatDoesNotFitIsTold() async throws {
+    try writeProfile("m.profile.gguf")
+    let attention = 2 * 2 * (64 * 64 + 2 * 64 * 32 + 64 * 64)
+    #expect(
+      try await place("--vram-budget \(attention + 2000) -c 1 --scratch 1000").error
+        == "Note: what is left of the budget has no room for predictors (0.13 MiB), so that it and all parts below stay in "
+        + "main memory; a shorter context (--ctx-size) needs less.\n")
+  }
+
   @Test func aFileBeingReadIsNotWrittenOver() async throws {
     let outcome = try await place("--vram-budget 1G -o %m.gguf")
     #expect(

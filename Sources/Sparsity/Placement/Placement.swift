@@ -109,10 +109,15 @@ private struct LayerCurve {
     self.cost = cost
     var steps = [(neurons: 0, active: 0.0)]
     var active = 0.0
-    for (index, neuron) in order.enumerated() {
-      let frequency = load.frequencies[Int(neuron)]
-      active += frequency > 0 ? Double(frequency) : 0
-      if (index + 1) % step == 0 || index + 1 == order.count { steps.append((index + 1, active)) }
+    var start = 0
+    while start < order.count {
+      let end = step < order.count - start ? start + step : order.count
+      for neuron in order[start..<end] {
+        let frequency = load.frequencies[Int(neuron)]
+        active += frequency > 0 ? Double(frequency) : 0
+      }
+      steps.append((end, active))
+      start = end
     }
     self.steps = steps
   }
@@ -133,8 +138,18 @@ private struct LayerCurve {
 
   func layer(steps count: Int) -> Placement.Layer {
     Placement.Layer(
-      neurons: order.prefix(steps[count].neurons).sorted(), byteCount: bytes(steps: count),
+      neurons: ascending(order.prefix(steps[count].neurons)), byteCount: bytes(steps: count),
       activationShare: active > 0 ? steps[count].active / active : 0, gpuSeconds: gpuSeconds(count),
       cpuSeconds: cpuSeconds(count))
+  }
+
+  /// The same neurons, ascending, without comparing them: a list is often most of the layer.
+  private func ascending(_ neurons: ArraySlice<UInt32>) -> [UInt32] {
+    var isListed = [Bool](repeating: false, count: order.count)
+    for neuron in neurons { isListed[Int(neuron)] = true }
+    var result: [UInt32] = []
+    result.reserveCapacity(neurons.count)
+    for neuron in 0..<order.count where isListed[neuron] { result.append(UInt32(truncatingIfNeeded: neuron)) }
+    return result
   }
 }
