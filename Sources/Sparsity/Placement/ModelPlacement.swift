@@ -109,7 +109,8 @@ public struct PlacedPart: Sendable, Equatable {
       2 * c.hiddenSize + 2 * c.querySize + 2 * c.keyValueSize + 2 * c.feedForwardSize
       + (rank.map { $0 + c.feedForwardSize } ?? 0)
     let (rows, tooMany) = (row * MemoryLayout<Float>.stride).multipliedReportingOverflow(by: batchSize)
-    guard !tooMany else { throw .tooLarge(tokens: batchSize) }
+    let (activations, tooManyBytes) = rows.addingReportingOverflow(c.vocabularySize * MemoryLayout<Float>.stride)
+    guard !tooMany, !tooManyBytes else { throw .tooLarge(tokens: batchSize) }
     let w = model.weights
     func part(_ kind: Kind, _ bytes: Int) -> PlacedPart { PlacedPart(kind, byteCount: bytes, bytesPerToken: bytes) }
     let predictors = w.layers.reduce(0) { sum, layer in
@@ -117,8 +118,7 @@ public struct PlacedPart: Sendable, Equatable {
     }
     let downBiases = w.layers.reduce(0) { $0 + ($1.downBias?.count ?? 0) * MemoryLayout<Float>.stride }
     return [
-      PlacedPart(
-        .scratch, byteCount: scratch ?? rows + c.vocabularySize * MemoryLayout<Float>.stride, bytesPerToken: 0),
+      PlacedPart(.scratch, byteCount: scratch ?? activations, bytesPerToken: 0),
       part(.attention, w.use(.queryKeyValue).bytes + w.use(.attentionOutput).bytes),
       part(.predictors, predictors),
       part(
