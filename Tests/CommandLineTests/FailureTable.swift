@@ -10,6 +10,7 @@ enum FailureTable {
     "run -m F hi", "inspect F", "inspect -m F", "tokenize -m F hi", "template -m F hi", "logits -m F hi",
     "bench -m F -p 1 -n 0 -r 1", "perplexity -m F -f @text.txt", "quantize F @out.gguf q8_0",
     "calibrate -m F -f @text.txt -o @out.gguf", "profile -m F -f @text.txt -o @out.gguf",
+    "place -m F --vram-budget 1G",
   ].flatMap { command in
     func on(_ name: String, _ sentence: String) -> Failure {
       Failure(command.replacing("F", with: name), sentence)
@@ -34,6 +35,13 @@ enum FailureTable {
       "run -m @opt.gguf -c 127 hi",
       "The context size is 127, expected at most 126: the model has learned no positions beyond."),
     Failure("run -m /dev/null hi", "\"/dev/null\" could not be mapped into memory: it is not a regular file."),
+    Failure(
+      "place @model.gguf --vram-budget 1G --neuron-profile @none", "There is no file \"@none\"."),
+    Failure(
+      "place @model.gguf --vram-budget 1G -o @no/out", "\"@no/out\" cannot be created: there is no folder \"@no\"."),
+    Failure(
+      "place @model.gguf --vram-budget 1G -o @model.gguf",
+      "The file \"@model.gguf\" is being read; the result needs another name."),
     Failure(
       "quantize @model.gguf @no/out.gguf q8_0", "\"@no/out.gguf\" cannot be created: there is no folder \"@no\"."),
     Failure("quantize @model.gguf /dev/null q8_0", "\"/dev/null\" is a device or a pipe, where a file was expected."),
@@ -282,6 +290,26 @@ enum FailureTable {
     .usage("perplexity -f @text.txt -t 0", "The option --threads must be from 1 to 512, but it is 0."),
     .usage("perplexity -f @text.txt -b 0", "The option --batch-size must be from 1 to 4096, but it is 0."),
     .usage("inspect @model.gguf -m @model.gguf", "Give the file once: as an argument or with --model."),
+    .usage("place @model.gguf", "Missing expected argument '--vram-budget <size>'"),
+    .usage("place @model.gguf -m @model.gguf --vram-budget 1G", "Give the model once: as an argument or with --model."),
+    .usage(
+      "place @model.gguf --vram-budget much",
+      "The option --vram-budget must look like 8GiB, 500M or a number of bytes, but it is \"much\"."),
+    .usage(
+      "place @model.gguf --vram-budget 1G --scratch -1",
+      "The option --scratch must look like 8GiB, 500M or a number of bytes, but it is \"-1\"."),
+    .usage(
+      "place @model.gguf --vram-budget 1G --gpu-bandwidth 0",
+      "The option --gpu-bandwidth must be a number above 0, but it is 0.0."),
+    .usage(
+      "place @model.gguf --vram-budget 1G --cpu-bandwidth -1",
+      "The option --cpu-bandwidth must be a number above 0, but it is -1.0."),
+    .usage(
+      "place @model.gguf --vram-budget 1G --turn-cost nan",
+      "The option --turn-cost must be a number of 0 or more, but it is nan."),
+    .usage(
+      "place @model.gguf --vram-budget 1G -c -1", "The option --ctx-size must be from 0 to 16777216, but it is -1."),
+    .usage("place @model.gguf --vram-budget 1G -b 0", "The option --batch-size must be from 1 to 4096, but it is 0."),
     .usage("template", "Give a message, or a conversation with --messages."),
     .usage("template --set x hi", "Expected --set key=value, found \"x\"."),
     .usage("quantize @model.gguf @out.gguf q8_0 -t 0", "The option --threads must be from 1 to 512, but it is 0."),
