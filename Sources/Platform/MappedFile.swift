@@ -29,7 +29,9 @@ public final class MappedFile: @unchecked Sendable {
 
   /// Opens the file at `path`.
   ///
-  /// - Parameter residency: how it comes into memory.
+  /// - Parameters:
+  ///   - path: of the file.
+  ///   - residency: how it comes into memory.
   public init(_ path: String, residency: Residency = .mapped) throws(FileError) {
     let (descriptor, openCode) = retryingInterrupts { open(path, O_RDONLY | O_CLOEXEC) }
     guard descriptor >= 0 else { throw FileError(openCode, action: .open, path: path) }
