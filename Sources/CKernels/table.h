@@ -24,6 +24,10 @@
       .attend = PI_NAME(attend),                            \
       .merge = PI_NAME(merge),                              \
       .softmax = PI_NAME(softmax),                          \
+      .multiply_floats = PI_NAME(multiply_floats),          \
+      .logistic_gradient = PI_NAME(logistic_gradient),      \
+      .keep_where_positive = PI_NAME(keep_where_positive),  \
+      .adam = PI_NAME(adam),                                \
       .sum_lines = PI_NAME(sum_lines),                      \
       .triad = PI_NAME(triad),                              \
   }
