@@ -47,8 +47,8 @@ let package = Package(
       ],
       swiftSettings: swiftSettings),
 
-    // Offline work on model files: quantize (convert, profile, train to come).
-    room("Toolkit", ["Inference", "Sparsity", "Model", "GGUF", "Kernels", "Platform"]),
+    // Offline work on model files: quantize, profile, calibrate, train predictors (convert to come).
+    room("Toolkit", ["Inference", "Sparsity", "Model", "GGUF", "Kernels", "Platform", crypto]),
     // Sessions, key/value cache, the CPU executor, sampling, generation, perplexity.
     room("Inference", ["Sparsity", "Model", "Kernels", "Platform", crypto]),
     // Which neurons are computed: activation sources, predictors, profiles, hotness order, thresholds.
@@ -79,7 +79,7 @@ let package = Package(
     tests(
       "InferenceTests", ["Inference", "Sparsity", "Model", "Jinja", "GGUF", "Kernels", "TestKit"],
       resources: [.copy("Golden")]),
-    tests("ToolkitTests", ["Toolkit", "Sparsity", "TestKit"]),
+    tests("ToolkitTests", ["Toolkit", "Inference", "Sparsity", "Kernels", "TestKit"]),
     tests("CommandLineTests", ["powerinfer", "Sparsity", "TestKit"]),
   ],
   swiftLanguageModes: [.v6]

@@ -89,6 +89,20 @@ struct SurveyOptions: ParsableArguments {
     var origin: SurveyOrigin
   }
 
+  /// The text, cut for a model.
+  ///
+  /// - Throws: `FileError`, `InputError`, `EvaluationError`.
+  func text(for model: LanguageModel) throws -> ScoredText {
+    try ScoredText(
+      Perplexity.readText(file), tokenizer: model.tokenizer,
+      contextSize: ctxSize == 0 ? model.configuration.contextLength : ctxSize, chunkLimit: chunks)
+  }
+
+  /// What results call the text.
+  var textName: String {
+    file == InputFile.standardInput ? "standard input" : URL(filePath: file).lastPathComponent
+  }
+
   /// Reads the text, with a bar that shows how far it is.
   ///
   /// - Parameters:
@@ -101,10 +115,8 @@ struct SurveyOptions: ParsableArguments {
     _ model: LanguageModel, at path: String, with settings: SessionOptions, thresholds: GateThresholds? = nil,
     cancellation: CancellationFlag
   ) throws -> Outcome {
-    let text = try ScoredText(
-      Perplexity.readText(file), tokenizer: model.tokenizer,
-      contextSize: ctxSize == 0 ? model.configuration.contextLength : ctxSize, chunkLimit: chunks)
-    let name = file == InputFile.standardInput ? "standard input" : URL(filePath: file).lastPathComponent
+    let text = try text(for: model)
+    let name = textName
     let survey = try NeuronSurvey(
       model: model, text: text, named: name, options: settings, thresholds: thresholds)
     let bar = ProgressBar.onTerminal("Reading")
