@@ -3,21 +3,21 @@
 // The logistic function; 0 or 1 far from the middle, NaN for NaN.
 PI_INLINE vf logistic(vf x) { return splat(1) / (splat(1) + exponential(-x)); }
 
-PI_INLINE vf logistic_slope(vf z, vf weight, vf inactive) {
+PI_INLINE vf logistic_slope(vf z, vf weight, vf price) {
   const vf s = logistic(z);
-  return choose(weight > (vf){0}, weight * (s - splat(1)), inactive * s);
+  return weight * (s - splat(1)) + price * s;
 }
 
-static void PI_NAME(logistic_gradient)(const float *z, const float *weights, float inactive, float factor, size_t count,
+static void PI_NAME(logistic_gradient)(const float *z, const float *weights, float price, float factor, size_t count,
                                        float *gradient) {
-  const vf others = splat(inactive), scale = splat(factor);
+  const vf cost = splat(price), scale = splat(factor);
   size_t i = 0;
   for (; i + PI_LANES <= count; i += PI_LANES) {
-    store(gradient + i, logistic_slope(load(z + i), load(weights + i), others) * scale);
+    store(gradient + i, logistic_slope(load(z + i), load(weights + i), cost) * scale);
   }
   if (i < count) {
     const vf rest =
-        logistic_slope(load_part(z + i, count - i, 0), load_part(weights + i, count - i, 0), others) * scale;
+        logistic_slope(load_part(z + i, count - i, 0), load_part(weights + i, count - i, 0), cost) * scale;
     memcpy(gradient + i, &rest, (count - i) * sizeof *gradient);
   }
 }

@@ -75,12 +75,12 @@ extension Kernels {
     table.multiply_floats(&left, &right, rows, columns, depth, c, stride, scratch)
   }
 
-  /// The derivative by z of factor · Σ (w · ln(1 + e⁻ᶻ) where w > 0, inactive · ln(1 + eᶻ) elsewhere), all [count].
+  /// The derivative by z of factor · Σ (w · ln(1 + e⁻ᶻ) + price · ln(1 + eᶻ)), all [count].
   public func logisticGradient(
-    _ z: UnsafePointer<Float>, weights: UnsafePointer<Float>, inactive: Float, factor: Float, count: Int,
+    _ z: UnsafePointer<Float>, weights: UnsafePointer<Float>, price: Float, factor: Float, count: Int,
     into gradient: UnsafeMutablePointer<Float>
   ) {
-    table.logistic_gradient(z, weights, inactive, factor, count, gradient)
+    table.logistic_gradient(z, weights, price, factor, count, gradient)
   }
 
   /// `y = 0` where x is not above 0, both [count].

@@ -3,7 +3,8 @@ import GGUF
 /// What a file's predictors were found to do on a text that nothing was learnt from.
 ///
 /// In the metadata: `powerinfer.predictor.version` (1), `.tokens`, `.held_out_tokens`, `.text`, `.dense_perplexity` and
-/// `.perplexity` (F32), and F32 arrays of [layers], `.computed`, `.recall`, `.precision` and `.kept`.
+/// `.perplexity` (F32), and F32 arrays of [layers], `.computed`, `.recall`, `.precision`, `.kept` and
+/// `.kept_squares`.
 public struct PredictorQuality: Sendable, Equatable {
   /// Tokens that were learnt from.
   public var tokens: Int
@@ -23,10 +24,12 @@ public struct PredictorQuality: Sendable, Equatable {
   public var precision: [Float]
   /// Share of Σ |h| · ‖row of the down projection‖ that comes from neurons predicted. [layers]
   public var kept: [Float]
+  /// The same share of Σ (|h| · ‖row of the down projection‖)². [layers]
+  public var keptSquares: [Float]
 
   public init(
     tokens: Int, heldOutTokens: Int, text: String, densePerplexity: Float, perplexity: Float, computed: [Float],
-    recall: [Float], precision: [Float], kept: [Float]
+    recall: [Float], precision: [Float], kept: [Float], keptSquares: [Float]
   ) {
     self.tokens = tokens
     self.heldOutTokens = heldOutTokens
@@ -37,6 +40,7 @@ public struct PredictorQuality: Sendable, Equatable {
     self.recall = recall
     self.precision = precision
     self.kept = kept
+    self.keptSquares = keptSquares
   }
 
   private static let prefix = "powerinfer.predictor."
@@ -56,6 +60,7 @@ public struct PredictorQuality: Sendable, Equatable {
     recall = try metadata.requireFloats(prefix + "recall")
     precision = try metadata.requireFloats(prefix + "precision")
     kept = try metadata.requireFloats(prefix + "kept")
+    keptSquares = try metadata.requireFloats(prefix + "kept_squares")
   }
 
   /// Sets the keys.
@@ -67,7 +72,11 @@ public struct PredictorQuality: Sendable, Equatable {
     metadata.set(prefix + "text", .string(text))
     metadata.set(prefix + "dense_perplexity", .float32(densePerplexity))
     metadata.set(prefix + "perplexity", .float32(perplexity))
-    for (name, values) in [("computed", computed), ("recall", recall), ("precision", precision), ("kept", kept)] {
+    let shares = [
+      ("computed", computed), ("recall", recall), ("precision", precision), ("kept", kept),
+      ("kept_squares", keptSquares),
+    ]
+    for (name, values) in shares {
       metadata.set(prefix + name, .array(MetadataArray(values)))
     }
   }

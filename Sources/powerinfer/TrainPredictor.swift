@@ -15,16 +15,20 @@ struct TrainPredictor: ParsableCommand {
       layer's input which neurons will fire, and writes the model again with these (--sparsity predictor). The last chunks \
       of the text are held out: nothing is learnt from them, and all figures are about them.
 
-      What must be found is a share of what neurons add (--kept) or of the neurons that fire (--recall). Ranks grow as \
-      long as a layer then reads fewer bytes for a token, or, with --computed, until no more neurons than that share are \
-      computed; and shrink again where nothing is lost.
+      What is wanted is that a share of the neurons is computed (--computed), or that a share is found of the square of \
+      what neurons add (--kept) or of the neurons that fire (--recall); layers share it out so that a neuron more is worth \
+      the same in each. Ranks grow as long as that is worth the bytes, and shrink again where nothing is lost; with --kept \
+      or --recall, --computed is the share of a layer's neurons up to which they grow.
+
+      Predictors that the model has are trained on, unless --from-scratch. After a first pass all layers are trained again \
+      on what they read when those before leave out neurons (--passes).
 
       Work in progress is kept in OUTPUT.training, or --work-dir. After an interruption of any kind the same command goes \
       on with it; when all is done it is removed.
 
       Examples:
         powerinfer train-predictor model.gguf -f text.txt -o trained.gguf
-        powerinfer train-predictor model.gguf -f text.txt -o trained.gguf --kept 0.99 --computed 0.25 --type q4_0
+        powerinfer train-predictor model.gguf -f text.txt -o trained.gguf --computed 0.25 --type q4_0
         powerinfer train-predictor model.gguf -f text.txt -o trained.gguf --rank 128 --epochs 4
       """)
 
@@ -40,17 +44,17 @@ struct TrainPredictor: ParsableCommand {
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Share to keep of what neurons add. (default: 0.99)", valueName: "share"))
+    help: ArgumentHelp("Share to keep of the square of what neurons add.", valueName: "share"))
   var kept: Double?
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Share to find of the neurons that fire, instead of --kept.", valueName: "share"))
+    help: ArgumentHelp("Share to find of the neurons that fire.", valueName: "share"))
   var recall: Double?
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Share of the neurons that may be computed. (default: what reads least)", valueName: "share"))
+    help: ArgumentHelp("Share of the neurons to compute. (default: 0.25)", valueName: "share"))
   var computed: Double?
 
   @Option(
@@ -63,6 +67,12 @@ struct TrainPredictor: ParsableCommand {
 
   @Option(parsing: .unconditional, help: ArgumentHelp("How often to go through the text.", valueName: "n"))
   var epochs = TrainingRecipe().epochs
+
+  @Option(parsing: .unconditional, help: ArgumentHelp("How often to train all layers.", valueName: "n"))
+  var passes = TrainingRecipe().passes
+
+  @Flag(help: "Begin with random weights, even where the model has predictors.")
+  var fromScratch = false
 
   @Option(parsing: .unconditional, help: ArgumentHelp("Share of the text's chunks to hold out.", valueName: "share"))
   var heldOut = TrainingRecipe().heldOutShare
@@ -126,7 +136,11 @@ struct TrainPredictor: ParsableCommand {
     recipe.format = type
     if let kept { recipe.goal = .kept(kept) }
     if let recall { recipe.goal = .recall(recall) }
-    recipe.computedLimit = computed
+    if let computed {
+      if kept == nil, recall == nil { recipe.goal = .computed(computed) } else { recipe.computedLimit = computed }
+    }
+    recipe.passes = passes
+    recipe.startsFromModel = !fromScratch
     recipe.rank = rank
     recipe.largestRank = maxRank
     recipe.epochs = epochs

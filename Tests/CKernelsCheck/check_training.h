@@ -57,7 +57,7 @@ static void check_training(const char *set, const pi_kernels *k) {
     z[0] = count > 1 ? INFINITY : z[0];
     for (size_t e = 0; e < count; e++) {
       const double s = 1 / (1 + exp(-(double)z[e]));
-      expected[e] = (float)(0.25 * (weights[e] > 0 ? weights[e] * (s - 1) : 0.7f * s));
+      expected[e] = (float)(0.25 * (weights[e] * (s - 1) + 0.7f * s));
     }
     k->logistic_gradient(z, weights, 0.7f, 0.25f, count, y);
     snprintf(what, sizeof what, "gradient of %zu", count);

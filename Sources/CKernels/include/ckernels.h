@@ -188,8 +188,8 @@ typedef struct {
   void (*PI_NONNULL multiply_floats)(const pi_floats *PI_NONNULL a, const pi_floats *PI_NONNULL b, size_t rows,
                                      size_t columns, size_t depth, float *PI_NONNULL c, size_t stride,
                                      float *PI_NONNULL scratch);
-  // The derivative by z of factor * (w * ln(1 + e^-z) where w = weights[i] > 0, inactive * ln(1 + e^z) elsewhere).
-  void (*PI_NONNULL logistic_gradient)(const float *PI_NONNULL z, const float *PI_NONNULL weights, float inactive,
+  // The derivative by z of factor * (weights[i] * ln(1 + e^-z) + price * ln(1 + e^z)).
+  void (*PI_NONNULL logistic_gradient)(const float *PI_NONNULL z, const float *PI_NONNULL weights, float price,
                                        float factor, size_t count, float *PI_NONNULL gradient);
   // y[i] = 0 where x[i] is not above 0: the derivative of relu.
   void (*PI_NONNULL keep_where_positive)(const float *PI_NONNULL x, float *PI_NONNULL y, size_t count);

@@ -16,3 +16,18 @@ enum ContributionCode {
     code == 0 ? 0 : Float(bitPattern: UInt32(code + least) << shift | 1 << (shift - 1))
   }
 }
+
+/// How much a neuron that fires weighs: some power of what it adds, as a part of all that is added for the token.
+struct ContributionWeighing: Equatable {
+  /// Of each code. [256]
+  let values: [Float]
+  /// What the weights of a token's neurons sum up to; nil leaves them as they are.
+  let total: Float?
+
+  init(power: Int, total: Float?) {
+    values = ContributionCode.values.map { value in
+      value == 0 ? 0 : (0..<power).reduce(1) { product, _ in product * value }
+    }
+    self.total = total
+  }
+}

@@ -3,78 +3,94 @@ import Inference
 import Kernels
 import Model
 
-/// What came out for a layer.
-struct LayerResult: Codable {
-  var rank: Int
-  /// Rounds that it took.
-  var rounds: Int
-  var evaluation: LayerEvaluation
-}
-
-/// A layer's trained predictor: what came out, and the matrices as they are stored.
-final class TrainedLayer {
-  let result: LayerResult
-  let fc1: UnsafeRawBufferPointer
-  let fc2: UnsafeRawBufferPointer
-  private let file: StateFile<LayerResult>
-
-  /// - Throws: `TrainingError.damaged`, `FileError`.
-  init(_ path: String, shape: TraceShape, type: PredictorType) throws {
-    file = try StateFile(path)
-    result = file.state
-    let rank = result.rank
-    guard file.blocks.count == 2,
-      file.blocks[0].count == rank * type.format(columns: shape.inputs).rowBytes(columns: shape.inputs),
-      file.blocks[1].count == shape.neurons * type.format(columns: rank).rowBytes(columns: rank)
-    else { throw TrainingError.damaged(path) }
-    (fc1, fc2) = (file.blocks[0], file.blocks[1])
-  }
-}
-
-/// Trains all layers, each on one thread, as many at a time as there are threads.
+/// Trains all layers in one pass, each on one thread, as many at a time as there are threads.
 struct LayerCrew {
   let model: LanguageModel
   let recipe: TrainingRecipe
   let folder: WorkFolder
   let team: ThreadTeam
+  let pass: Int
   let tokens: Int
   let learnt: Int
   let parts: Int
   let savingInterval: Double
 
+  private var shape: TraceShape { TraceShape(model.configuration) }
+
+  /// Whether every layer's result is there.
+  var isDone: Bool {
+    (0..<shape.layers).allSatisfy { folder.exists(folder.result(pass: pass, layer: $0)) }
+  }
+
+  /// What came out.
+  ///
+  /// - Throws: ``TrainingError/damaged(_:)``, `FileError`.
+  func results() throws -> [TrainedLayer] {
+    try (0..<shape.layers).map {
+      try TrainedLayer(folder.result(pass: pass, layer: $0), shape: shape, type: recipe.format)
+    }
+  }
+
+  /// - Parameter earlier: what came out of the pass before; nil in the first.
   /// - Throws: ``TrainingError``, `FileError`.
   func run(
-    progress: @escaping (_ done: Int, _ of: Int) -> Void, isCancelled: @escaping () -> Bool
+    after earlier: [TrainedLayer]?, progress: @escaping (_ done: Int, _ of: Int) -> Void,
+    isCancelled: @escaping () -> Bool
   ) throws -> [TrainedLayer] {
-    let layers = model.configuration.layerCount
-    let board = ProgressBoard(layers: layers, report: progress)
+    let board = ProgressBoard(layers: shape.layers, report: progress)
     let errors = FirstError()
+    let tasks = Unshared(earlier.map(tasks) ?? firstTasks)
     team.run { member in
-      member.pieces(layers) { layer in
+      member.pieces(shape.layers) { layer in
         if errors.isSet { return }
         do {
-          try train(layer, board: board, isCancelled: { isCancelled() || errors.isSet })
+          try train(tasks.value[layer](), board: board, isCancelled: { isCancelled() || errors.isSet })
         } catch {
           errors.note(error)
         }
       }
     }
     try errors.check()
-    let shape = TraceShape(model.configuration)
-    return try (0..<layers).map { try TrainedLayer(folder.result(layer: $0), shape: shape, type: recipe.format) }
+    return try results()
   }
 
-  private func train(_ layer: Int, board: ProgressBoard, isCancelled: () -> Bool) throws {
-    let (resultPath, checkpointPath) = (folder.result(layer: layer), folder.checkpoint(layer: layer))
+  /// What layers are to do in the first pass. Made when their turn comes, for networks take memory.
+  private var firstTasks: [() -> LayerTask] {
+    model.weights.layers.enumerated().map { layer, weights in
+      {
+        LayerTask(
+          pass: pass, layer: layer, aim: .first(recipe),
+          start: recipe.startsFromModel ? weights.predictor.map { PredictorNetwork($0, type: recipe.format) } : nil,
+          price: recipe.price, cost: LayerCost(weights))
+      }
+    }
+  }
+
+  /// What layers are to do after a pass.
+  private func tasks(after earlier: [TrainedLayer]) -> [() -> LayerTask] {
+    let curves = earlier.map(\.result.evaluation.curve)
+    let aims = LayerAim.shared(recipe.goal, curves)
+    return earlier.enumerated().map { layer, result in
+      {
+        let threshold = aims[layer].point(on: curves[layer])?.threshold ?? 0
+        return LayerTask(
+          pass: pass, layer: layer, aim: aims[layer], start: result.start(),
+          price: result.result.price * exp(min(max(threshold, -4), 4)), cost: LayerCost(model.weights.layers[layer]))
+      }
+    }
+  }
+
+  private func train(_ task: LayerTask, board: ProgressBoard, isCancelled: () -> Bool) throws {
+    let layer = task.layer
+    let resultPath = folder.result(pass: pass, layer: layer)
+    let checkpointPath = folder.checkpoint(pass: pass, layer: layer)
     guard !folder.exists(resultPath) else {
       board.note(layer, 1)
       return
     }
-    let traces = try LayerTraces(
-      folder, shape: TraceShape(model.configuration), layer: layer, parts: parts, tokens: tokens)
+    let traces = try LayerTraces(folder, pass: pass, shape: shape, layer: layer, parts: parts, tokens: tokens)
     let training = try LayerTraining(
-      traces, learnt: 0..<learnt, heldOut: learnt..<tokens, recipe: recipe, cost: LayerCost(model.weights.layers[layer])
-    )
+      traces, learnt: 0..<learnt, heldOut: learnt..<tokens, recipe: recipe, task: task)
     if folder.exists(checkpointPath) { try training.restore(checkpointPath) }
     var saved = Generator.monotonicSeconds()
     while !training.isDone {
@@ -89,13 +105,7 @@ struct LayerCrew {
         saved = Generator.monotonicSeconds()
       }
     }
-    let network = training.network
-    let result = LayerResult(
-      rank: network.rank, rounds: training.state.rounds, evaluation: try training.finalEvaluation(learnt..<tokens))
-    let (fc1, fc2) = (network.fc1.encoded(), network.fc2.encoded())
-    try fc1.withUnsafeBytes { fc1 in
-      try fc2.withUnsafeBytes { fc2 in try StateFile.write(resultPath, result, blocks: [fc1, fc2]) }
-    }
+    try TrainedLayer.write(resultPath, training, training.finalEvaluation(learnt..<tokens))
     folder.remove(checkpointPath)
   }
 }

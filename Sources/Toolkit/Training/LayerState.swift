@@ -9,8 +9,8 @@ struct LayerState: Codable, Equatable {
   var seen = 0
   /// Steps of Adam.
   var step = 0
-  /// Weight of a neuron that does not fire.
-  var silentWeight: Float
+  /// Of computing all neurons.
+  var price: Float
   /// The best rank that was tried so far, and its score; nil while there is none.
   var probed: Probe?
   /// What the best network does; nil while there is none.

@@ -9,36 +9,20 @@ final class LayerTraces {
   private let starts: [Int]  // of every part, and the end
   private let row: FloatBuffer  // [paddedInputs]
 
-  /// What a record says about its neurons.
-  struct Sums {
-    /// Neurons that fire.
-    var fired = 0
-    /// What they contribute.
-    var contribution: Float = 0
-  }
-
-  /// How weights come from contributions: weight = min(share · contribution + base, limit) for what fires.
-  struct Weighing {
-    var share: Float
-    var base: Float
-    var limit: Float
-
-    /// The contributions themselves.
-    static let none = Weighing(share: 1, base: 0, limit: .infinity)
-  }
-
   /// - Throws: `TrainingError.damaged`, `FileError`.
-  init(_ folder: WorkFolder, shape: TraceShape, layer: Int, parts count: Int, tokens: Int) throws {
+  init(_ folder: WorkFolder, pass: Int, shape: TraceShape, layer: Int, parts count: Int, tokens: Int) throws {
     self.shape = shape
     self.layer = layer
     var (parts, starts) = ([TraceFile.Reader](), [0])
     for part in 0..<count {
       let reader = try TraceFile.Reader(
-        folder.trace(layer: layer, part: part), shape: shape, layer: layer, part: part)
+        folder.trace(pass: pass, layer: layer, part: part), shape: shape, layer: layer, part: part)
       starts.append(starts[part] + reader.tokens)
       parts.append(reader)
     }
-    guard starts.last == tokens else { throw TrainingError.damaged(folder.trace(layer: layer, part: count - 1)) }
+    guard starts.last == tokens else {
+      throw TrainingError.damaged(folder.trace(pass: pass, layer: layer, part: count - 1))
+    }
     (self.parts, self.starts, self.tokens) = (parts, starts, tokens)
     row = FloatBuffer(shape.paddedInputs)
   }
@@ -48,16 +32,6 @@ final class LayerTraces {
     // All parts but the last hold as many tokens as the first.
     let part = min(token / max(starts[1], 1), parts.count - 1)
     return parts[part].record(token - starts[part])
-  }
-
-  /// What fires, and with what contribution.
-  func sums(_ token: Int) -> Sums {
-    let record = record(token)
-    var sums = Sums(fired: record.count - shape.inputBytes - shape.bitBytes)
-    ContributionCode.values.withUnsafeBufferPointer { values in
-      for byte in record[(shape.inputBytes + shape.bitBytes)...] { sums.contribution += values[Int(byte)] }
-    }
-    return sums
   }
 
   /// Writes a token's input, [d], scaled to a mean square of 1: what a predictor without biases decides does not depend on the
@@ -72,11 +46,18 @@ final class LayerTraces {
   }
 
   /// Writes the weights of a token's neurons, [f], 0 for those that do not fire.
-  func readWeights(_ token: Int, _ weighing: Weighing, into weights: UnsafeMutablePointer<Float>) {
+  func readWeights(_ token: Int, _ weighing: ContributionWeighing, into weights: UnsafeMutablePointer<Float>) {
     let record = record(token)
+    let firstCode = shape.inputBytes + shape.bitBytes
     weights.update(repeating: 0, count: shape.neurons)
-    ContributionCode.values.withUnsafeBufferPointer { values in
-      var next = shape.inputBytes + shape.bitBytes
+    weighing.values.withUnsafeBufferPointer { values in
+      var scale: Float = 1
+      if let total = weighing.total {
+        var sum: Float = 0
+        for index in firstCode..<record.count { sum += values[Int(record[index])] }
+        scale = sum > 0 ? total / sum : 0
+      }
+      var next = firstCode
       for byte in 0..<shape.bitBytes {
         var bits = record[shape.inputBytes + byte]
         while bits != 0 {
@@ -84,7 +65,7 @@ final class LayerTraces {
           bits &= bits - 1
           // Bits past the last neuron, or without a code, are a damaged record's.
           guard neuron < shape.neurons, next < record.count else { return }
-          weights[neuron] = min(weighing.share * values[Int(record[next])] + weighing.base, weighing.limit)
+          weights[neuron] = scale * values[Int(record[next])]
           next += 1
         }
       }
@@ -107,9 +88,10 @@ struct LayerStatistics {
     let (input, weights) = (FloatBuffer(shape.inputs), FloatBuffer(shape.neurons))
     var squares = [Double](repeating: 0, count: shape.inputs)
     var counts = [Int](repeating: 0, count: shape.neurons)
+    let firing = ContributionWeighing(power: 0, total: nil)
     for token in tokens {
       traces.readInput(token, into: input.start)
-      traces.readWeights(token, .none, into: weights.start)
+      traces.readWeights(token, firing, into: weights.start)
       for index in 0..<shape.inputs { squares[index] += Double(input.start[index] * input.start[index]) }
       for neuron in 0..<shape.neurons where weights.start[neuron] > 0 { counts[neuron] += 1 }
     }

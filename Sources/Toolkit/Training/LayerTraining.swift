@@ -2,22 +2,23 @@ import Foundation
 import Inference
 import Kernels
 
-/// The training of one layer's predictor, on one thread: round after round, each measured on held-out tokens.
+/// The training of one layer's predictor in one pass, on one thread: round after round, each measured on held-out tokens.
 ///
-/// First ranks are tried, each for a few rounds, growing while that pays (``LayerCost``); then the predictor is trained in earnest
-/// with a falling rate; then units are taken away while nothing is lost by it. The weight of silent neurons follows what is
-/// found: it rises while more is found than wanted, so that fewer are computed, and falls while it is less.
+/// In the first pass ranks are tried, each for a few rounds, growing while that pays (``LayerCost``); then the predictor is trained
+/// in earnest with a falling rate; then units are taken away while nothing is lost by it. Later passes only train. The price of
+/// computing follows what the layer aims at: it rises while too much is computed, and falls while it is too little.
 final class LayerTraining {
   let traces: LayerTraces
   let recipe: TrainingRecipe
-  let cost: LayerCost
-  let learnt: Range<Int>
-  let heldOut: [Int]
+  let task: LayerTask
+  private let learnt: Range<Int>
+  private let heldOut: [Int]
   private let statistics: LayerStatistics
   private let rates: FloatBuffer  // [d], of fc1's columns
   private let scratch: TrainingScratch
-  private let startRank: Int
   private let trainingRounds: Int
+  private let fullRate: Float
+  private let weighing: ContributionWeighing
 
   private(set) var state: LayerState
   private(set) var network: PredictorNetwork
@@ -25,40 +26,78 @@ final class LayerTraining {
   private var permutation: (pass: Int, tokens: [UInt32]) = (-1, [])
 
   /// Tokens that are looked at before training.
-  private static let surveyed = 4096
+  private static let surveyed = 2048
 
   /// - Parameters:
   ///   - learnt: tokens to learn from, of which there is one.
   ///   - heldOut: tokens to measure with.
-  /// - Throws: ``TrainingError/alwaysSilent(layer:)``.
+  /// - Throws: ``TrainingError/alwaysSilent(layer:)``, ``TrainingError/diverged(layer:)``.
   init(
-    _ traces: LayerTraces, learnt: Range<Int>, heldOut: Range<Int>, recipe: TrainingRecipe, cost: LayerCost
+    _ traces: LayerTraces, learnt: Range<Int>, heldOut: Range<Int>, recipe: TrainingRecipe, task: LayerTask
   ) throws(TrainingError) {
     self.traces = traces
     self.recipe = recipe
-    self.cost = cost
+    self.task = task
     self.learnt = learnt
     self.heldOut = Self.spread(heldOut, recipe.evaluationTokens)
+    let shape = traces.shape
     let statistics = LayerStatistics(traces, tokens: Self.spread(learnt, Self.surveyed))
     self.statistics = statistics
     guard statistics.fired > 0 else { throw .alwaysSilent(layer: traces.layer) }
-    let shape = traces.shape
     rates = FloatBuffer(shape.inputs)
     for (index, scale) in statistics.inputScales.enumerated() { rates.start[index] = PredictorNetwork.rate(scale) }
-    startRank = recipe.rank ?? Self.startRank(statistics, shape: shape, largest: recipe.largestRank)
-    let tokens = recipe.epochs * Double(learnt.count)
+    weighing = ContributionWeighing(power: recipe.goal.power, total: Float(shape.neurons))
+    let isFirst = task.pass == 0
+    let tokens = recipe.epochs * (isFirst ? 1 : recipe.laterEpochsShare) * Double(learnt.count)
     trainingRounds = max(1, Int((tokens / Double(min(recipe.roundTokens, max(learnt.count, 1)))).rounded(.up)))
+    fullRate =
+      (task.start == nil ? recipe.freshRate : recipe.rate) * (isFirst ? 1 : recipe.laterRateShare)
+    let startRank = Self.startRank(task, recipe, statistics, shape)
     scratch = TrainingScratch(
       batch: recipe.batch, inputs: shape.inputs, neurons: shape.neurons,
-      rank: recipe.rank ?? max(recipe.largestRank, startRank))
-    state = LayerState(phase: recipe.rank == nil ? .probing : .training, silentWeight: recipe.silentWeight)
-    var random = SplitMix64(seed: Self.seed(recipe.seed, traces.layer, 0))
-    network = PredictorNetwork(
-      inputScales: statistics.inputScales, neurons: shape.neurons, rank: startRank, type: recipe.format,
-      random: &random)
+      rank: max(startRank, recipe.largestRank, task.start?.rank ?? 0))
+    state = LayerState(phase: Self.choosesRank(task, recipe) ? .probing : .training, price: task.price)
+    var random = SplitMix64(seed: Self.seed(recipe.seed, task, 0))
+    if let start = task.start {
+      network = start
+      if isFirst { try adapt(to: startRank, &random) }
+    } else {
+      network = PredictorNetwork(
+        inputScales: statistics.inputScales, neurons: shape.neurons, rank: startRank, type: recipe.format,
+        random: &random)
+    }
   }
 
-  /// The rank to begin with: the more neurons fire the more there is to tell apart, and the less the more often it is always
+  /// Gives a predictor that was made elsewhere another rank, and predictions of the size that those trained here have.
+  private func adapt(to rank: Int, _ random: inout SplitMix64) throws(TrainingError) {
+    let evaluation = try LayerEvaluation(
+      network, on: traces, tokens: Array(heldOut.prefix(recipe.batch)), weighing: weighing, scratch: scratch)
+    let size = evaluation.curve.meanMagnitude
+    guard size > 0 else { return }
+    for index in 0..<network.fc2.values.count { network.fc2.values.start[index] *= Float(2 / size) }
+    if rank < network.rank {
+      network = network.trimmed(to: rank, activity: evaluation.activity)
+    } else if rank > network.rank {
+      network = network.grown(to: rank, inputScales: statistics.inputScales, random: &random)
+    }
+    network.round()
+  }
+
+  private static func choosesRank(_ task: LayerTask, _ recipe: TrainingRecipe) -> Bool {
+    task.pass == 0 && recipe.rank == nil
+  }
+
+  /// The rank to begin with.
+  private static func startRank(
+    _ task: LayerTask, _ recipe: TrainingRecipe, _ statistics: LayerStatistics, _ shape: TraceShape
+  ) -> Int {
+    let step = TrainingRecipe.rankStep
+    if let rank = recipe.rank { return rank }
+    if let start = task.start { return min((start.rank + step - 1) / step * step, recipe.largestRank) }
+    return startRank(statistics, shape: shape, largest: recipe.largestRank)
+  }
+
+  /// The rank to begin with where nothing is known: the more neurons fire the more there is to tell apart, and the less the more often it is always
   /// the same ones (PowerInfer §5.1).
   static func startRank(_ statistics: LayerStatistics, shape: TraceShape, largest: Int) -> Int {
     let size = (statistics.fired * Double(shape.inputs)).squareRoot() * statistics.skew / 3
@@ -72,9 +111,10 @@ final class LayerTraining {
     return (0..<count).map { range.lowerBound + $0 * range.count / max(count, 1) }
   }
 
-  private static func seed(_ seed: UInt64, _ layer: Int, _ purpose: Int) -> UInt64 {
+  private static func seed(_ seed: UInt64, _ task: LayerTask, _ purpose: Int) -> UInt64 {
     var random = SplitMix64(seed: seed)
-    var mixed = SplitMix64(seed: random.next() ^ UInt64(layer) << 32 ^ UInt64(bitPattern: Int64(purpose)))
+    let place = UInt64(task.pass) << 56 ^ UInt64(task.layer) << 40 ^ UInt64(bitPattern: Int64(purpose))
+    var mixed = SplitMix64(seed: random.next() ^ place)
     return mixed.next()
   }
 
@@ -85,8 +125,9 @@ final class LayerTraining {
   /// Share of the rounds that are done, as far as can be told.
   var progress: Double {
     if isDone { return 1 }
-    let probing = recipe.rank == nil ? 3 * recipe.probeRounds : 0
-    let trimming = recipe.rank == nil ? 2 * recipe.trimRounds : 0
+    let choosesRank = Self.choosesRank(task, recipe)
+    let probing = choosesRank ? 2 * recipe.probeRounds : 0
+    let trimming = choosesRank ? recipe.trimRounds : 0
     return min(0.99, Double(state.rounds) / Double(probing + trainingRounds + trimming))
   }
 
@@ -106,8 +147,9 @@ final class LayerTraining {
     state.round += 1
     state.rounds += 1
     network.round()
-    let evaluation = try LayerEvaluation(network, on: traces, tokens: heldOut, goal: recipe.goal, scratch: scratch)
-    adjustSilentWeight(evaluation)
+    let evaluation = try LayerEvaluation(
+      network, on: traces, tokens: heldOut, weighing: weighing, scratch: scratch)
+    adjustPrice(evaluation)
     switch state.phase {
     case .probing: endProbe(evaluation)
     case .training: endTrainingRound(evaluation)
@@ -123,13 +165,13 @@ final class LayerTraining {
     let warm = min(1, Float(state.step + 1) / Float(max(recipe.warmUpSteps, 1)))
     let (start, rounds): (Float, Int)
     switch state.phase {
-    case .probing, .done: return recipe.rate * warm
+    case .probing, .done: return fullRate * warm
     case .training: (start, rounds) = (1, trainingRounds)
     case .trimming: (start, rounds) = (0.3, recipe.trimRounds)
     }
     let course = min(1, (Double(state.round) + part) / Double(max(rounds, 1)))
     let wave = Float(0.5 + 0.5 * cos(Double.pi * course))
-    return recipe.rate * warm * (recipe.finalRateShare + (start - recipe.finalRateShare) * wave)
+    return fullRate * warm * (recipe.finalRateShare + (start - recipe.finalRateShare) * wave)
   }
 
   /// One step, on the next tokens in this pass's order.
@@ -138,14 +180,14 @@ final class LayerTraining {
     for row in 0..<count {
       let token = token(at: state.seen + row)
       traces.readInput(token, into: scratch.input.start + row * d)
-      traces.readWeights(token, weighing(token), into: scratch.weights.start + row * f)
+      traces.readWeights(token, weighing, into: scratch.weights.start + row * f)
     }
     if state.step % max(recipe.roundingInterval, 1) == 0 { network.round() }
     scratch.predict(network, count: count)
     state.seen += count
     state.step += 1
-    let step = AdamStep(number: state.step, rate: rate, decay: recipe.decay * rate / recipe.rate)
-    scratch.learn(network, count: count, silentWeight: state.silentWeight) { matrix, gradient in
+    let step = AdamStep(number: state.step, rate: rate, decay: recipe.decay * rate / fullRate)
+    scratch.learn(network, count: count, price: state.price) { matrix, gradient in
       // fc1's rate goes by what a weight's change does to the result; fc2's inputs are all alike.
       let own = matrix === network.fc1 ? UnsafePointer(rates.start) : nil
       for row in 0..<matrix.rows {
@@ -157,20 +199,11 @@ final class LayerTraining {
     }
   }
 
-  /// How a token's neurons are weighed.
-  private func weighing(_ token: Int) -> LayerTraces.Weighing {
-    guard recipe.goal.countsContributions else { return LayerTraces.Weighing(share: 0, base: 1, limit: 1) }
-    let sums = traces.sums(token)
-    let share =
-      sums.contribution > 0 ? recipe.contributionWeight * Float(statistics.fired) / sums.contribution : 0
-    return LayerTraces.Weighing(share: share, base: recipe.firingWeight, limit: recipe.weightLimit)
-  }
-
   /// The token at a place in the order in which all are learnt from, shuffled anew for every pass.
   private func token(at place: Int) -> Int {
     let pass = place / learnt.count
     if permutation.pass != pass {
-      var random = SplitMix64(seed: Self.seed(recipe.seed, traces.layer, 1 + pass))
+      var random = SplitMix64(seed: Self.seed(recipe.seed, task, 1 + pass))
       var tokens = (0..<UInt32(clamping: learnt.count)).map { $0 }
       for index in stride(from: tokens.count - 1, to: 0, by: -1) {
         tokens.swapAt(index, Int(random.next() % UInt64(index + 1)))
@@ -180,26 +213,27 @@ final class LayerTraining {
     return learnt.lowerBound + Int(permutation.tokens[place % learnt.count])
   }
 
-  /// Moves the weight of silent neurons so that what is found comes nearer to what is wanted.
-  private func adjustSilentWeight(_ evaluation: LayerEvaluation) {
-    func odds(_ share: Double) -> Double { log(max(share, 1e-5) / max(1 - share, 1e-5)) }
-    let change = recipe.silentWeightGain * (odds(evaluation.share(recipe.goal)) - odds(recipe.goal.share))
-    state.silentWeight *= Float(exp(min(max(change, -1), 1)))
-    state.silentWeight = min(max(state.silentWeight, 1e-4), 1e3)
+  /// Moves the price so that what is done comes nearer to the aim: the best prediction is the logarithm of what a neuron is
+  /// worth / the price, so that a threshold that would be right is by how much the price's logarithm is wrong.
+  private func adjustPrice(_ evaluation: LayerEvaluation) {
+    guard let aimed = task.aim.point(on: evaluation.curve) else { return }
+    state.price *= exp(recipe.priceGain * min(max(aimed.threshold, -2), 2))
+    state.price = min(max(state.price, 1e-6), 1e3)
   }
 
   // MARK: Decisions
 
-  private func score(_ evaluation: LayerEvaluation, atGoal: Bool) -> Double {
-    cost.score(
-      predictorBytes: network.byteCount, computed: atGoal ? evaluation.computedAtGoal : evaluation.computed,
-      missing: atGoal ? 0 : recipe.goal.share - evaluation.share(recipe.goal), limit: recipe.computedLimit)
+  /// - Parameter atAim: whether to take what the predictor would do with the threshold that reaches the aim.
+  private func score(_ evaluation: LayerEvaluation, atAim: Bool) -> Double {
+    let point = (atAim ? task.aim.point(on: evaluation.curve) : nil) ?? evaluation.point
+    return task.cost.score(
+      predictorBytes: network.byteCount, point, aim: task.aim, limit: recipe.computedLimit)
   }
 
   /// Goes on with a larger rank if this one is better than the one before, and with the better one otherwise.
   private func endProbe(_ evaluation: LayerEvaluation) {
     guard state.round >= recipe.probeRounds else { return }
-    let score = score(evaluation, atGoal: true)
+    let score = score(evaluation, atAim: true)
     let rank = network.rank
     let improves = state.probed.map { score < $0.score } ?? true
     if improves { state.probed = LayerState.Probe(rank: rank, score: score) }
@@ -208,7 +242,7 @@ final class LayerTraining {
       (rank + max(TrainingRecipe.rankStep, rank / 2)) / TrainingRecipe.rankStep * TrainingRecipe.rankStep)
     state.round = 0
     if improves, next > rank {
-      var random = SplitMix64(seed: Self.seed(recipe.seed, traces.layer, -next))
+      var random = SplitMix64(seed: Self.seed(recipe.seed, task, -next))
       network = network.grown(to: next, inputScales: statistics.inputScales, random: &random)
     } else {
       if let probed = state.probed, probed.rank < rank {
@@ -231,7 +265,7 @@ final class LayerTraining {
     guard let best, let found = state.best else { return }
     let rank = best.rank - TrainingRecipe.rankStep
     network = best.copy()
-    guard recipe.rank == nil, rank >= TrainingRecipe.rankStep else {
+    guard Self.choosesRank(task, recipe), rank >= TrainingRecipe.rankStep else {
       state.phase = .done
       return
     }
@@ -251,7 +285,7 @@ final class LayerTraining {
   }
 
   private func keepIfBest(_ evaluation: LayerEvaluation) {
-    let score = score(evaluation, atGoal: false)
+    let score = score(evaluation, atAim: false)
     if let found = state.best, found.score <= score { return }
     state.best = LayerState.Best(rank: network.rank, score: score, round: state.round, evaluation: evaluation)
     best = network.copy()
@@ -261,11 +295,7 @@ final class LayerTraining {
 
   /// Saves all that going on depends on.
   func save(_ path: String) throws {
-    try StateFile.write(path, state, blocks: ([network] + [best].compactMap { $0 }).flatMap(Self.blocks))
-  }
-
-  private static func blocks(_ network: PredictorNetwork) -> [UnsafeRawBufferPointer] {
-    [network.fc1, network.fc2].flatMap { [$0.values.bytes, $0.means.bytes, $0.squares.bytes] }
+    try StateFile.write(path, state, blocks: ([network] + [best].compactMap { $0 }).flatMap(\.blocks))
   }
 
   /// Takes up what was saved.
@@ -274,19 +304,11 @@ final class LayerTraining {
   func restore(_ path: String) throws {
     let file = try StateFile<LayerState>(path)
     let shape = traces.shape
-    func network(_ blocks: ArraySlice<UnsafeRawBufferPointer>) throws -> PredictorNetwork {
-      let blocks = Array(blocks)
-      let rank = blocks[0].count / (4 * shape.inputs)
-      let fc1 = LearntMatrix(rows: rank, columns: shape.inputs, format: recipe.format.format(columns: shape.inputs))
-      let fc2 = LearntMatrix(rows: shape.neurons, columns: rank, format: recipe.format.format(columns: rank))
-      let buffers = [fc1, fc2].flatMap { [$0.values, $0.means, $0.squares] }
-      for (buffer, block) in zip(buffers, blocks) {
-        guard block.count == buffer.bytes.count, let source = block.baseAddress else {
-          throw TrainingError.damaged(path)
-        }
-        UnsafeMutableRawPointer(buffer.start).copyMemory(from: source, byteCount: block.count)
-      }
-      return PredictorNetwork(fc1: fc1, fc2: fc2)
+    func network(_ blocks: ArraySlice<UnsafeRawBufferPointer>) throws(TrainingError) -> PredictorNetwork {
+      let network = PredictorNetwork(
+        blocks: Array(blocks), inputs: shape.inputs, neurons: shape.neurons, type: recipe.format)
+      guard let network else { throw .damaged(path) }
+      return network
     }
     guard file.blocks.count == (file.state.best == nil ? 6 : 12) else { throw TrainingError.damaged(path) }
     self.network = try network(file.blocks[..<6])
@@ -300,6 +322,6 @@ final class LayerTraining {
   ///
   /// - Throws: ``TrainingError/diverged(layer:)``.
   func finalEvaluation(_ tokens: Range<Int>) throws(TrainingError) -> LayerEvaluation {
-    try LayerEvaluation(network, on: traces, tokens: Array(tokens), goal: recipe.goal, scratch: scratch)
+    try LayerEvaluation(network, on: traces, tokens: Array(tokens), weighing: weighing, scratch: scratch)
   }
 }

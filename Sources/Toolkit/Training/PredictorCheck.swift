@@ -33,7 +33,7 @@ struct PredictorCheck {
         tokens: learntTokens, heldOutTokens: heldOutTokens, text: text,
         densePerplexity: Float(dense.perplexity.value), perplexity: Float(predicted.perplexity.value),
         computed: values(\.computedShare), recall: values(\.recall), precision: values(\.precision),
-        kept: values(\.keptShare))
+        kept: values(\.keptShare), keptSquares: values(\.keptSquareShare))
     }
   }
 

@@ -1,5 +1,6 @@
 import Inference
 import Kernels
+import Model
 
 /// A matrix that is learnt: its values, what Adam remembers of each, and the values as they are when stored.
 final class LearntMatrix {
@@ -109,6 +110,49 @@ struct PredictorNetwork {
     self.fc1 = fc1
     self.fc2 = fc2
     round()
+  }
+
+  /// The predictor that a model has, as it is trained on: with Adam remembering nothing.
+  init(_ weights: PredictorWeights, type: PredictorType) {
+    fc1 = LearntMatrix(
+      rows: weights.fc1.rows, columns: weights.fc1.columns, format: type.format(columns: weights.fc1.columns))
+    fc2 = LearntMatrix(
+      rows: weights.fc2.rows, columns: weights.fc2.columns, format: type.format(columns: weights.fc2.columns))
+    for (matrix, source) in [(fc1, weights.fc1), (fc2, weights.fc2)] {
+      for row in 0..<matrix.rows {
+        Kernels.active.dequantize(
+          source.format, source.row(row), count: matrix.columns, into: matrix.values.start + row * matrix.columns)
+      }
+    }
+    round()
+  }
+
+  /// What was saved as ``blocks``; nil where lengths do not fit.
+  init?(blocks: [UnsafeRawBufferPointer], inputs: Int, neurons: Int, type: PredictorType) {
+    guard blocks.count == 6 else { return nil }
+    let rank = blocks[0].count / (MemoryLayout<Float>.stride * inputs)
+    guard rank > 0 else { return nil }
+    fc1 = LearntMatrix(rows: rank, columns: inputs, format: type.format(columns: inputs))
+    fc2 = LearntMatrix(rows: neurons, columns: rank, format: type.format(columns: rank))
+    for (buffer, block) in zip(buffers, blocks) {
+      guard block.count == buffer.bytes.count, let source = block.baseAddress else { return nil }
+      UnsafeMutableRawPointer(buffer.start).copyMemory(from: source, byteCount: block.count)
+    }
+    round()
+  }
+
+  private var buffers: [FloatBuffer] { [fc1, fc2].flatMap { [$0.values, $0.means, $0.squares] } }
+
+  /// All that is learnt, to be saved; valid while the network lives.
+  var blocks: [UnsafeRawBufferPointer] { buffers.map(\.bytes) }
+
+  /// With Adam remembering nothing.
+  func forgetting() -> PredictorNetwork {
+    let result = copy()
+    for matrix in [result.fc1, result.fc2] {
+      for buffer in [matrix.means, matrix.squares] { buffer.start.update(repeating: 0, count: buffer.count) }
+    }
+    return result
   }
 
   func round() {

@@ -27,7 +27,11 @@ public struct PredictorTraining {
   var savingInterval = 15.0
 
   /// What is being done, and how much of it.
-  public enum Step: Sendable, Equatable { case reading, training, checking, writing }
+  public enum Step: Sendable, Equatable {
+    /// In a pass, counted from 0.
+    case reading(Int), training(Int)
+    case checking, writing
+  }
 
   /// - Parameters:
   ///   - model: a PowerInfer file.
@@ -102,27 +106,22 @@ public struct PredictorTraining {
         model: model, text: text, thresholds: thresholds?.thresholds, batchSize: options.batchSize, recipe: recipe),
       restarts: restarts)
     try checkResources(folder, threads: team.count)
-    let isOver = { isCancelled() }
-    try TraceRun(
-      model: model, text: text, options: options, thresholds: thresholds?.thresholds, folder: folder, team: team
-    ).run(progress: { progress(.reading, $0, $1) }, isCancelled: isOver)
-    let layers = try LayerCrew(
-      model: model, recipe: recipe, folder: folder, team: team, tokens: text.tokens.count, learnt: learntTokens,
-      parts: TraceRun.partCount(text), savingInterval: savingInterval
-    ).run(progress: { progress(.training, $0, $1) }, isCancelled: isOver)
-
-    let writer = PredictorWriter(model: model, layers: layers)
-    try writer.write(folder.candidate, from: folder, isCancelled: isOver) { metadata in
-      metadata.set("powerinfer.sparse_threshold", .float32(0))
+    var earlier: [TrainedLayer]?
+    for pass in 0..<recipe.passes {
+      earlier = try run(pass: pass, after: earlier, folder, team, progress, isCancelled)
     }
+    let layers = earlier ?? []
+    let writer = PredictorWriter(model: model, layers: layers)
+    try writer.writeCandidate(in: folder, isCancelled: isCancelled)
     let check = try PredictorCheck(
       opening: folder.candidate, text: text.suffix(chunks: text.chunkCount - learntChunks), options: options
-    ).run(progress: { progress(.checking, $0, $1) }, isCancelled: isOver)
+    ).run(progress: { progress(.checking, $0, $1) }, isCancelled: isCancelled)
     if isCancelled() { throw TrainingError.cancelled(folder: path) }
     folder.remove(folder.candidate)
     let quality = check.quality(learntTokens: learntTokens, heldOutTokens: heldOutTokens, text: textName)
-    try writer.write(output, from: folder, progress: { progress(.writing, $0, $1) }, isCancelled: isOver) { metadata in
-      metadata.set("powerinfer.sparse_threshold", .float32(0))
+    try writer.write(output, from: folder, progress: { progress(.writing, $0, $1) }, isCancelled: isCancelled) {
+      metadata in
+      PredictorWriter.setThreshold(&metadata)
       quality.write(to: &metadata)
       History.append(historyLine, to: &metadata)
     }
@@ -133,13 +132,39 @@ public struct PredictorTraining {
     return report
   }
 
+  /// One pass: reading, and then training all layers.
+  private func run(
+    pass: Int, after earlier: [TrainedLayer]?, _ folder: WorkFolder, _ team: ThreadTeam,
+    _ progress: @escaping (Step, Int, Int) -> Void, _ isCancelled: @escaping () -> Bool
+  ) throws -> [TrainedLayer] {
+    let crew = LayerCrew(
+      model: model, recipe: recipe, folder: folder, team: team, pass: pass, tokens: text.tokens.count,
+      learnt: learntTokens, parts: TraceRun.partCount(text), savingInterval: savingInterval)
+    if crew.isDone { return try crew.results() }
+    var traces = TraceRun(
+      model: model, pass: pass, text: text, options: options, thresholds: thresholds?.thresholds, folder: folder,
+      team: team)
+    if let earlier, !traces.missingParts.isEmpty {
+      try PredictorWriter(model: model, layers: earlier).writeCandidate(in: folder, isCancelled: isCancelled)
+      traces = try TraceRun(
+        model: LanguageModel(opening: folder.candidate), pass: pass, text: text, options: options,
+        thresholds: thresholds?.thresholds, folder: folder, team: team)
+    }
+    try traces.run(progress: { progress(.reading(pass), $0, $1) }, isCancelled: isCancelled)
+    let layers = try crew.run(
+      after: earlier, progress: { progress(.training(pass), $0, $1) }, isCancelled: isCancelled)
+    traces.removeAll()
+    return layers
+  }
+
   private var historyLine: String {
     let goal: String =
       switch recipe.goal {
+      case .computed(let share): "computed \(share)"
       case .kept(let share): "kept \(share)"
       case .recall(let share): "recall \(share)"
       }
-    let limit = recipe.computedLimit.map { ", computed \($0)" } ?? ""
+    let limit = recipe.computedLimit.map { ", at most \($0) of a layer" } ?? ""
     let rank = recipe.rank.map { "rank \($0)" } ?? "rank up to \(recipe.largestRank)"
     return
       "train-predictor \(recipe.format.rawValue.uppercased()), \(goal)\(limit), \(rank), seed \(recipe.seed), text "
@@ -161,18 +186,5 @@ public struct PredictorTraining {
       * TrainingScratch.byteCount(
         batch: recipe.batch, inputs: shape.inputs, neurons: shape.neurons, rank: rank)
     guard Memory.canAllocate(bytes) else { throw TrainingError.notEnoughMemory(bytes: bytes) }
-  }
-}
-
-extension TrainingRecipe {
-  /// - Throws: ``TrainingError`` for what is out of range.
-  public func check() throws(TrainingError) {
-    guard goal.share > 0, goal.share < 1 else { throw .goal(goal.share) }
-    if let computedLimit, !(computedLimit > 0 && computedLimit <= 1) { throw .computedLimit(computedLimit) }
-    for rank in [rank, largestRank].compactMap({ $0 }) {
-      guard Self.rankRange.contains(rank), rank % Self.rankStep == 0 else { throw .rank(rank) }
-    }
-    guard epochs > 0, epochs <= 1000 else { throw .epochs(epochs) }
-    guard heldOutShare > 0, heldOutShare <= 0.5 else { throw .heldOut(heldOutShare) }
   }
 }

@@ -19,6 +19,16 @@ struct PredictorWriter {
     }
   }
 
+  /// Writes the model as the engine is to run it before it is done.
+  func writeCandidate(in folder: WorkFolder, isCancelled: () -> Bool) throws {
+    try write(folder.candidate, from: folder, isCancelled: isCancelled) { Self.setThreshold(&$0) }
+  }
+
+  /// What training aims at.
+  static func setThreshold(_ metadata: inout Metadata) {
+    metadata.set("powerinfer.sparse_threshold", .float32(0))
+  }
+
   private var tensors: [ModelCopy.NewTensor] {
     let (d, f) = (model.configuration.hiddenSize, model.configuration.feedForwardSize)
     return layers.enumerated().flatMap { index, layer in

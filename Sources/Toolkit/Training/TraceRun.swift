@@ -5,11 +5,14 @@ import Model
 import Platform
 import Sparsity
 
-/// Runs a text through a model, all neurons computed, and writes what every layer's predictor would read and what its neurons do.
+/// Runs a text through a model and writes what every layer's predictor would read and what its neurons do.
 ///
 /// The text is written in parts of some chunks; after an interruption the work goes on with the first part that is not whole.
 struct TraceRun {
+  /// What runs; after the first pass with predictors, which decide what is computed.
   let model: LanguageModel
+  /// Counted from 0.
+  let pass: Int
   let text: ScoredText
   let options: SessionOptions
   let thresholds: [Float]?
@@ -32,18 +35,34 @@ struct TraceRun {
     shape.layers * tokens * (shape.inputBytes + shape.bitBytes + shape.neurons / 2 + 4)
   }
 
+  /// Parts of which not all layers' files are there.
+  var missingParts: [Int] {
+    (0..<Self.partCount(text)).filter { part in
+      (0..<model.configuration.layerCount).contains {
+        !folder.exists(folder.trace(pass: pass, layer: $0, part: part))
+      }
+    }
+  }
+
+  /// Removes all that was written.
+  func removeAll() {
+    for layer in 0..<model.configuration.layerCount {
+      for part in 0..<Self.partCount(text) { folder.remove(folder.trace(pass: pass, layer: layer, part: part)) }
+    }
+  }
+
   /// Writes what is missing.
   ///
   /// - Throws: `TrainingError`, `FileError`, and what a session throws.
   func run(progress: (_ done: Int, _ of: Int) -> Void, isCancelled: () -> Bool) throws {
     let shape = TraceShape(model.configuration)
-    let missing = (0..<Self.partCount(text)).filter { part in
-      (0..<shape.layers).contains { !folder.exists(folder.trace(layer: $0, part: part)) }
-    }
+    let missing = missingParts
     guard !missing.isEmpty else { return }
     var options = options
     options.contextSize = text.contextSize
-    options.sparsity = SparsityOptions(mode: .dense)
+    options.sparsity = SparsityOptions(mode: pass == 0 ? .dense : .predictor)
+    options.sparsity.masksPrompts = true
+    options.sparsity.predictorThreshold = 0
     let workers = options.threads ?? Processors.recommended
     let batch = min(options.batchSize, text.contextSize)
     let bytes = TraceRecorder.byteCount(shape, batch: batch)
@@ -56,7 +75,7 @@ struct TraceRun {
     let chunks = Self.chunksPerPart(text)
     for part in missing {
       let writers = try (0..<shape.layers).map {
-        try TraceFile.Writer(folder.trace(layer: $0, part: part), shape: shape, layer: $0, part: part)
+        try TraceFile.Writer(folder.trace(pass: pass, layer: $0, part: part), shape: shape, layer: $0, part: part)
       }
       for chunk in part * chunks..<min((part + 1) * chunks, text.chunkCount) {
         session.truncate(to: 0)
@@ -70,7 +89,6 @@ struct TraceRun {
           progress(chunk * text.contextSize + start + tokens.count, text.tokens.count)
         }
       }
-      // The last layer's comes last: where it is, all are.
       for writer in writers { try writer.finish() }
     }
   }

@@ -8,6 +8,7 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
   case rank(Int)
   case epochs(Double)
   case heldOut(Double)
+  case passes(Int)
   case format(String)
   case textTooShort(chunks: Int, needed: Int)
 
@@ -31,7 +32,7 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .goal(let share):
-      "The share to find is \(share), expected more than 0 and less than 1."
+      "The share that is wanted is \(share), expected more than 0 and less than 1."
     case .computedLimit(let share):
       "The share of neurons to compute is \(share), expected more than 0 and at most 1."
     case .rank(let rank):
@@ -41,6 +42,9 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
       "The number of times to go through the text is \(epochs), expected more than 0 and at most 1000."
     case .heldOut(let share):
       "The share of the text to hold out is \(share), expected more than 0 and at most 0.5."
+    case .passes(let passes):
+      "The number of passes is \(passes), expected \(TrainingRecipe.passRange.lowerBound) to "
+        + "\(TrainingRecipe.passRange.upperBound)."
     case .format(let name):
       "Predictors cannot be stored as \"\(name)\"; expected one of "
         + PredictorType.allCases.map(\.rawValue).joined(separator: ", ") + "."

@@ -34,10 +34,13 @@ public struct TrainingReport: Sendable, Encodable {
     public let precision: Double?
     /// Share of Σ |h| · ‖row of the down projection‖ that comes from those predicted to fire.
     public let kept: Double?
+    /// The same share of Σ (|h| · ‖row of the down projection‖)², which perplexity follows.
+    public let keptSquares: Double?
 
     init(_ quality: NeuronQuality) {
       (active, computed) = (quality.activeShare, quality.computedShare)
-      (recall, precision, kept) = (quality.recall, quality.precision, quality.keptShare)
+      (recall, precision) = (quality.recall, quality.precision)
+      (kept, keptSquares) = (quality.keptShare, quality.keptSquareShare)
     }
   }
 

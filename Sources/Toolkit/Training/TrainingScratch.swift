@@ -44,12 +44,12 @@ final class TrainingScratch {
   /// After ``predict(_:count:)``: the gradients of the mean loss of the tokens by fc2 and then fc1, each handed to `use` while it
   /// is in ``gradient``.
   func learn(
-    _ network: PredictorNetwork, count: Int, silentWeight: Float, use: (LearntMatrix, UnsafePointer<Float>) -> Void
+    _ network: PredictorNetwork, count: Int, price: Float, use: (LearntMatrix, UnsafePointer<Float>) -> Void
   ) {
     let (d, f, r) = (network.inputs, network.neurons, network.rank)
     let kernels = Kernels.active
     kernels.logisticGradient(
-      scores.start, weights: weights.start, inactive: silentWeight, factor: 1 / Float(count), count: count * f,
+      scores.start, weights: weights.start, price: price, factor: 1 / Float(count), count: count * f,
       into: scores.start)
     kernels.multiply(
       FloatMatrix(scores.start, stride: f), FloatMatrix(network.fc2.rounded.start, stride: r), rows: count, columns: r,

@@ -103,9 +103,9 @@ final class WorkFolder {
   }
 
   func file(_ name: String) -> String { path + "/" + name }
-  func trace(layer: Int, part: Int) -> String { file("trace-\(layer)-\(part)") }
-  func checkpoint(layer: Int) -> String { file("layer-\(layer).checkpoint") }
-  func result(layer: Int) -> String { file("layer-\(layer).result") }
+  func trace(pass: Int, layer: Int, part: Int) -> String { file("trace-\(pass)-\(layer)-\(part)") }
+  func checkpoint(pass: Int, layer: Int) -> String { file("layer-\(pass)-\(layer).checkpoint") }
+  func result(pass: Int, layer: Int) -> String { file("layer-\(pass)-\(layer).result") }
   var candidate: String { file("model.gguf") }
 
   func exists(_ path: String) -> Bool { FileIdentity(path) != nil }
@@ -148,6 +148,6 @@ final class WorkFolder {
   private static func isOurs(_ name: String) -> Bool {
     if [originName, lockName, "model.gguf"].contains(name) { return true }
     if name.hasPrefix("."), name.contains(".part-") { return true }
-    return name.wholeMatch(of: /trace-\d+-\d+|layer-\d+\.(checkpoint|result)/) != nil
+    return name.wholeMatch(of: /trace-\d+-\d+-\d+|layer-\d+-\d+\.(checkpoint|result)/) != nil
   }
 }

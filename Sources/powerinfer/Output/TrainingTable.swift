@@ -24,8 +24,10 @@ final class TrainingBars {
 
   private static func label(_ step: PredictorTraining.Step) -> String {
     switch step {
-    case .reading: "Reading"
-    case .training: "Training"
+    case .reading(0): "Reading"
+    case .reading(let pass): "Reading again (\(pass))"
+    case .training(0): "Training"
+    case .training(let pass): "Training again (\(pass))"
     case .checking: "Checking"
     case .writing: "Writing"
     }
@@ -43,10 +45,11 @@ struct TrainingTable {
     let table = TextTable(columns: [
       .init(title: "layer", width: 5), .init(title: "rank", width: 4), .init(title: "size", width: 10),
       .init(title: "active", width: 8), .init(title: "computed", width: 8), .init(title: "recall", width: 8),
-      .init(title: "precision", width: 9), .init(title: "kept", width: 8),
+      .init(title: "precision", width: 9), .init(title: "kept", width: 8), .init(title: "kept²", width: 8),
     ])
     func cells(_ shares: TrainingReport.Shares) -> [String] {
-      [shares.active, shares.computed, shares.recall, shares.precision, shares.kept].map(Figures.percent)
+      [shares.active, shares.computed, shares.recall, shares.precision, shares.kept, shares.keptSquares].map(
+        Figures.percent)
     }
     return table.heading
       + report.layers.map {
