@@ -79,7 +79,7 @@ let package = Package(
     tests(
       "InferenceTests", ["Inference", "Sparsity", "Model", "Jinja", "GGUF", "Kernels", "TestKit"],
       resources: [.copy("Golden")]),
-    tests("ToolkitTests", ["Toolkit", "Inference", "Sparsity", "Kernels", "TestKit"]),
+    tests("ToolkitTests", ["Toolkit", "Inference", "Sparsity", "Model", "GGUF", "Kernels", "TestKit"]),
     tests("CommandLineTests", ["powerinfer", "Sparsity", "TestKit"]),
   ],
   swiftLanguageModes: [.v6]
