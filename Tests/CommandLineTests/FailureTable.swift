@@ -3,14 +3,15 @@ enum FailureTable {
   typealias Failure = EndToEndTests.Failure
 
   static let all =
-    files + models + prompts + templates + tokens + perplexity + surveys + comparison + usage + variables
+    files + models + prompts + templates + tokens + perplexity + surveys + training + comparison + usage
+    + variables
 
   /// Every command on files that are no models.
   private static let files: [Failure] = [
     "run -m F hi", "inspect F", "inspect -m F", "tokenize -m F hi", "template -m F hi", "logits -m F hi",
     "bench -m F -p 1 -n 0 -r 1", "perplexity -m F -f @text.txt", "quantize F @out.gguf q8_0",
     "calibrate -m F -f @text.txt -o @out.gguf", "profile -m F -f @text.txt -o @out.gguf",
-    "place -m F --vram-budget 1G",
+    "place -m F --vram-budget 1G", "train-predictor -m F -f @text.txt -o @out.gguf",
   ].flatMap { command in
     func on(_ name: String, _ sentence: String) -> Failure {
       Failure(command.replacing("F", with: name), sentence)
@@ -248,6 +249,62 @@ enum FailureTable {
         "\"@sparse.gguf\": The file holds no gate thresholds: it has no key \"general.type\", where \"gate-thresholds\" "
           + "was expected."),
     ]
+
+  private static let training: [Failure] = [
+    Failure("train-predictor -m @sparse.gguf -o @out.gguf -f @none", "There is no file \"@none\"."),
+    Failure(
+      "train-predictor -m @sparse.gguf -o @out.gguf -f @empty",
+      "The file \"@empty\" is empty, where a text was expected."),
+    Failure(
+      "train-predictor -m @sparse.gguf -o @out.gguf -f @utf16.txt",
+      "The file \"@utf16.txt\" does not hold UTF-8 text, which was expected."),
+    Failure(
+      "train-predictor -m @sparse.gguf -o @out.gguf -f @hello.txt",
+      "The text has 2 tokens, but a context of 512 tokens needs a text of at least 1024, two chunks of it."),
+    Failure(
+      "train-predictor -m @sparse.gguf -o @out.gguf -f @text.txt -c 16 --chunks 3",
+      "The text has 3 chunks, expected at least 4: some to learn from and some to test with."),
+    Failure(
+      "train-predictor -m @model.gguf -o @out.gguf -f @text.txt -c 16",
+      "The model has no \"blk.0.ffn_down_t.weight\"; expected a PowerInfer file, which stores the down projection with a row "
+        + "per neuron."),
+    Failure(
+      "train-predictor -m @sparse.gguf -o @sparse.gguf -f @text.txt -c 16",
+      "The file \"@sparse.gguf\" is being read; the result needs another name."),
+    Failure(
+      "train-predictor -m @sparse.gguf -o @no/out -f @text.txt -c 16",
+      "\"@no/out\" cannot be created: there is no folder \"@no\"."),
+    Failure(
+      "train-predictor -m @sparse.gguf -o @out.gguf -f @text.txt -c 16 --work-dir @no/work",
+      "\"@no/work\" cannot be created: there is no folder \"@no\"."),
+    Failure(
+      "train-predictor -m @sparse.gguf -o @out.gguf -f @text.txt -c 16 --work-dir @hello.txt",
+      "\"@hello.txt\" is not empty and holds no work of this command; name another folder with --work-dir."),
+    Failure(
+      "train-predictor -m @sparse.gguf -o @out.gguf -f @text.txt -c 16 --gate-thresholds @none",
+      "There is no file \"@none\"."),
+    .usage("train-predictor -m @sparse.gguf -f @text.txt", "Missing expected argument '--output <file>'"),
+    .usage(
+      "train-predictor -m @sparse.gguf -f @text.txt -o @out --rank 100",
+      "The rank is 100, expected a multiple of 32 from 32 to 4096."),
+    .usage(
+      "train-predictor -m @sparse.gguf -f @text.txt -o @out --max-rank 5000",
+      "The rank is 5000, expected a multiple of 32 from 32 to 4096."),
+    .usage(
+      "train-predictor -m @sparse.gguf -f @text.txt -o @out --type q6_k",
+      "Predictors cannot be stored as \"q6_k\"; expected one of q8_0, q5_0, q4_0, f16."),
+    .usage(
+      "train-predictor -m @sparse.gguf -f @text.txt -o @out --kept nan",
+      "The share that is wanted is nan, expected more than 0 and less than 1."),
+    .usage(
+      "train-predictor -m @sparse.gguf -f @text.txt -o @out --kept 0.9 --recall 0.9",
+      "Give either --kept or --recall, not both."),
+    .usage(
+      "train-predictor -m @sparse.gguf -f @text.txt -o @out --passes 9", "The number of passes is 9, expected 1 to 8."),
+    .usage(
+      "train-predictor -m @sparse.gguf -f @text.txt -o @out -t 0",
+      "The option --threads must be from 1 to 512, but it is 0."),
+  ]
 
   private static let usage: [Failure] = [
     .usage("dance", "Unexpected argument 'dance'"),
