@@ -211,7 +211,7 @@ enum FailureTable {
         Failure(
           "\(command) -m @opt.gguf -f @text.txt -c 127 -o @out",
           "The context size is 127, expected at most 126: the model has learned no positions beyond."),
-        .usage("\(command) -m @model.gguf", "Missing expected argument '--file <file>'"),
+        .usage("\(command) -m @model.gguf", "Missing expected argument '--file <file> ...'"),
         .usage(
           "\(command) -m @model.gguf -f @text.txt -o @out -t 0",
           "The option --threads must be from 1 to 512, but it is 0."),

@@ -14,9 +14,7 @@ struct SurveyOptions: ParsableArguments {
 
   @OptionGroup var choice: ModelChoice
 
-  @Option(
-    name: [.customShort("f"), .long], help: "The text, a file in UTF-8; - is standard input.", completion: .file())
-  var file: String
+  @OptionGroup var text: TextFiles
 
   @Option(
     name: [.customShort("c"), .long], parsing: .unconditional,
@@ -76,7 +74,7 @@ struct SurveyOptions: ParsableArguments {
   /// - Throws: `InputError.beingRead`, `FileError`.
   func check(output: String, model: LanguageModel) throws {
     let target = FileIdentity(output)
-    if let target, (model.file.paths + [file]).contains(where: { FileIdentity($0) == target }) {
+    if let target, (model.file.paths + text.file).contains(where: { FileIdentity($0) == target }) {
       throw InputError.beingRead(output)
     }
     // Dropped without a commit it leaves nothing behind.
@@ -102,11 +100,10 @@ struct SurveyOptions: ParsableArguments {
     cancellation: CancellationFlag
   ) throws -> Outcome {
     let text = try ScoredText(
-      Perplexity.readText(file), tokenizer: model.tokenizer,
+      self.text.read(), tokenizer: model.tokenizer,
       contextSize: ctxSize == 0 ? model.configuration.contextLength : ctxSize, chunkLimit: chunks)
-    let name = file == InputFile.standardInput ? "standard input" : URL(filePath: file).lastPathComponent
     let survey = try NeuronSurvey(
-      model: model, text: text, named: name, options: settings, thresholds: thresholds)
+      model: model, text: text, named: self.text.name, options: settings, thresholds: thresholds)
     let bar = ProgressBar.onTerminal("Reading")
     defer { bar.finish() }
     let start = Generator.monotonicSeconds()
@@ -114,7 +111,7 @@ struct SurveyOptions: ParsableArguments {
     return Outcome(
       statistics: statistics,
       origin: SurveyOrigin(
-        model: URL(filePath: path).lastPathComponent, text: name, contextSize: text.contextSize,
+        model: URL(filePath: path).lastPathComponent, text: self.text.name, contextSize: text.contextSize,
         tokens: statistics.profile.tokens, threads: survey.threads, seconds: Generator.monotonicSeconds() - start))
   }
 }

@@ -1,0 +1,22 @@
+import ArgumentParser
+import Foundation
+
+/// Texts that are run through a model one after the other.
+struct TextFiles: ParsableArguments {
+  @Option(
+    name: [.customShort("f"), .long], parsing: .upToNextOption,
+    help: ArgumentHelp("The text: files in UTF-8, read one after the other; - is standard input.", valueName: "file"),
+    completion: .file())
+  var file: [String]
+
+  /// All of them, an empty line between two.
+  ///
+  /// - Throws: `FileError`, `InputError`.
+  func read() throws -> String { try file.map(Perplexity.readText).joined(separator: "\n\n") }
+
+  /// What the texts are called in results: their files, without folders.
+  var name: String {
+    file.map { $0 == InputFile.standardInput ? "standard input" : URL(filePath: $0).lastPathComponent }
+      .joined(separator: ", ")
+  }
+}
