@@ -48,7 +48,7 @@ let package = Package(
       swiftSettings: swiftSettings),
 
     // Offline work on model files: quantize (convert, profile, train to come).
-    room("Toolkit", ["Inference", "Sparsity", "Model", "GGUF", "Kernels", "Platform"]),
+    room("Toolkit", ["Inference", "Sparsity", "Model", "GGUF", "Kernels", "Platform", crypto]),
     // Sessions, key/value cache, the CPU executor, sampling, generation, perplexity.
     room("Inference", ["Sparsity", "Model", "Kernels", "Platform", crypto]),
     // Which neurons are computed: activation sources, predictors, profiles, hotness order, thresholds.

@@ -24,6 +24,7 @@
       .attend = PI_NAME(attend),                            \
       .merge = PI_NAME(merge),                              \
       .softmax = PI_NAME(softmax),                          \
+      .accumulate_gram = PI_NAME(accumulate_gram),          \
       .sum_lines = PI_NAME(sum_lines),                      \
       .triad = PI_NAME(triad),                              \
   }
