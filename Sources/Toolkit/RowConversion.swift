@@ -115,7 +115,8 @@ struct RowConversion: @unchecked Sendable {
 
   enum Fault { case notFinite, tooLarge }
 
-  private static func fault(_ values: UnsafePointer<Float>, count: Int, largest: Float) -> Fault? {
+  /// What is wrong with a row that is to be stored in a type that holds nothing larger than `largest`; nil where all is well.
+  static func fault(_ values: UnsafePointer<Float>, count: Int, largest: Float) -> Fault? {
     var maximum: Float = 0
     // A sum of zeros that any NaN or infinity turns into NaN, for a comparison would overlook NaN.
     var probe: Float = 0
@@ -128,7 +129,7 @@ struct RowConversion: @unchecked Sendable {
   }
 
   /// The largest number that the type can hold, of either sign, without its half-precision scale or minimum becoming infinite.
-  private static func largestMagnitude(of type: TensorType) -> Float {
+  static func largestMagnitude(of type: TensorType) -> Float {
     let half: Float = 65_504
     return switch type {
     case .f16, .q4_1, .q5_1: half

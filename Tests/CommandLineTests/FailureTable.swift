@@ -30,7 +30,7 @@ enum FailureTable {
     Failure("run -m @vocabulary.gguf hi", "Tensor \"token_embd.weight\" is missing from the file."),
     Failure(
       "run -m @mystery.gguf hi",
-      "The file holds a model of architecture \"mystery\"; this version runs llama, bamboo, falcon, opt."),
+      "The file holds a model of architecture \"mystery\"; this version runs llama, bamboo, qwen2, falcon, opt."),
     Failure(
       "run -m @opt.gguf -c 127 hi",
       "The context size is 127, expected at most 126: the model has learned no positions beyond."),
