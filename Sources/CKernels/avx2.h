@@ -59,6 +59,12 @@ PI_INLINE float sum_lanes(__m256 v) { return sum1(v); }
 
 #include "stream.h"
 
+enum { PRODUCT_ROWS = 4, PRODUCT_VECTORS = 2 };
+
+#include "float_products.h"
+
+#include "training.h"
+
 #include "avx2_select.h"
 
 enum { TILE_QUERIES = 6, TILE_VECTORS = 2, KEY_OFFSET = 0 };

@@ -40,6 +40,12 @@ PI_INLINE float sum_lanes(__m512 v) { return sum1(v); }
 
 #include "stream.h"
 
+enum { PRODUCT_ROWS = 12, PRODUCT_VECTORS = 2 };
+
+#include "float_products.h"
+
+#include "training.h"
+
 #include "avx512_select.h"
 
 PI_INLINE float half_at(const uint8_t *p) { return _cvtsh_ss(pi_load_u16(p)); }

@@ -40,6 +40,12 @@ PI_INLINE void sum4(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d, 
 
 #include "stream.h"
 
+enum { PRODUCT_ROWS = 8, PRODUCT_VECTORS = 2 };
+
+#include "float_products.h"
+
+#include "training.h"
+
 #include "select.h"
 
 enum { TILE_QUERIES = 6, TILE_VECTORS = 4, KEY_OFFSET = 0 };

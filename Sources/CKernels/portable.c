@@ -24,6 +24,12 @@ PI_INLINE float sum_lanes(vector4 v) { return (v[0] + v[1]) + (v[2] + v[3]); }
 
 #include "stream.h"
 
+enum { PRODUCT_ROWS = 4, PRODUCT_VECTORS = 2 };
+
+#include "float_products.h"
+
+#include "training.h"
+
 #include "select.h"
 
 PI_INLINE float half_at(const uint8_t *p) { return pi_f16_at(p); }

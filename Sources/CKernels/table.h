@@ -25,6 +25,10 @@
       .merge = PI_NAME(merge),                              \
       .softmax = PI_NAME(softmax),                          \
       .accumulate_gram = PI_NAME(accumulate_gram),          \
+      .multiply_floats = PI_NAME(multiply_floats),          \
+      .logistic_gradient = PI_NAME(logistic_gradient),      \
+      .keep_where_positive = PI_NAME(keep_where_positive),  \
+      .adam = PI_NAME(adam),                                \
       .sum_lines = PI_NAME(sum_lines),                      \
       .triad = PI_NAME(triad),                              \
   }

@@ -173,6 +173,16 @@ public final class Session {
     return UnsafeBufferPointer(start: logits(of: 0..<1, in: phase), count: model.configuration.vocabularySize)
   }
 
+  /// Runs tokens through all layers, every one of them to the end of the last, without computing logits: for who observes
+  /// neurons.
+  ///
+  /// - Throws: as ``evaluate(_:progress:)``.
+  public func read(_ tokens: [Int32]) throws {
+    try check(tokens)
+    let phase = Profile.Phase(tokens: tokens.count)
+    for batch in batches(of: tokens) { run(batch, wanted: 0..<batch.count, in: phase) }
+  }
+
   /// Runs tokens and hands `body` the index and logits, [V], of each in turn.
   ///
   /// - Throws: as ``evaluate(_:progress:)``, and what `body` throws.

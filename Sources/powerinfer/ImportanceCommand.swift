@@ -23,19 +23,11 @@ struct ImportanceCommand: ParsableCommand {
 
       Examples:
         powerinfer imatrix model-f16.gguf -f documents.txt
-        powerinfer imatrix model-f16.gguf -f documents.txt -f chats.txt --parse-special -o both.imatrix.gguf
+        powerinfer imatrix model-f16.gguf -f documents.txt chats.txt --parse-special -o both.imatrix.gguf
         powerinfer quantize model-f16.gguf model-q4_0.gguf q4_0 --imatrix both.imatrix.gguf
       """)
 
-  @Argument(help: "The model, instead of --model.", completion: .file(extensions: ["gguf"]))
-  var modelFile: String?
-
-  @OptionGroup var choice: ModelChoice
-
-  @Option(
-    name: [.customShort("f"), .long], parsing: .singleValue,
-    help: "A text, a file in UTF-8; - is standard input. May be given several times.", completion: .file())
-  var file: [String]
+  @OptionGroup var survey: SurveyOptions
 
   @Option(
     name: [.customShort("o"), .long],
@@ -43,39 +35,17 @@ struct ImportanceCommand: ParsableCommand {
     completion: .file(extensions: ["gguf"]))
   var output: String?
 
-  @OptionGroup var cut: TextCutFlags
-
   @Flag(help: "Measure the input of the output matrix, too.")
   var processOutput = false
 
-  @OptionGroup var threadOption: ThreadOption
-
-  @Flag(help: "Print JSON.")
-  var json = false
-
-  @Flag(name: [.customShort("q"), .long], help: "Print errors, nothing else.")
-  var quiet = false
-
-  func validate() throws {
-    if modelFile != nil, choice.model != nil {
-      throw ValidationError("Give the model once: as an argument or with --model.")
-    }
-    if file.isEmpty { throw ValidationError("Give at least one text with --file.") }
-  }
-
   func run() throws {
-    let settings = try cut.settings(threadOption)
-    let path = try ModelLocator(environment: Environment()).locate(modelFile ?? choice.model)
+    let settings = try survey.settings()
+    let path = try survey.locate()
     let model = try LanguageModel(opening: path, residency: .automatic)
     let target = output ?? Self.defaultPath(model: model.file.paths.first ?? path)
-    if let identity = FileIdentity(target), (model.file.paths + file).contains(where: { FileIdentity($0) == identity })
-    {
-      throw InputError.beingRead(target)
-    }
-    // Dropped without a commit it leaves nothing behind: so that what cannot be written shows before the work.
-    _ = try AtomicFile(target)
-    let (text, names, _) = try cut.texts(file).read(for: model)
-    let survey = try ImportanceSurvey(model: model, text: text, named: names, options: settings)
+    try survey.check(output: target, model: model)
+    let (text, names, _) = try survey.cut.texts(survey.text.file).read(for: model)
+    let reading = try ImportanceSurvey(model: model, text: text, named: names, options: settings)
     let cancellation = CancellationFlag()
     let interrupts = Interrupts(cancelling: cancellation)
     defer { withExtendedLifetime(interrupts) {} }
@@ -83,18 +53,18 @@ struct ImportanceCommand: ParsableCommand {
     let start = Generator.monotonicSeconds()
     let bar = ProgressBar.onTerminal("Reading")
     defer { bar.finish() }
-    let matrix = try survey.run(
+    let matrix = try reading.run(
       includesOutput: processOutput, progress: bar.update, isCancelled: { cancellation.isRaised })
     bar.finish()
     try matrix.write(to: target)
 
     let report = ImportanceReport(
       model: URL(filePath: path).lastPathComponent, texts: names, chunks: matrix.chunkCount,
-      contextSize: matrix.chunkSize, tensors: matrix.entries.count, threads: survey.threads,
+      contextSize: matrix.chunkSize, tensors: matrix.entries.count, threads: reading.threads,
       seconds: Generator.monotonicSeconds() - start, output: target)
-    if json {
+    if survey.json {
       try StandardOutput.write(JSON.text(report) + "\n")
-    } else if !quiet {
+    } else if !survey.quiet {
       try StandardOutput.write(report.text)
     }
   }

@@ -335,6 +335,8 @@ static void check_tiles(const pi_kernels *tiles, const pi_kernels *vectors) {
 
 #include "check_sparse.h"
 
+#include "check_training.h"
+
 int main(void) {
   const struct {
     const char *name;
@@ -360,6 +362,7 @@ int main(void) {
     check_attention(sets[i].name, sets[i].table, pi_kernels_portable());
     check_streams(sets[i].name, sets[i].table);
     check_sparse(sets[i].name, sets[i].table);
+    check_training(sets[i].name, sets[i].table);
     if (sets[i].table == pi_kernels_amx()) check_tiles(sets[i].table, pi_kernels_avx512());
     printf("%s: %d checks\n", sets[i].name, passed + failed - before);
   }

@@ -98,6 +98,30 @@ static inline size_t pi_attention_scratch_floats(size_t head_size, size_t querie
   return 2 * PI_ATTENTION_TILE * padded + queries * (PI_ATTENTION_TILE + pi_attention_state_floats(head_size) + padded);
 }
 
+// A matrix of floats as a product takes it: element (i, j) is data[i * stride + j], or data[j * stride + i] where it is turned.
+typedef struct {
+  const float *PI_NONNULL data;
+  size_t stride;
+  uint32_t is_turned;
+} pi_floats;
+
+// What a product of floats copies at once.
+enum {
+  PI_PRODUCT_DEPTH = 256,
+  PI_PRODUCT_ROWS = 96,
+  PI_PRODUCT_COLUMNS = 384,
+  PI_PRODUCT_SCRATCH = PI_PRODUCT_DEPTH * (PI_PRODUCT_ROWS + PI_PRODUCT_COLUMNS),  // floats
+};
+
+// A step of Adam (Kingma and Ba 2014, arXiv:1412.6980).
+typedef struct {
+  float rate;
+  float mean_decay, square_decay;    // beta 1 and beta 2
+  float mean_factor, square_factor;  // 1 / (1 - beta^step) of each
+  float epsilon;
+  float decay;  // share of its value that every weight loses
+} pi_adam;
+
 typedef struct {
   // From this many tokens on, products with quantised weights are faster by panels; 0 where they never are.
   size_t panel_tokens;
@@ -163,6 +187,20 @@ typedef struct {
   // elements before them change too, and are nothing's sum.
   void (*PI_NONNULL accumulate_gram)(const float *PI_NONNULL x, size_t stride, size_t tokens, size_t columns,
                                      size_t row_begin, size_t row_end, float *PI_NONNULL h);
+  // c[i * stride + j] = sum over k of a(i, k) * b(k, j), with a [rows, depth] and b [depth, columns]; k ascends within stretches
+  // of PI_PRODUCT_DEPTH, whose sums are added in order. Scratch is PI_PRODUCT_SCRATCH floats, aligned to 64 bytes.
+  void (*PI_NONNULL multiply_floats)(const pi_floats *PI_NONNULL a, const pi_floats *PI_NONNULL b, size_t rows,
+                                     size_t columns, size_t depth, float *PI_NONNULL c, size_t stride,
+                                     float *PI_NONNULL scratch);
+  // The derivative by z of factor * (weights[i] * ln(1 + e^-z) + price * ln(1 + e^z)).
+  void (*PI_NONNULL logistic_gradient)(const float *PI_NONNULL z, const float *PI_NONNULL weights, float price,
+                                       float factor, size_t count, float *PI_NONNULL gradient);
+  // y[i] = 0 where x[i] is not above 0: the derivative of relu.
+  void (*PI_NONNULL keep_where_positive)(const float *PI_NONNULL x, float *PI_NONNULL y, size_t count);
+  // A step of all weights. Every one's rate is options->rate, times its own of `rates` where these are given.
+  void (*PI_NONNULL adam)(const float *PI_NONNULL gradient, const float *PI_NULLABLE rates,
+                          const pi_adam *PI_NONNULL options, size_t count, float *PI_NONNULL values,
+                          float *PI_NONNULL means, float *PI_NONNULL squares);
   // What measures the memory. The sum of `lines` cache lines of 64 bytes as 64-bit words, modulo 2^64: so little work per
   // byte that memory alone limits it.
   uint64_t (*PI_NONNULL sum_lines)(const void *PI_NONNULL data, size_t lines);

@@ -13,6 +13,10 @@ public struct NeuronQuality: Sendable, Equatable {
   public var contribution = 0.0
   /// The same of those that were listed.
   public var keptContribution = 0.0
+  /// Σ (|h| · ‖row of the down projection‖)²: what is lost of it raises perplexity by about as much, whatever the layer.
+  public var squaredContribution = 0.0
+  /// The same of those that were listed.
+  public var keptSquaredContribution = 0.0
 
   /// Nothing seen yet.
   public init() {}
@@ -28,6 +32,9 @@ public struct NeuronQuality: Sendable, Equatable {
   /// Share of the contribution that comes from what was listed; `nil` where there was none.
   public var keptShare: Double? { Self.share(keptContribution, of: contribution) }
 
+  /// Share of the squared contribution that comes from what was listed; `nil` where there was none.
+  public var keptSquareShare: Double? { Self.share(keptSquaredContribution, of: squaredContribution) }
+
   private static func share(_ part: Double, of whole: Double) -> Double? { whole == 0 ? nil : part / whole }
 
   public static func + (a: NeuronQuality, b: NeuronQuality) -> NeuronQuality {
@@ -38,6 +45,8 @@ public struct NeuronQuality: Sendable, Equatable {
     sum.hits += b.hits
     sum.contribution += b.contribution
     sum.keptContribution += b.keptContribution
+    sum.squaredContribution += b.squaredContribution
+    sum.keptSquaredContribution += b.keptSquaredContribution
     return sum
   }
 }

@@ -35,7 +35,7 @@ public final class PerplexityTest {
   private let reader: ReferenceReader?
 
   /// -ln p of every prediction so far, those of whole chunks.
-  private(set) var negativeLogLikelihoods: [Double] = []
+  public private(set) var negativeLogLikelihoods: [Double] = []
   private var score = PerplexityScore()
   private var divergence: DivergenceScore?
   private var rows: [RowResult] = []

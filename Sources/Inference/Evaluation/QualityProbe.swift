@@ -26,6 +26,8 @@ public final class QualityProbe: NeuronObserver, @unchecked Sendable {
   private struct Counts {
     var magnitude = 0.0  // Σ |h|
     var keptMagnitude = 0.0
+    var square = 0.0  // Σ h²
+    var keptSquare = 0.0
     var fired: UInt32 = 0
     var listed: UInt32 = 0
     var hits: UInt32 = 0
@@ -36,6 +38,8 @@ public final class QualityProbe: NeuronObserver, @unchecked Sendable {
       let (fires, lists): (UInt32, UInt32) = (hidden != 0 ? 1 : 0, isListed ? 1 : 0)
       self.magnitude += magnitude
       keptMagnitude += isListed ? magnitude : 0
+      square += magnitude * magnitude
+      keptSquare += isListed ? magnitude * magnitude : 0
       fired &+= fires
       listed &+= lists
       hits &+= fires & lists
@@ -138,6 +142,8 @@ public final class QualityProbe: NeuronObserver, @unchecked Sendable {
         quality.hits += Int(counts.hits)
         quality.contribution += counts.magnitude * Double(norm)
         quality.keptContribution += counts.keptMagnitude * Double(norm)
+        quality.squaredContribution += counts.square * Double(norm) * Double(norm)
+        quality.keptSquaredContribution += counts.keptSquare * Double(norm) * Double(norm)
       }
       return quality
     }

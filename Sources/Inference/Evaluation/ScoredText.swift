@@ -80,6 +80,12 @@ public struct ScoredText: Sendable, Equatable {
     return tokens[start + positions.lowerBound..<start + positions.upperBound]
   }
 
+  /// The last `count` chunks, or all where there are not so many; at least one.
+  public func suffix(chunks count: Int) -> ScoredText {
+    let count = max(1, min(count, chunkCount))
+    return ScoredText(chunks: Array(tokens.suffix(count * contextSize)), contextSize: contextSize, beginning: beginning)
+  }
+
   /// The first `count` chunks, or all where there are not so many; at least one.
   public func prefix(chunks count: Int) -> ScoredText {
     let count = max(1, min(count, chunkCount))

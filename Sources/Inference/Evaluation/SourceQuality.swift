@@ -26,7 +26,7 @@ public struct SourceQuality: Sendable, Equatable {
   /// - Parameters:
   ///   - likelihoods: -ln p of every position.
   ///   - others: the same of the other.
-  static func change(_ likelihoods: [Double], from others: [Double]) -> Estimate {
+  public static func change(_ likelihoods: [Double], from others: [Double]) -> Estimate {
     var logRatio = RunningMean()
     for (one, other) in zip(likelihoods, others) { logRatio.add(one - other) }
     var change = Estimate.exponential(of: logRatio.estimate)

@@ -12,6 +12,15 @@ extension FeedForward {
   /// Keeps the residual as it is now for the layer's predictor, which never sees it normalised. For several tokens the caller
   /// syncs before ``predict(_:layer:count:_:)``.
   func notePredictorInput(layer: Int, count: Int, _ member: Member) {
+    if let observer {
+      let tokens = member.share(of: count)
+      if !tokens.isEmpty {
+        observer.observe(
+          PredictorInputView(
+            layer: layer, worker: member.index, tokens: tokens, stride: configuration.hiddenSize, values: work.residual)
+        )
+      }
+    }
     guard let predictor = predictor(layer: layer) else { return }
     clock.enter(.predictor, member: member)
     let d = configuration.hiddenSize

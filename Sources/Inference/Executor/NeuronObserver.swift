@@ -5,6 +5,28 @@
 public protocol NeuronObserver: AnyObject, Sendable {
   /// Looks at some neurons of a layer; the arrays are valid until it returns.
   func observe(_ view: NeuronView)
+  /// Looks at what a layer's predictor reads, or would read, for some tokens; valid until it returns. Comes before the layer's
+  /// neurons, and does nothing unless it is written.
+  func observe(_ input: PredictorInputView)
+}
+
+extension NeuronObserver {
+  public func observe(_ input: PredictorInputView) {}
+}
+
+/// What the predictor of a layer reads for a batch of tokens: the residual as it is, never normalised (spec §4.1). Element
+/// `t * stride + column` belongs to a token.
+public struct PredictorInputView {
+  /// Counted from 0.
+  public let layer: Int
+  /// Who calls: 0 ..< the session's threads.
+  public let worker: Int
+  /// Those of the batch that this call is about.
+  public let tokens: Range<Int>
+  /// Hidden size.
+  public let stride: Int
+  /// [tokens of the batch, stride]
+  public let values: UnsafePointer<Float>
 }
 
 /// What some neurons of a layer do for a batch of tokens. Of all arrays, element `t * stride + neuron` belongs to a token and

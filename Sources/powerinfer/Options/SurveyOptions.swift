@@ -16,21 +16,9 @@ struct SurveyOptions: ParsableArguments {
 
   @OptionGroup var text: TextFiles
 
-  @Option(
-    name: [.customShort("c"), .long], parsing: .unconditional,
-    help: ArgumentHelp("Tokens of a chunk; 0 for as many as the model was trained for.", valueName: "n"))
-  var ctxSize = Perplexity.defaultContextSize
-
-  @Option(
-    parsing: .unconditional, help: ArgumentHelp("Read at most so many chunks. (default: all)", valueName: "n"))
-  var chunks: Int?
+  @OptionGroup var cut: TextCutFlags
 
   @OptionGroup var threadOption: ThreadOption
-
-  @Option(
-    name: [.customShort("b"), .long], parsing: .unconditional,
-    help: ArgumentHelp("Tokens of a chunk read at once. (environment: POWERINFER_BATCH_SIZE)", valueName: "n"))
-  var batchSize: Int?
 
   @Flag(help: "Print JSON.")
   var json = false
@@ -42,25 +30,12 @@ struct SurveyOptions: ParsableArguments {
     if modelFile != nil, choice.model != nil {
       throw ValidationError("Give the model once: as an argument or with --model.")
     }
-    if let chunks, chunks < 1 {
-      throw ValidationError("The option --chunks must be 1 or more, but it is \(chunks).")
-    }
-    if ctxSize != 0, !ScoredText.contextSizeRange.contains(ctxSize) {
-      let range = ScoredText.contextSizeRange
-      throw ValidationError(
-        "The option --ctx-size must be 0 or from \(range.lowerBound) to \(range.upperBound), but it is \(ctxSize).")
-    }
   }
 
   /// Threads and batch size, with the environment's where no flag says them.
   ///
   /// - Throws: `EnvironmentError`, `OptionError`.
-  func settings() throws -> SessionOptions {
-    let environment = Environment()
-    var settings = SessionOptions(threads: try threadOption.resolve(environment))
-    if let batchSize = try ModelOptions.resolve(batchSize: batchSize, environment) { settings.batchSize = batchSize }
-    return settings
-  }
+  func settings() throws -> SessionOptions { try cut.settings(threadOption) }
 
   /// The model's path.
   ///
@@ -87,6 +62,11 @@ struct SurveyOptions: ParsableArguments {
     var origin: SurveyOrigin
   }
 
+  /// The texts, cut for a model.
+  ///
+  /// - Throws: `FileError`, `InputError`, `EvaluationError`.
+  func text(for model: LanguageModel) throws -> ScoredText { try cut.texts(text.file).read(for: model).text }
+
   /// Reads the text, with a bar that shows how far it is.
   ///
   /// - Parameters:
@@ -99,9 +79,7 @@ struct SurveyOptions: ParsableArguments {
     _ model: LanguageModel, at path: String, with settings: SessionOptions, thresholds: GateThresholds? = nil,
     cancellation: CancellationFlag
   ) throws -> Outcome {
-    let text = try ScoredText(
-      self.text.read(), tokenizer: model.tokenizer,
-      contextSize: ctxSize == 0 ? model.configuration.contextLength : ctxSize, chunkLimit: chunks)
+    let text = try text(for: model)
     let survey = try NeuronSurvey(
       model: model, text: text, named: self.text.name, options: settings, thresholds: thresholds)
     let bar = ProgressBar.onTerminal("Reading")

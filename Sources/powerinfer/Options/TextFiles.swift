@@ -9,11 +9,6 @@ struct TextFiles: ParsableArguments {
     completion: .file())
   var file: [String]
 
-  /// All of them, an empty line between two.
-  ///
-  /// - Throws: `FileError`, `InputError`.
-  func read() throws -> String { try file.map(Perplexity.readText).joined(separator: "\n\n") }
-
   /// What the texts are called in results: their files, without folders.
   var name: String {
     file.map { $0 == InputFile.standardInput ? "standard input" : URL(filePath: $0).lastPathComponent }
