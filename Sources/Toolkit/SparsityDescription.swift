@@ -14,6 +14,30 @@ public struct SparsityDescription: Sendable, Equatable, Encodable {
     public let bytes: Int
     /// Types of their weights, in order of the first layer that has it.
     public let types: [String]
+    /// What was measured when they were trained; nil where the file does not say.
+    public let training: Training?
+  }
+
+  /// What predictors were found to do on text that nothing was learnt from: means over the layers, see `PredictorQuality`.
+  public struct Training: Sendable, Equatable, Encodable {
+    public let tokens: Int
+    public let heldOutTokens: Int
+    public let text: String
+    /// With all neurons, and with those predicted.
+    public let densePerplexity: Double
+    public let perplexity: Double
+    public let computed: Double
+    public let recall: Double
+    public let kept: Double
+
+    init(_ quality: PredictorQuality) {
+      func mean(_ shares: [Float]) -> Double {
+        shares.reduce(0.0) { $0 + Double($1) } / Double(max(shares.count, 1))
+      }
+      (tokens, heldOutTokens, text) = (quality.tokens, quality.heldOutTokens, quality.text)
+      (densePerplexity, perplexity) = (Double(quality.densePerplexity), Double(quality.perplexity))
+      (computed, recall, kept) = (mean(quality.computed), mean(quality.recall), mean(quality.kept))
+    }
   }
 
   /// Of a profile or of thresholds.
@@ -72,7 +96,8 @@ public struct SparsityDescription: Sendable, Equatable, Encodable {
     for tensor in first + second where !types.contains(tensor.type.name) { types.append(tensor.type.name) }
     return Predictors(
       layers: first.count, minimumRank: least, maximumRank: most,
-      bytes: (first + second).reduce(0) { $0 + $1.byteCount }, types: types)
+      bytes: (first + second).reduce(0) { $0 + $1.byteCount }, types: types,
+      training: (try? PredictorQuality(metadata: file.metadata)).map { Training($0) })
   }
 
   private static func index(_ file: GGUFFile) -> Index? {

@@ -28,6 +28,13 @@ struct InspectReport: Encodable {
         "  predictors  \(predictors.layers) layers, rank \(least == most ? "\(least)" : "\(least) to \(most)"), "
           + "\(predictors.types.joined(separator: " and ")), \(FileDescription.size(predictors.bytes))")
     }
+    if let training = sparsity.predictors?.training {
+      let change = training.perplexity / training.densePerplexity - 1
+      lines.append(
+        "  trained on  \(training.tokens) tokens of \(shown(training.text)); on \(training.heldOutTokens) held out: "
+          + "\(Units.percent(training.computed)) computed, \(Units.percent(training.recall)) of those that fire found, "
+          + String(format: "perplexity %.2f (%+.2f %%)", training.perplexity, change * 100))
+    }
     for record in sparsity.records {
       let origin = record.file.map { "\(URL(filePath: $0).lastPathComponent)" } ?? "in the file"
       let active = record.active.map { ", \(Units.percent($0)) of the neurons fire for a token" } ?? ""
