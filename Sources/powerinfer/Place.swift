@@ -5,6 +5,7 @@ import Inference
 import Model
 import Platform
 import Sparsity
+import Toolkit
 
 /// `powerinfer place`: which neurons a GPU would compute.
 struct Place: ParsableCommand {
@@ -39,8 +40,9 @@ struct Place: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "How often neurons fire, as powerinfer profile writes it. (default: MODEL.profile.gguf, if it is there, or the "
-        + "model file)", valueName: "file"), completion: .file(extensions: ["gguf"]))
+      "How often neurons fire, as powerinfer profile writes it, or a folder of PowerInfer's activation_N.pt. (default: "
+        + "MODEL.profile.gguf, if it is there, or the model file)", valueName: "file"),
+    completion: .file(extensions: ["gguf"]))
   var neuronProfile: String?
 
   @Option(
@@ -103,7 +105,7 @@ struct Place: ParsableCommand {
 
     let path = try ModelLocator(environment: Environment()).locate(modelFile ?? choice.model)
     let model = try LanguageModel(opening: path)
-    let profile = try ActivationProfile.find(for: model, sidecar: neuronProfile)
+    let profile = try profile(of: model)
     if let output { try check(output, model: model) }
     let trained = model.configuration.contextLength
     let contextSize = ctxSize.map { $0 == 0 ? trained : $0 } ?? min(trained, Self.defaultContextSize)
@@ -135,6 +137,13 @@ struct Place: ParsableCommand {
   }
 
   private static let defaultContextSize = 8192
+
+  private func profile(of model: LanguageModel) throws -> ActivationProfile? {
+    if let neuronProfile, isFolder(neuronProfile) {
+      return try ActivationFolder.profile(neuronProfile, shape: FeedForwardShape(model.configuration))
+    }
+    return try ActivationProfile.find(for: model, sidecar: neuronProfile)
+  }
 
   private func cost() throws -> CostModel {
     func positive(_ value: Double, _ option: String) throws(OptionError) -> Double {

@@ -20,12 +20,14 @@ struct ProfileNeurons: ParsableCommand {
       activations: the smaller, the more it is always the same ones that fire.
 
       The profile is saved beside the model as NAME.profile.gguf, where it is found again, or where --output says. It \
-      fits this file only: another quantisation of the model needs its own.
+      fits this file only: another quantisation of the model needs its own. With --torch-dir it is also written as \
+      PowerInfer's own programs read it: DIR/activation_N.pt, the counts of layer N.
 
       Examples:
         powerinfer profile model.gguf -f text.txt
         powerinfer profile model.gguf -f text.txt --chunks 40 -o profile.gguf --json
         powerinfer profile model.gguf -f text.txt --gate-thresholds model.thresholds.gguf
+        powerinfer profile model.gguf -f text.txt --torch-dir activation
       """)
 
   @OptionGroup var survey: SurveyOptions
@@ -41,6 +43,11 @@ struct ProfileNeurons: ParsableCommand {
     completion: .file(extensions: ["gguf"]))
   var output: String?
 
+  @Option(
+    help: ArgumentHelp("Also write activation_N.pt for every layer, as PowerInfer reads them.", valueName: "folder"),
+    completion: .directory)
+  var torchDir: String?
+
   func run() throws {
     let settings = try survey.settings()
     let path = try survey.locate()
@@ -55,6 +62,7 @@ struct ProfileNeurons: ParsableCommand {
     let outcome = try survey.survey(model, at: path, with: settings, thresholds: thresholds, cancellation: cancellation)
     let profile = outcome.statistics.profile
     try profile.writeSidecar(sidecar, for: model)
+    if let torchDir { try ActivationFolder.write(profile, to: torchDir) }
 
     let report = NeuronProfileReport(outcome.origin, ProfileSummary(profile), sidecar: sidecar)
     try StandardOutput.write(survey.json ? JSON.text(report) + "\n" : report.text)
@@ -65,5 +73,6 @@ struct ProfileNeurons: ParsableCommand {
           + "count as firing; --gate-thresholds counts those that a calibration keeps.\n")
     }
     StandardOutput.note("The profile was saved in \(sidecar).\n")
+    if let torchDir { StandardOutput.note("The counts were saved in \(torchDir).\n") }
   }
 }
