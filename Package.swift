@@ -83,7 +83,10 @@ let package = Package(
     tests(
       "InferenceTests", ["Inference", "Sparsity", "Model", "Jinja", "GGUF", "Kernels", "TestKit"],
       resources: [.copy("Golden")]),
-    tests("ToolkitTests", ["Toolkit", "Inference", "Sparsity", "Model", "Checkpoint", "Kernels", "GGUF", "Platform", "TestKit"]),
+    tests(
+      "ToolkitTests",
+      ["Toolkit", "Inference", "Sparsity", "Model", "Checkpoint", "Kernels", "GGUF", "Platform", "TestKit", crypto],
+      resources: [.copy("Golden")]),
     tests("CommandLineTests", ["powerinfer", "Sparsity", "TestKit"]),
   ],
   swiftLanguageModes: [.v6]

@@ -50,6 +50,7 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
   case storageTooShort(tensor: String, expected: Int, found: Int)
   case duplicateTensor(String)
   case missingTensor(String)
+  case shape(tensor: String, expected: [Int], found: [Int])
   case dimensions(tensor: String, expected: Int, found: Int)
   case type(tensor: String, expected: String, found: ElementType)
 
@@ -80,17 +81,14 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
       return "The header announces \(bytes) bytes, but only \(available) follow; the file is cut off or no "
         + "safetensors file."
     case .unknownType(let tensor, let type):
-      return "The tensor \(quoted(tensor)) has the unknown type \(quoted(type)); expected one of "
+      return "\(named(tensor)) has the unknown type \(quoted(type)); expected one of "
         + ElementType.allCases.map(\.rawValue).joined(separator: ", ") + "."
     case .badShape(let tensor):
-      return "The tensor \(quoted(tensor)) has a shape that cannot be: a negative dimension, or more elements than "
-        + "can be "
-        + "counted."
+      return "\(named(tensor)) has a shape that cannot be: a negative dimension, or more elements than can be counted."
     case .badRange(let tensor, let from, let to, let available):
-      return "The tensor \(quoted(tensor)) is said to lie at bytes \(from) to \(to), where 0 to \(available) are there."
+      return "\(named(tensor)) is said to lie at bytes \(from) to \(to), where 0 to \(available) are there."
     case .wrongByteCount(let tensor, let expected, let found):
-      return "The tensor \(quoted(tensor)) takes \(counted(expected, "byte")) by its shape and type, but \(found) by "
-        + "its place."
+      return "\(named(tensor)) takes \(counted(expected, "byte")) by its shape and type, but \(found) by its place."
     case .overlap(let first, let second):
       return "The tensors \(quoted(first)) and \(quoted(second)) overlap."
     case .unclaimed(let bytes, let offset):
@@ -137,8 +135,7 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
       return "The list of tensors is a pickle of protocol \(version), where 2 was expected, which torch.save writes."
     case .pickleOperation(let code, let offset):
       return "The list of tensors holds the pickle instruction 0x\(hexadecimal([code])) at byte \(offset), which no "
-        + "list of "
-        + "tensors needs."
+        + "list of tensors needs."
     case .pickleStructure(let offset):
       return "The list of tensors makes no sense at byte \(offset); the file is damaged."
     case .forbiddenGlobal(let name):
@@ -148,18 +145,19 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
       return "The file holds \(found), where a tensor or a dictionary of tensors was expected."
 
     case .storageMissing(let tensor, let member):
-      return "The numbers of the tensor \(quoted(tensor)) are missing: there is no member \(quoted(member))."
+      return "The numbers of \(named(tensor, begins: false)) are missing: there is no member \(quoted(member))."
     case .storageTooShort(let tensor, let expected, let found):
-      return "The tensor \(quoted(tensor)) reaches over \(counted(expected, "byte")) of its storage, which has "
-        + "\(found)."
+      return "\(named(tensor)) reaches over \(counted(expected, "byte")) of its storage, which has \(found)."
     case .duplicateTensor(let tensor):
-      return "The tensor \(quoted(tensor)) appears twice."
+      return "\(named(tensor)) appears twice."
     case .missingTensor(let tensor):
-      return "The tensor \(quoted(tensor)) is missing."
+      return "\(named(tensor)) is missing."
+    case .shape(let tensor, let expected, let found):
+      return "\(named(tensor)) has the shape \(found), expected \(expected)."
     case .dimensions(let tensor, let expected, let found):
-      return "The tensor \(quoted(tensor)) has \(counted(found, "dimension")), expected \(expected)."
+      return "\(named(tensor)) has \(counted(found, "dimension")), expected \(expected)."
     case .type(let tensor, let expected, let found):
-      return "The tensor \(quoted(tensor)) is stored as \(found.rawValue), where \(expected) were expected."
+      return "\(named(tensor)) is stored as \(found.rawValue), where \(expected) were expected."
 
     case .noCheckpoint(let folder):
       return "There are no weights in \(quoted(folder)): neither model.safetensors nor pytorch_model.bin, whole or "
@@ -169,7 +167,7 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
     case .shardName(let name):
       return "The index names the part \(quoted(name)), where the name of a file in the same folder was expected."
     case .notInShard(let tensor, let shard):
-      return "The tensor \(quoted(tensor)) is missing from \(quoted(shard)), where the index places it."
+      return "\(named(tensor)) is missing from \(quoted(shard)), where the index places it."
     }
   }
 }
@@ -183,6 +181,11 @@ extension CheckpointError {
       throw .file(error)
     }
   }
+}
+
+/// A tensor in a sentence; that of a file that holds no dictionary has no name.
+private func named(_ tensor: String, begins: Bool = true) -> String {
+  (begins ? "The" : "the") + " tensor" + (tensor.isEmpty ? "" : " " + quoted(tensor))
 }
 
 private func counted(_ count: Int, _ noun: String) -> String {

@@ -53,8 +53,10 @@ public final class ResumableFile {
   /// Cuts off what lies behind the first `length` bytes.
   public func truncate(to length: Int) throws(FileError) {
     guard descriptor >= 0 else { throw .alreadyCommitted(path: path) }
-    let (cut, code) = retryingInterrupts { ftruncate(descriptor, off_t(length)) }
-    guard cut >= 0 else { throw FileError(code, action: .write, path: path) }
+    if length != count {
+      let (cut, code) = retryingInterrupts { ftruncate(descriptor, off_t(length)) }
+      guard cut >= 0 else { throw FileError(code, action: .write, path: path) }
+    }
     guard lseek(descriptor, off_t(length), SEEK_SET) >= 0 else { throw FileError(errno, action: .write, path: path) }
     count = length
   }

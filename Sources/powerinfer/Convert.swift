@@ -46,8 +46,7 @@ struct Convert: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "What the model is called. (default: as its configuration or its "
-        + "folder)", valueName: "text"))
+      "What the model is called. (default: as its configuration or its folder)", valueName: "text"))
   var name: String?
 
   @Option(

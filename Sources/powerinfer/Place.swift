@@ -3,6 +3,7 @@ import GGUF
 import Model
 import Platform
 import Sparsity
+import Toolkit
 
 /// `powerinfer place`: which neurons a GPU would compute.
 struct Place: ParsableCommand {
@@ -24,6 +25,7 @@ struct Place: ParsableCommand {
       Examples:
         powerinfer place model.gguf --vram-budget 8GiB
         powerinfer place model.gguf --vram-budget 8GiB --profile profile.gguf --json
+        powerinfer place model.gguf --vram-budget 8GiB --profile activation
         powerinfer place model.gguf --vram-budget 8GiB -o model.gguf.generated.gpuidx
       """)
 

@@ -21,13 +21,15 @@ struct ProfileNeurons: ParsableCommand {
       a growing share of neurons makes, hottest first, a curve a layer.
 
       The profile is saved beside the model as NAME.profile.gguf, where it is found again, or where --output says. It \
-      fits this file only: another quantisation of the model needs its own.
+      fits this file only: another quantisation of the model needs its own. With --torch-dir it is also written as \
+      PowerInfer's own programs read it: DIR/activation_N.pt, the counts of layer N.
 
       Examples:
         powerinfer profile model.gguf -f text.txt
         powerinfer profile model.gguf -f text.txt chats.txt --plot skew.svg
         powerinfer profile model.gguf -f text.txt --chunks 40 -o profile.gguf --json
         powerinfer profile model.gguf -f text.txt --gate-thresholds model.thresholds.gguf
+        powerinfer profile model.gguf -f text.txt --torch-dir activation
       """)
 
   @OptionGroup var survey: SurveyOptions
@@ -48,6 +50,11 @@ struct ProfileNeurons: ParsableCommand {
     completion: .file(extensions: ["svg"]))
   var plot: String?
 
+  @Option(
+    help: ArgumentHelp("Also write activation_N.pt for every layer, as PowerInfer reads them.", valueName: "folder"),
+    completion: .directory)
+  var torchDir: String?
+
   func run() throws {
     let settings = try survey.settings()
     let path = try survey.locate()
@@ -64,6 +71,7 @@ struct ProfileNeurons: ParsableCommand {
     let profile = outcome.statistics.profile
     try profile.writeSidecar(sidecar, for: model)
     if let plot { try draw(profile, of: outcome.origin, to: plot) }
+    if let torchDir { try ActivationFolder.write(profile, to: torchDir) }
 
     let report = NeuronProfileReport(outcome.origin, ProfileSummary(profile), sidecar: sidecar, plot: plot)
     try StandardOutput.write(survey.json ? JSON.text(report) + "\n" : report.text)
@@ -75,6 +83,7 @@ struct ProfileNeurons: ParsableCommand {
     }
     StandardOutput.note("The profile was saved in \(sidecar).\n")
     if let plot { StandardOutput.note("The plot was saved in \(plot).\n") }
+    if let torchDir { StandardOutput.note("The counts were saved in \(torchDir).\n") }
   }
 
   private func draw(_ profile: ActivationProfile, of origin: SurveyOrigin, to path: String) throws {

@@ -54,8 +54,7 @@ import Testing
     (
       "legacy.pt",
       "The file is of the format that torch.save wrote before PyTorch 1.6; torch.load and torch.save of a newer "
-        + "version "
-        + "rewrite it."
+        + "version rewrite it."
     ),
     ("list.pt", "The file holds a list in its dictionary, where a tensor or a dictionary of tensors was expected."),
     (

@@ -18,13 +18,11 @@ import Testing
     Lie(header: #"{"a":{"dtype":"F32","shape":[6]}}"#, sentence: "The header is not JSON of the form expected."),
     Lie(
       header: #"{"a":{"x":1}}"#,
-      sentence: "What the header says of the tensor \"a\" is not JSON of the form "
-        + "expected."),
+      sentence: "What the header says of the tensor \"a\" is not JSON of the form expected."),
     Lie(
       header: #"{"a":{"dtype":"F8_E4M3","shape":[6],"data_offsets":[0,6]}}"#,
       sentence: "The tensor \"a\" has the unknown type \"F8_E4M3\"; expected one of F64, F32, F16, BF16, I64, I32, "
-        + "I16, I8, "
-        + "U8, BOOL."),
+        + "I16, I8, U8, BOOL."),
     Lie(
       header: #"{"a":{"dtype":"F32","shape":[-6],"data_offsets":[0,24]}}"#,
       sentence: "The tensor \"a\" has a shape that cannot be: a negative dimension, or more elements than can be "

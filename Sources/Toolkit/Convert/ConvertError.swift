@@ -113,8 +113,7 @@ public enum ConvertError: Error, Equatable, CustomStringConvertible {
       return error.description
     case .diskFull(let path, let kept):
       return "The disk is full: \"\(path)\" could not be written; what is done is kept in \"\(kept)\", and the same "
-        + "command "
-        + "goes on from there."
+        + "command goes on from there."
     case .cancelled(let kept):
       return "Cancelled; what is done is kept in \"\(kept)\", and the same command goes on from there."
     }

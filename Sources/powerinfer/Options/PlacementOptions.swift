@@ -5,6 +5,7 @@ import Inference
 import Model
 import Platform
 import Sparsity
+import Toolkit
 
 /// What the commands have in common that divide a model between two devices.
 struct PlacementOptions: ParsableArguments {
@@ -16,8 +17,8 @@ struct PlacementOptions: ParsableArguments {
   @Option(
     name: [.customLong("profile"), .customLong("neuron-profile")],
     help: ArgumentHelp(
-      "How often neurons fire, as powerinfer profile writes it. (default: MODEL.profile.gguf, if it is there, or the "
-        + "model file)", valueName: "file"), completion: .file(extensions: ["gguf"]))
+      "How often neurons fire, as powerinfer profile writes it, or a folder of PowerInfer's activation_N.pt. (default: "
+        + "MODEL.profile.gguf, if it is there, or the model file)", valueName: "file"), completion: .file(extensions: ["gguf"]))
   var profile: String?
 
   @Option(
@@ -84,10 +85,18 @@ struct PlacementOptions: ParsableArguments {
     try OptionError.require(batchSize, in: SessionOptions.batchSizeRange, "batch-size")
     let path = try ModelLocator(environment: Environment()).locate(modelFile ?? choice.model)
     let model = try LanguageModel(opening: path)
-    let profile = try ActivationProfile.find(for: model, sidecar: profile)
+    let profile = try find(for: model)
     let trained = model.configuration.contextLength
     let contextSize = ctxSize.map { $0 == 0 ? trained : $0 } ?? min(trained, Self.defaultContextSize)
     return Subject(path: path, model: model, profile: profile, contextSize: contextSize)
+  }
+
+  /// A folder holds the counts of PowerInfer's own programs.
+  private func find(for model: LanguageModel) throws -> ActivationProfile? {
+    if let profile, isFolder(profile) {
+      return try ActivationFolder.profile(profile, shape: FeedForwardShape(model.configuration))
+    }
+    return try ActivationProfile.find(for: model, sidecar: profile)
   }
 
   /// Speeds of both devices, those of main memory from `measured` where no option says them.

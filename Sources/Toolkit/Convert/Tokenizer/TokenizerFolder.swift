@@ -256,8 +256,7 @@ struct TokenizerFolder {
       guard let name = entry["name"]?.string, let text = entry["template"]?.string else {
         throw .wrongKey(
           "chat_template", file: configuration?.file ?? folder.path,
-          expected: "a text or a list of "
-            + "texts")
+          expected: "a text or a list of texts")
       }
       result.append((name, text))
     }
