@@ -2,8 +2,8 @@
 /// fraction, right to 6 %.
 enum ContributionCode {
   private static let shift: UInt32 = 20
-  /// Of what code 1 stands for and all that is smaller; code 255 stands for 2¹² and all that is larger.
-  private static let least = Int(Float(0x1p-20).bitPattern >> shift)
+  /// Code 1 stands for 2⁻²⁰ and all that is smaller, code 255 for nearly 2¹² and all that is larger.
+  private static let least = Int(Float(0x1p-20).bitPattern >> shift) - 1
 
   /// The code of a magnitude above 0.
   @inline(__always)

@@ -18,19 +18,17 @@ struct LayerCost: Equatable {
     self.init(neurons: layer.up.rows, askedBytes: (layer.gate ?? layer.up).rowBytes)
   }
 
-  /// Bytes that a predictor's own weights and the neurons that it lists cost; what it misses, and what it computes beyond its
-  /// aim or limit, counts as more neurons.
+  /// Bytes that a predictor's own weights and the neurons that it lists cost; what it misses, and what it computes beyond a
+  /// limit, counts as more neurons.
   ///
   /// - Parameters:
   ///   - predictorBytes: of both matrices.
   ///   - point: what it does.
   func score(predictorBytes: Int, _ point: ScoreCurve.Point, aim: LayerAim, limit: Double?) -> Double {
-    var (missing, excess) = (0.0, limit.map { max(0, point.computed - $0) } ?? 0)
+    let excess = limit.map { max(0, point.computed - $0) } ?? 0
+    let missing: Double
     switch aim {
-    case .free: missing = 1 - point.found
-    case .computed(let share):
-      missing = 1 - point.found
-      excess = max(excess, abs(point.computed - share))
+    case .computed: missing = 1 - point.found
     case .found(let share): missing = max(0, share - point.found)
     }
     return Double(predictorBytes)

@@ -59,7 +59,7 @@ struct LayerCrew {
     model.weights.layers.enumerated().map { layer, weights in
       {
         LayerTask(
-          pass: pass, layer: layer, aim: .first(recipe),
+          pass: pass, layer: layer, aim: .first(recipe.goal),
           start: recipe.startsFromModel ? weights.predictor.map { PredictorNetwork($0, type: recipe.format) } : nil,
           price: recipe.price, cost: LayerCost(weights))
       }
@@ -69,10 +69,10 @@ struct LayerCrew {
   /// What layers are to do after a pass.
   private func tasks(after earlier: [TrainedLayer]) -> [() -> LayerTask] {
     let curves = earlier.map(\.result.evaluation.curve)
-    let aims = LayerAim.shared(recipe.goal, curves)
+    let aims = LayerAim.shared(recipe.goal, curves, prices: earlier.map(\.result.price))
     return earlier.enumerated().map { layer, result in
       {
-        let threshold = aims[layer].point(on: curves[layer])?.threshold ?? 0
+        let threshold = aims[layer].point(on: curves[layer]).threshold
         return LayerTask(
           pass: pass, layer: layer, aim: aims[layer], start: result.start(),
           price: result.result.price * exp(min(max(threshold, -4), 4)), cost: LayerCost(model.weights.layers[layer]))
@@ -88,7 +88,8 @@ struct LayerCrew {
       board.note(layer, 1)
       return
     }
-    let traces = try LayerTraces(folder, pass: pass, shape: shape, layer: layer, parts: parts, tokens: tokens)
+    let traces = try LayerTraces(
+      (0..<parts).map { folder.trace(pass: pass, layer: layer, part: $0) }, shape: shape, layer: layer, tokens: tokens)
     let training = try LayerTraining(
       traces, learnt: 0..<learnt, heldOut: learnt..<tokens, recipe: recipe, task: task)
     if folder.exists(checkpointPath) { try training.restore(checkpointPath) }

@@ -1,6 +1,6 @@
 /// Where the training of a layer stands.
 struct LayerState: Codable, Equatable {
-  enum Phase: String, Codable { case probing, training, trimming, done }
+  enum Phase: String, Codable { case probing, training, settling, trimming, done }
 
   var phase: Phase
   /// Rounds done in the phase.

@@ -9,27 +9,29 @@ final class LayerTraces {
   private let starts: [Int]  // of every part, and the end
   private let row: FloatBuffer  // [paddedInputs]
 
+  /// - Parameters:
+  ///   - paths: of the layer's files, in order.
+  ///   - tokens: that they hold together.
   /// - Throws: `TrainingError.damaged`, `FileError`.
-  init(_ folder: WorkFolder, pass: Int, shape: TraceShape, layer: Int, parts count: Int, tokens: Int) throws {
+  init(_ paths: [String], shape: TraceShape, layer: Int, tokens: Int) throws {
     self.shape = shape
     self.layer = layer
     var (parts, starts) = ([TraceFile.Reader](), [0])
-    for part in 0..<count {
-      let reader = try TraceFile.Reader(
-        folder.trace(pass: pass, layer: layer, part: part), shape: shape, layer: layer, part: part)
+    for (part, path) in paths.enumerated() {
+      let reader = try TraceFile.Reader(path, shape: shape, layer: layer, part: part)
+      // All parts but the last hold as many tokens as the first.
+      if part > 0, starts[part] != part * starts[1] { throw TrainingError.damaged(path) }
       starts.append(starts[part] + reader.tokens)
       parts.append(reader)
     }
-    guard starts.last == tokens else {
-      throw TrainingError.damaged(folder.trace(pass: pass, layer: layer, part: count - 1))
-    }
+    guard starts.last == tokens, let last = paths.last else { throw TrainingError.damaged(paths.last ?? "") }
+    if parts.count > 1, parts[parts.count - 1].tokens > parts[0].tokens { throw TrainingError.damaged(last) }
     (self.parts, self.starts, self.tokens) = (parts, starts, tokens)
     row = FloatBuffer(shape.paddedInputs)
   }
 
   /// The record of a token.
   private func record(_ token: Int) -> UnsafeRawBufferPointer {
-    // All parts but the last hold as many tokens as the first.
     let part = min(token / max(starts[1], 1), parts.count - 1)
     return parts[part].record(token - starts[part])
   }

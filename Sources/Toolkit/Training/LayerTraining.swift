@@ -153,8 +153,20 @@ final class LayerTraining {
     switch state.phase {
     case .probing: endProbe(evaluation)
     case .training: endTrainingRound(evaluation)
+    case .settling: endSettlingRound(evaluation)
     case .trimming: endTrimmingRound(evaluation)
     case .done: break
+    }
+    if isDone { try calibrate() }
+  }
+
+  /// Moves the finished network's scores so that it does what is aimed at: the price alone leaves it somewhere near.
+  private func calibrate() throws(TrainingError) {
+    for _ in 0..<3 {
+      let evaluation = try LayerEvaluation(
+        network, on: traces, tokens: heldOut, weighing: weighing, scratch: scratch)
+      let threshold = task.aim.point(on: evaluation.curve).threshold
+      shift.move(network, by: -Double(min(max(threshold, -2), 2)))
     }
   }
 
@@ -167,6 +179,7 @@ final class LayerTraining {
     switch state.phase {
     case .probing, .done: return fullRate * warm
     case .training: (start, rounds) = (1, trainingRounds)
+    case .settling: (start, rounds) = (0.5, recipe.settlingRounds)
     case .trimming: (start, rounds) = (0.3, recipe.trimRounds)
     }
     let course = min(1, (Double(state.round) + part) / Double(max(rounds, 1)))
@@ -213,27 +226,32 @@ final class LayerTraining {
     return learnt.lowerBound + Int(permutation.tokens[place % learnt.count])
   }
 
-  /// Moves the price so that what is done comes nearer to the aim: the best prediction is the logarithm of what a neuron is
-  /// worth / the price, so that a threshold that would be right is by how much the price's logarithm is wrong.
+  /// Moves the price so that what is done comes nearer to the aim, and all scores with it: the best score is the logarithm of
+  /// what a neuron is worth / the price, so that the threshold that would be right is by how much the price's logarithm is wrong.
   private func adjustPrice(_ evaluation: LayerEvaluation) {
-    guard let aimed = task.aim.point(on: evaluation.curve) else { return }
-    state.price *= exp(recipe.priceGain * min(max(aimed.threshold, -2), 2))
-    state.price = min(max(state.price, 1e-6), 1e3)
+    let threshold = task.aim.point(on: evaluation.curve).threshold
+    let change = recipe.priceGain * min(max(threshold, -2), 2)
+    state.price = min(max(state.price * exp(change), 1e-6), 1e3)
+    shift.move(network, by: -Double(change))
+  }
+
+  private var shift: ScoreShift {
+    ScoreShift(network, on: traces, tokens: Self.spread(learnt, Self.surveyed), scratch: scratch)
   }
 
   // MARK: Decisions
 
-  /// - Parameter atAim: whether to take what the predictor would do with the threshold that reaches the aim.
-  private func score(_ evaluation: LayerEvaluation, atAim: Bool) -> Double {
-    let point = (atAim ? task.aim.point(on: evaluation.curve) : nil) ?? evaluation.point
-    return task.cost.score(
-      predictorBytes: network.byteCount, point, aim: task.aim, limit: recipe.computedLimit)
+  /// How good the network is at what it aims at: scores that are all too high or too low are put right at the end.
+  private func score(_ evaluation: LayerEvaluation) -> Double {
+    task.cost.score(
+      predictorBytes: network.byteCount, task.aim.point(on: evaluation.curve), aim: task.aim,
+      limit: recipe.computedLimit)
   }
 
   /// Goes on with a larger rank if this one is better than the one before, and with the better one otherwise.
   private func endProbe(_ evaluation: LayerEvaluation) {
     guard state.round >= recipe.probeRounds else { return }
-    let score = score(evaluation, atAim: true)
+    let score = score(evaluation)
     let rank = network.rank
     let improves = state.probed.map { score < $0.score } ?? true
     if improves { state.probed = LayerState.Probe(rank: rank, score: score) }
@@ -255,8 +273,17 @@ final class LayerTraining {
   private func endTrainingRound(_ evaluation: LayerEvaluation) {
     keepIfBest(evaluation)
     let isStuck = state.best.map { state.round - $0.round >= recipe.patience } ?? false
-    guard state.round >= trainingRounds || isStuck else { return }
-    beginTrimming()
+    if state.round >= trainingRounds {
+      beginTrimming()
+    } else if isStuck {
+      state.phase = .settling
+      state.round = 0
+    }
+  }
+
+  private func endSettlingRound(_ evaluation: LayerEvaluation) {
+    keepIfBest(evaluation)
+    if state.round >= recipe.settlingRounds { beginTrimming() }
   }
 
   /// Takes the least important units away, as many as a block holds, if ranks are this training's to choose.
@@ -285,7 +312,7 @@ final class LayerTraining {
   }
 
   private func keepIfBest(_ evaluation: LayerEvaluation) {
-    let score = score(evaluation, atAim: false)
+    let score = score(evaluation)
     if let found = state.best, found.score <= score { return }
     state.best = LayerState.Best(rank: network.rank, score: score, round: state.round, evaluation: evaluation)
     best = network.copy()

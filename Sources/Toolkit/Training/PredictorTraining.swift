@@ -167,7 +167,7 @@ public struct PredictorTraining {
     let limit = recipe.computedLimit.map { ", at most \($0) of a layer" } ?? ""
     let rank = recipe.rank.map { "rank \($0)" } ?? "rank up to \(recipe.largestRank)"
     return
-      "train-predictor \(recipe.format.rawValue.uppercased()), \(goal)\(limit), \(rank), seed \(recipe.seed), text "
+      "train-predictor \(recipe.format.rawValue.uppercased()), \(goal)\(limit), \(rank), \(recipe.passes) passes, seed \(recipe.seed), text "
       + "\(textName) sha256 \(TrainingOrigin.digest(text).prefix(16))"
   }
 

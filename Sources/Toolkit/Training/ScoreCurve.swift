@@ -68,16 +68,4 @@ struct ScoreCurve: Codable, Equatable {
       computed: above.computed + part * (below.computed - above.computed),
       found: above.found + part * (below.found - above.found))
   }
-
-  /// The mean of several layers' points, threshold by threshold.
-  static func mean(_ curves: [ScoreCurve]) -> [Point] {
-    let all = curves.map(\.points)
-    guard let first = all.first else { return [] }
-    let count = Double(all.count)
-    return first.indices.map { index in
-      Point(
-        threshold: first[index].threshold, computed: all.reduce(0) { $0 + $1[index].computed } / count,
-        found: all.reduce(0) { $0 + $1[index].found } / count)
-    }
-  }
 }

@@ -12,10 +12,15 @@ struct TraceShape: Equatable, Sendable {
   /// f
   let neurons: Int
 
+  init(layers: Int, inputs: Int, neurons: Int) {
+    self.layers = layers
+    self.inputs = inputs
+    self.neurons = neurons
+  }
+
   init(_ configuration: ModelConfiguration) {
-    layers = configuration.layerCount
-    inputs = configuration.hiddenSize
-    neurons = configuration.feedForwardSize
+    self.init(
+      layers: configuration.layerCount, inputs: configuration.hiddenSize, neurons: configuration.feedForwardSize)
   }
 
   /// Inputs rounded up to whole blocks.

@@ -52,8 +52,8 @@ public struct TrainingRecipe: Codable, Equatable, Sendable {
 
   /// What computing all neurons costs, beside the 1 that missing all contributions of a token costs, at first.
   public var price: Float = 0.05
-  /// How fast the price follows what is wanted: 1 would be right if predictions followed it at once.
-  public var priceGain: Float = 0.5
+  /// How fast the price follows what is wanted: 1 for at once.
+  public var priceGain: Float = 0.7
 
   // MARK: Optimiser
 
@@ -86,8 +86,10 @@ public struct TrainingRecipe: Codable, Equatable, Sendable {
   public var probeRounds = 3
   /// Rounds after each reduction of the rank.
   public var trimRounds = 3
-  /// Rounds without an improvement after which a pass ends.
+  /// Rounds without an improvement after which a pass comes to its end.
   public var patience = 12
+  /// Rounds in which the rate then falls.
+  public var settlingRounds = 4
 
   /// The defaults.
   public init() {}

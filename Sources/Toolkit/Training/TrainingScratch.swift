@@ -8,6 +8,7 @@ final class TrainingScratch {
   let scores: FloatBuffer  // [batch, f], then their gradient
   let weights: FloatBuffer  // [batch, f]
   let hiddenGradient: FloatBuffer  // [batch, rank]
+  let square: FloatBuffer  // [rank, rank]
   let gradient: FloatBuffer  // of either matrix
   let product = FloatBuffer(Kernels.productScratch)
 
@@ -18,13 +19,14 @@ final class TrainingScratch {
     scores = FloatBuffer(batch * neurons)
     weights = FloatBuffer(batch * neurons)
     hiddenGradient = FloatBuffer(batch * rank)
+    square = FloatBuffer(rank * rank)
     gradient = FloatBuffer(max(inputs, neurons) * rank)
   }
 
   /// Bytes that training a layer takes: this, a network and another that is kept.
   static func byteCount(batch: Int, inputs: Int, neurons: Int, rank: Int) -> Int {
     let matrices = (inputs + neurons) * rank
-    return 4 * (batch * (inputs + 2 * rank + 2 * neurons) + max(inputs, neurons) * rank + 8 * matrices)
+    return 4 * (batch * (inputs + 2 * rank + 2 * neurons) + (max(inputs, neurons) + 5 * rank) * rank + 8 * matrices)
   }
 
   /// scores = fc2 · relu(fc1 · input), of the first `count` tokens.
