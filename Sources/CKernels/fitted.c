@@ -127,11 +127,15 @@ static best_fit fit_affine(const block_kind *kind, const float *x, const float *
   best_fit best = {{0, 0}, INFINITY};
   keep_better(kind, x, w, (high - low) / kind->most, low, &best);
   if (!(high > low)) return best;
-  // From a little wider than the elements to cutting off about one and a half steps at either end.
+  // From somewhat wider than the elements (their own steps may be 1 / 30 of their range where there are 32 codes) to cutting
+  // off about one and a half steps at either end.
   const float step = 0.3f * (high - low) / kind->most;
   for (int a = -1; a < 6; a++) {
-    for (int b = -1; b < 6; b++) refit_line(kind, x, w, low + (float)a * step, high - (float)b * step, &best);
+    for (int b = -4; b < 6; b++) refit_line(kind, x, w, low + (float)a * step, high - (float)b * step, &best);
   }
+  // New codes for the best line, a new line for the codes.
+  const float base = pi_from_f16(best.at.base);
+  refit_line(kind, x, w, base, base + kind->most * pi_from_f16(best.at.scale), &best);
   return best;
 }
 

@@ -74,6 +74,13 @@ public struct Quantizer {
     }
   }
 
+  /// What would be done, with nothing written: bytes are those of the tensors alone.
+  public var outlook: QuantizeReport {
+    QuantizeReport(
+      plan, inputBytes: plan.items.reduce(0) { $0 + $1.source.byteCount },
+      outputBytes: plan.items.reduce(0) { $0 + ((try? $1.layout.byteCount()) ?? 0) })
+  }
+
   private func rounding(
     of item: QuantizePlan.Item, reading: @escaping (_ done: Int, _ total: Int) -> Void,
     isCancelled: @escaping () -> Bool

@@ -64,6 +64,9 @@ struct Quantize: ParsableCommand {
 
   @OptionGroup(title: "Texts to compensate on") var cut: TextCutFlags
 
+  @Flag(help: "Say what would become of the tensors, and write nothing.")
+  var dryRun = false
+
   @OptionGroup var threadOption: ThreadOption
 
   @Flag(help: "Print what was done to each tensor as JSON.")
@@ -81,6 +84,10 @@ struct Quantize: ParsableCommand {
     let (guide, source) = try guide(file, settings)
     let quantizer = try Quantizer(
       file, options: options, guide: guide, team: ThreadTeam(workers: settings.threads ?? Processors.recommended))
+    if dryRun {
+      try show(quantizer.outlook, output: "\(output) (not written)")
+      return
+    }
     let bar = ProgressBar.onTerminal("Quantizing")
     let readingBar = ProgressBar.onTerminal("Reading")
     defer { bar.finish() }
@@ -93,7 +100,10 @@ struct Quantize: ParsableCommand {
       progress: { bar.update($0 / 1_000_000, of: $1 / 1_000_000) },
       isCancelled: { cancellation.isRaised })
     bar.finish()
+    try show(report, output: output)
+  }
 
+  private func show(_ report: QuantizeReport, output: String) throws {
     if json {
       try StandardOutput.write(JSON.text(report) + "\n")
     } else {
