@@ -26,7 +26,8 @@ let package = Package(
   platforms: [.macOS(.v15)],
   products: [
     .executable(name: "powerinfer", targets: ["powerinfer"]),
-    .library(name: "PowerInfer", targets: ["Inference", "Sparsity", "Model", "GGUF", "Toolkit", "Platform"]),
+    .library(
+      name: "PowerInfer", targets: ["Inference", "Sparsity", "Model", "GGUF", "Checkpoint", "Toolkit", "Platform"]),
     // For Benchmarks/, a package of its own, so that what it depends on is no part of this one.
     .library(name: "PowerInferKernels", targets: ["Kernels"]),
   ],
@@ -42,13 +43,13 @@ let package = Package(
     .executableTarget(
       name: "powerinfer",
       dependencies: [
-        "Inference", "Toolkit", "Sparsity", "Model", "Jinja", "GGUF", "Kernels", "Platform", argumentParser,
-        orderedCollections,
+        "Inference", "Toolkit", "Sparsity", "Model", "Jinja", "GGUF", "Checkpoint", "Kernels", "Platform",
+        argumentParser, orderedCollections,
       ],
       swiftSettings: swiftSettings),
 
-    // Offline work on model files: quantize, profile, calibrate, train predictors (convert to come).
-    room("Toolkit", ["Inference", "Sparsity", "Model", "GGUF", "Kernels", "Platform", crypto]),
+    // Offline work on model files: convert, quantize, profile, train predictors.
+    room("Toolkit", ["Inference", "Sparsity", "Model", "GGUF", "Checkpoint", "Kernels", "Platform", crypto]),
     // Sessions, key/value cache, the CPU executor, sampling, generation, perplexity.
     room("Inference", ["Sparsity", "Model", "Kernels", "Platform", crypto]),
     // Which neurons are computed: activation sources, predictors, profiles, hotness order, thresholds.
@@ -63,6 +64,8 @@ let package = Package(
     .target(name: "CKernels"),
     // The GGUF container, both magics: read, write, describe.
     room("GGUF", ["Platform", orderedCollections]),
+    // Other people's tensor files: safetensors, and what torch.save writes. Nothing in them is run.
+    room("Checkpoint", ["Platform"]),
     // Everything that differs between Linux and macOS: mapped files, processors, terminals, signals.
     room("Platform"),
 
@@ -70,6 +73,7 @@ let package = Package(
     .target(name: "TestKit", dependencies: ["GGUF", "Platform"], path: "Tests/TestKit", swiftSettings: swiftSettings),
     tests("PlatformTests", ["Platform"]),
     tests("GGUFTests", ["GGUF", "TestKit"]),
+    tests("CheckpointTests", ["Checkpoint", "Platform", "TestKit"], resources: [.copy("Golden")]),
     tests("KernelsTests", ["Kernels", "TestKit"]),
     tests("JinjaTests", ["Jinja", orderedCollections], resources: [.copy("Golden")]),
     tests(
@@ -79,7 +83,10 @@ let package = Package(
     tests(
       "InferenceTests", ["Inference", "Sparsity", "Model", "Jinja", "GGUF", "Kernels", "TestKit"],
       resources: [.copy("Golden")]),
-    tests("ToolkitTests", ["Toolkit", "Inference", "Sparsity", "Model", "GGUF", "Kernels", "TestKit"]),
+    tests(
+      "ToolkitTests",
+      ["Toolkit", "Inference", "Sparsity", "Model", "Checkpoint", "Kernels", "GGUF", "Platform", "TestKit", crypto],
+      resources: [.copy("Golden")]),
     tests("CommandLineTests", ["powerinfer", "Sparsity", "TestKit"]),
   ],
   swiftLanguageModes: [.v6]

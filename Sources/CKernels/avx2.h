@@ -55,6 +55,8 @@ PI_INLINE float sum_lanes(__m256 v) { return sum1(v); }
 
 #include "plain.h"
 
+#include "gram.h"
+
 #include "stream.h"
 
 enum { PRODUCT_ROWS = 4, PRODUCT_VECTORS = 2 };

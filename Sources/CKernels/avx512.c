@@ -36,6 +36,8 @@ PI_INLINE float sum_lanes(__m512 v) { return sum1(v); }
 
 #include "plain.h"
 
+#include "gram.h"
+
 #include "stream.h"
 
 enum { PRODUCT_ROWS = 12, PRODUCT_VECTORS = 2 };

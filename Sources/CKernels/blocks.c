@@ -31,9 +31,9 @@ void pi_dequantize(uint32_t format, const void *source, size_t count, float *y) 
 static void put_u16(uint8_t *p, uint16_t v) { memcpy(p, &v, 2); }
 
 // Truncates toward zero and keeps within 0...limit; NaN becomes 0.
-static uint8_t code_of(double v, int limit) {
+static uint8_t code_of(float v, int limit) {
   if (!(v > 0)) return 0;
-  return v >= limit ? (uint8_t)limit : (uint8_t)v;
+  return v >= (float)limit ? (uint8_t)limit : (uint8_t)v;
 }
 
 // The signed element of largest magnitude, and the smallest and largest element, of a block.
@@ -51,8 +51,7 @@ static extent measure(const float *x) {
   return e;
 }
 
-// Q4 and Q5: codes of `bits` bits; the fifth bits are gathered in a word before the nibbles.
-static uint8_t *write_codes(const uint8_t *codes, int bits, uint8_t *p) {
+uint8_t *pi_write_codes(const uint8_t *codes, int bits, uint8_t *p) {
   if (bits == 5) {
     uint32_t fifth = 0;
     for (size_t j = 0; j < PI_BLOCK; j++) fifth |= (uint32_t)(codes[j] >> 4) << j;
@@ -63,7 +62,11 @@ static uint8_t *write_codes(const uint8_t *codes, int bits, uint8_t *p) {
   return p + 16;
 }
 
-// Symmetric: x = scale * (code - 2^(bits-1)). The products are taken in double, as the reference encoder does.
+// The encoders below round every product and every sum to single precision by itself, each in a statement of its own so that
+// no compiler fuses them: that gives the bytes of llama.cpp's reference encoders as they are built for x86-64 without FMA.
+// Where the two roundings differ from a fused one, an element halfway between two codes gets the other one.
+
+// Symmetric: x = scale * (code - 2^(bits-1)).
 static uint8_t *write_symmetric(const float *x, int bits, uint8_t *p) {
   uint8_t codes[PI_BLOCK];
   const int offset = 1 << (bits - 1);
@@ -71,9 +74,11 @@ static uint8_t *write_symmetric(const float *x, int bits, uint8_t *p) {
   const float inverse = scale != 0 ? 1 / scale : 0;
   put_u16(p, pi_to_f16(scale));
   for (size_t j = 0; j < PI_BLOCK; j++) {
-    codes[j] = code_of((double)x[j] * (double)inverse + (offset + 0.5), 2 * offset - 1);
+    const float product = x[j] * inverse;
+    const float rounded = product + ((float)offset + 0.5f);
+    codes[j] = code_of(rounded, 2 * offset - 1);
   }
-  return write_codes(codes, bits, p + 2);
+  return pi_write_codes(codes, bits, p + 2);
 }
 
 // Affine: x = scale * code + minimum.
@@ -90,7 +95,7 @@ static uint8_t *write_affine(const float *x, int bits, uint8_t *p) {
     const float rounded = product + 0.5f;
     codes[j] = code_of(rounded, limit);
   }
-  return write_codes(codes, bits, p + 4);
+  return pi_write_codes(codes, bits, p + 4);
 }
 
 static uint8_t *write_q8_0(const float *x, uint8_t *p) {
@@ -98,7 +103,8 @@ static uint8_t *write_q8_0(const float *x, uint8_t *p) {
   const float inverse = scale != 0 ? 1 / scale : 0;
   put_u16(p, pi_to_f16(scale));
   for (size_t j = 0; j < PI_BLOCK; j++) {
-    const float v = roundf(x[j] * inverse);
+    const float product = x[j] * inverse;
+    const float v = roundf(product);
     const int8_t code = !(v == v) ? 0 : v > 127 ? 127 : v < -127 ? -127 : (int8_t)v;
     p[2 + j] = (uint8_t)code;
   }
@@ -117,7 +123,7 @@ void pi_quantize(uint32_t format, const float *x, size_t count, void *target) {
       return;
     case PI_Q4_K: case PI_Q5_K: case PI_Q6_K:
       for (size_t b = 0; b < count / PI_SUPER; b++) {
-        pi_quantize_super_block(format, x + b * PI_SUPER, p + b * pi_block_bytes(format));
+        pi_quantize_super_block(format, x + b * PI_SUPER, NULL, p + b * pi_block_bytes(format));
       }
       return;
     default: break;

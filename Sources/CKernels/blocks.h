@@ -135,7 +135,11 @@ PI_INLINE size_t pi_block_bytes(uint32_t format) {
 PI_INLINE bool pi_is_float(uint32_t format) { return format == PI_F32 || format == PI_F16 || format == PI_BF16; }
 
 // Writes one block of 256 floats as Q4_K, Q5_K or Q6_K.
-void pi_quantize_super_block(uint32_t format, const float *x, uint8_t *target);
+// `importance`: how much an error in each element counts, or NULL.
+void pi_quantize_super_block(uint32_t format, const float *x, const float *importance, uint8_t *target);
+
+// Q4 and Q5: codes of `bits` bits; the fifth bits are gathered in a word before the nibbles. Returns the end.
+uint8_t *pi_write_codes(const uint8_t *codes, int bits, uint8_t *target);
 
 // A block of 32 elements in unsigned codes: value[j] = scale[j / 16] * code[j] + bias[j / 16].
 typedef struct {

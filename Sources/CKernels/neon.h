@@ -36,6 +36,8 @@ PI_INLINE void sum4(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d, 
 
 #include "plain.h"
 
+#include "gram.h"
+
 #include "stream.h"
 
 enum { PRODUCT_ROWS = 8, PRODUCT_VECTORS = 2 };

@@ -20,6 +20,8 @@ PI_INLINE float sum_lanes(vector4 v) { return (v[0] + v[1]) + (v[2] + v[3]); }
 
 #include "plain.h"
 
+#include "gram.h"
+
 #include "stream.h"
 
 enum { PRODUCT_ROWS = 4, PRODUCT_VECTORS = 2 };

@@ -3,43 +3,14 @@
 // 1. every sub-block by itself: codes for a row of candidate scales, and the best fit through each;
 // 2. the super-block's half-precision scale and, with it, every sub-block's integers, neighbours of the nearest included;
 // 3. that scale again, now the best for the codes found; 2 and 3 repeat while they help.
-// Sums are kept in lanes, so that compilers make vectors of the loops and the result does not depend on which they make.
-#include <math.h>
+#include "fitting.h"
 
-#include "blocks.h"
-
-enum { AFFINE = 32, SYMMETRIC = 16, LANES = 8, ROUNDS = 4 };
-
-// To the nearest whole number, ties to even, within least...most; NaN becomes `least`.
-PI_INLINE float whole(float v, float least, float most) {
-  v = v > least ? v : least;
-  v = v < most ? v : most;
-  return (v + 0x1.8p23f) - 0x1.8p23f;
-}
-
-PI_INLINE double total(const float *lanes) {
-  double sum = 0;
-  for (size_t k = 0; k < LANES; k++) sum += lanes[k];
-  return sum;
-}
-
-static void store_u16(uint8_t *p, uint16_t v) { memcpy(p, &v, 2); }
-
-// The nearest finite half.
-static uint16_t nearest_half(double v) { return pi_to_f16((float)fmax(-65504, fmin(v, 65504))); }
+enum { AFFINE = 32, SYMMETRIC = 16, ROUNDS = 4 };
 
 // Where halves are coarse (subnormal), away from zero: integers can make up only for a scale that is too large.
 static uint16_t sufficient_half(double v) {
   const uint16_t bits = nearest_half(v);
   return (bits & 0x7fff) < 0x400 && fabsf(pi_from_f16(bits)) < fabs(v) ? (uint16_t)(bits + 1) : bits;
-}
-
-// What is no number becomes 0; what would need an infinite scale becomes the largest value that does not.
-static void keep_finite(const float *x, float largest, float *y) {
-  for (size_t i = 0; i < PI_SUPER; i++) {
-    const float v = x[i] == x[i] ? x[i] : 0;
-    y[i] = v > largest ? largest : v < -largest ? -largest : v;
-  }
 }
 
 // Q4_K and Q5_K: x = scale * code - minimum, with neither scale nor minimum negative.
@@ -184,10 +155,11 @@ static affine refit_pairs(const float *x, const float *w, float limit, const aff
   return next;
 }
 
-static void write_affine(const float *source, int bits, uint8_t *p) {
+static void write_affine(const float *source, const float *importance, int bits, uint8_t *p) {
   float x[PI_SUPER], w[PI_SUPER];
   // The minimum reaches farthest down with 63 of the largest half.
-  keep_finite(source, 63 * 65504.f, x);
+  keep_finite(source, PI_SUPER, 63 * 65504.f, x);
+  const int weighted = importance && keep_positive(importance, PI_SUPER, w);
   const float limit = (float)((1 << bits) - 1);
   line lines[8];
   double scale = 0, minimum = 0;
@@ -195,9 +167,10 @@ static void write_affine(const float *source, int bits, uint8_t *p) {
     const float *part = x + b * AFFINE;
     double squares = 0;
     for (size_t i = 0; i < AFFINE; i++) squares += (double)part[i] * part[i];
-    // Errors of large weights count more, as in the reference encoder: products are mostly made of large weights.
+    // Where nothing tells what the columns are multiplied with, errors of large weights count more, as in the reference
+    // encoder: products are mostly made of large weights.
     const float mean = (float)sqrt(squares / AFFINE);
-    for (size_t i = 0; i < AFFINE; i++) w[b * AFFINE + i] = mean + fabsf(part[i]);
+    for (size_t i = 0; i < AFFINE && !weighted; i++) w[b * AFFINE + i] = mean + fabsf(part[i]);
     lines[b] = search_line(part, w + b * AFFINE, limit);
     scale = fmax(scale, lines[b].scale);
     minimum = fmax(minimum, lines[b].minimum);
@@ -329,10 +302,11 @@ static symmetric refit_scales(const float *x, const float *w, const symmetric *a
   return next;
 }
 
-static void write_symmetric(const float *source, uint8_t *p) {
+static void write_symmetric(const float *source, const float *importance, uint8_t *p) {
   float x[PI_SUPER], w[PI_SUPER];
   // -128 times -31 of the largest half, with some room for a better fit through the codes.
-  keep_finite(source, 128 * 31 * 65504.f, x);
+  keep_finite(source, PI_SUPER, 128 * 31 * 65504.f, x);
+  const int weighted = importance && keep_positive(importance, PI_SUPER, w);
   double scales[16], peak = 0;
   for (size_t b = 0; b < 16; b++) {
     const float *part = x + b * SYMMETRIC;
@@ -340,7 +314,7 @@ static void write_symmetric(const float *source, uint8_t *p) {
     for (size_t i = 0; i < SYMMETRIC; i++) squares += (double)part[i] * part[i];
     // As above, more so: with 64 codes a rough fit of the small ones costs little.
     const float small = (float)(squares / (4 * SYMMETRIC));
-    for (size_t i = 0; i < SYMMETRIC; i++) w[b * SYMMETRIC + i] = small + part[i] * part[i];
+    for (size_t i = 0; i < SYMMETRIC && !weighted; i++) w[b * SYMMETRIC + i] = small + part[i] * part[i];
     scales[b] = search_scale(part, w + b * SYMMETRIC);
     peak = fabs(scales[b]) > fabs(peak) ? scales[b] : peak;
   }
@@ -368,10 +342,10 @@ static void write_symmetric(const float *source, uint8_t *p) {
   }
 }
 
-void pi_quantize_super_block(uint32_t format, const float *x, uint8_t *p) {
+void pi_quantize_super_block(uint32_t format, const float *x, const float *importance, uint8_t *p) {
   switch (format) {
-    case PI_Q4_K: write_affine(x, 4, p); return;
-    case PI_Q5_K: write_affine(x, 5, p); return;
-    default: write_symmetric(x, p); return;
+    case PI_Q4_K: write_affine(x, importance, 4, p); return;
+    case PI_Q5_K: write_affine(x, importance, 5, p); return;
+    default: write_symmetric(x, importance, p); return;
   }
 }

@@ -24,6 +24,7 @@
       .attend = PI_NAME(attend),                            \
       .merge = PI_NAME(merge),                              \
       .softmax = PI_NAME(softmax),                          \
+      .accumulate_gram = PI_NAME(accumulate_gram),          \
       .multiply_floats = PI_NAME(multiply_floats),          \
       .logistic_gradient = PI_NAME(logistic_gradient),      \
       .keep_where_positive = PI_NAME(keep_where_positive),  \

@@ -60,7 +60,8 @@ public enum GGUFError: Error, Equatable, CustomStringConvertible {
       "This is not a GGUF file: it starts with the bytes \(hexadecimal(found)), "
         + "where 47 47 55 46 (\"GGUF\") or 50 57 52 49 (\"PWRI\") was expected."
     case .oldFormat(let name):
-      "This is a file of the older format \(name), from before GGUF; it has to be converted from the original model again."
+      "This is a file of the older format \(name), from before GGUF; it has to be converted from the original model "
+        + "again."
     case .bigEndian:
       "This GGUF file is big-endian; only little-endian files can be read."
     case .unsupportedVersion(let version):
@@ -124,7 +125,8 @@ public enum GGUFError: Error, Equatable, CustomStringConvertible {
         ? "More data was written than the tensors take."
         : "More than the \(counted(UInt64(clamping: expected), "byte")) of the tensor \(shown(tensor)) were written."
     case .tooLittleData(let tensor, let expected, let written):
-      "Of the \(counted(UInt64(clamping: expected), "byte")) of the tensor \(shown(tensor)) only \(written) were written."
+      "Of the \(counted(UInt64(clamping: expected), "byte")) of the tensor \(shown(tensor)) only \(written) were "
+        + "written."
     }
   }
 
@@ -133,28 +135,7 @@ public enum GGUFError: Error, Equatable, CustomStringConvertible {
 }
 
 /// A text from a file as a message shows it: quoted, without control characters, at most `limit` characters of it.
-package func shown(_ text: String, limit: Int = 200) -> String {
-  var result = "\""
-  for (index, scalar) in text.unicodeScalars.enumerated() {
-    if index == limit {
-      result += "…"
-      break
-    }
-    switch scalar {
-    case "\n": result += "\\n"
-    case "\r": result += "\\r"
-    case "\t": result += "\\t"
-    default:
-      switch scalar.properties.generalCategory {
-      case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse:
-        result += "\\u{" + String(scalar.value, radix: 16) + "}"
-      default:
-        result.unicodeScalars.append(scalar)
-      }
-    }
-  }
-  return result + "\""
-}
+package func shown(_ text: String, limit: Int = 200) -> String { quoted(text, limit: limit) }
 
 private func counted(_ count: UInt64, _ noun: String) -> String {
   count == 1 ? "1 \(noun)" : "\(count) \(noun)s"

@@ -95,12 +95,13 @@ public final class GGUFWriter {
     while current < tensors.count, sizes[current] == 0 { current += 1 }
   }
 
-  private static func padding(after count: Int) -> Int {
+  /// Bytes between a tensor of so many bytes and the next.
+  package static func padding(after count: Int) -> Int {
     (alignment - count % alignment) % alignment
   }
 
   /// Everything before the tensors' data, padded; and the bytes each tensor takes.
-  private static func header(
+  package static func header(
     magic: Magic, metadata: Metadata, tensors: [TensorLayout]
   ) throws(GGUFError) -> (header: [UInt8], sizes: [Int]) {
     var metadata = metadata

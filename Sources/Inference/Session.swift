@@ -21,6 +21,8 @@ public struct SessionOptions: Sendable {
   public var sparsity = SparsityOptions()
   /// Told what neurons do.
   public var observer: (any NeuronObserver)?
+  /// Told what goes into matrices.
+  public var activationObserver: (any ActivationObserver)?
 
   /// A longer context than this is only made when asked for: its cache can outgrow the model.
   public static let defaultContextLimit = 8192
@@ -149,7 +151,7 @@ public final class Session {
     let plan = try SparsityPlan(model: model, options: options.sparsity, team: team)
     executor = CPUExecutor(
       model: model, cache: cache, team: team, batchSize: batchSize, plan: plan, profile: profile,
-      observer: options.observer)
+      observer: options.observer, activations: options.activationObserver)
   }
 
   /// Runs tokens after those already in the cache and gives the logits of the last one, [V], valid until the next call

@@ -146,8 +146,10 @@ public struct Kernels: @unchecked Sendable {
 
   /// `count` floats stored in `format`; `count` is a multiple of the format's block.
   ///
-  /// Blocks of up to 32 elements are the bytes of the GGUF reference encoder. Blocks of 256, whose scales are a matter of
-  /// search, leave no larger error than its own; in them NaN counts as 0 and values too large as the largest there is.
+  /// Blocks of up to 32 elements are the bytes of the GGUF reference encoder, each operation rounded by itself (as llama.cpp
+  /// computes it on x86-64 without FMA; a build that fuses them differs in elements halfway between two codes). Blocks of 256,
+  /// whose scales are a matter of search, leave no larger error than its own; in them NaN counts as 0 and values too large as
+  /// the largest there is.
   public func quantize(
     _ format: WeightFormat, _ source: UnsafePointer<Float>, count: Int, into y: UnsafeMutableRawPointer
   ) {

@@ -85,4 +85,24 @@ public final class MappedFile: @unchecked Sendable {
       }
     _ = posix_madvise(UnsafeMutableRawPointer(mutating: start + lower), wanted.upperBound - lower, hint)
   }
+
+  /// Gives back the memory of pages that lie wholly inside `part` of the content: for what is read once, so that a process
+  /// that goes through a large file does not come to hold all of it. They are read again if they are touched again.
+  public func release(_ part: UnsafeRawBufferPointer) {
+    guard let start = part.baseAddress, bytes.contains(part) else { return }
+    let page = UInt(max(1, Int(sysconf(Int32(_SC_PAGESIZE)))))
+    let lower = (UInt(bitPattern: start) + page - 1) / page * page
+    let upper = (UInt(bitPattern: start) + UInt(part.count)) / page * page
+    guard lower < upper, let first = UnsafeMutableRawPointer(bitPattern: lower) else { return }
+    // Not posix_madvise, whose advice of this name the GNU C library does not follow.
+    _ = madvise(first, Int(upper - lower), MADV_DONTNEED)
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  /// Whether another buffer lies inside this one.
+  fileprivate func contains(_ part: UnsafeRawBufferPointer) -> Bool {
+    guard let start = baseAddress, let other = part.baseAddress else { return false }
+    return other >= start && part.count <= count && other - start <= count - part.count
+  }
 }

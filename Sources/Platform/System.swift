@@ -91,3 +91,26 @@ public struct FileIdentity: Hashable, Sendable {
     number = UInt64(truncatingIfNeeded: information.st_ino)
   }
 }
+
+/// What tells a version of a file from another without reading it: how long it is and when it was written.
+public struct FileStamp: Hashable, Sendable {
+  public let byteCount: Int
+  /// Nanoseconds since 1970.
+  public let modified: Int
+
+  /// Nil where there is no such file.
+  public init?(_ path: String) {
+    var information = stat()
+    guard stat(path, &information) == 0 else { return nil }
+    byteCount = Int(truncatingIfNeeded: information.st_size)
+    #if canImport(Darwin)
+      let time = information.st_mtimespec
+    #else
+      let time = information.st_mtim
+    #endif
+    modified = Int(time.tv_sec) &* 1_000_000_000 &+ Int(time.tv_nsec)
+  }
+}
+
+/// Whether a path leads to a folder.
+public func isFolder(_ path: String) -> Bool { PathKind(path) == .folder }

@@ -44,11 +44,17 @@ public enum NeuronRecordKind: String, Sendable, CaseIterable {
   }
 
   /// What every key begins with.
-  var prefix: String {
+  public var prefix: String {
     switch self {
     case .profile: "powerinfer.profile."
     case .thresholds: "powerinfer.threshold."
     }
+  }
+
+  /// `MODEL.gguf` becomes `MODEL.profile.gguf` or `MODEL.thresholds.gguf`; other names get the ending added.
+  public func sidecarPath(forModelAt path: String) -> String {
+    let stem = path.hasSuffix(".gguf") ? String(path.dropLast(".gguf".count)) : path
+    return stem + ".\(rawValue).gguf"
   }
 
   /// `general.type` of a sidecar.
@@ -82,10 +88,7 @@ extension NeuronRecord {
   }
 
   /// `MODEL.gguf` becomes `MODEL.profile.gguf` or `MODEL.thresholds.gguf`; other names get the ending added.
-  public static func sidecarPath(forModelAt path: String) -> String {
-    let stem = path.hasSuffix(".gguf") ? String(path.dropLast(".gguf".count)) : path
-    return stem + ".\(kind.rawValue).gguf"
-  }
+  public static func sidecarPath(forModelAt path: String) -> String { kind.sidecarPath(forModelAt: path) }
 
   /// The record that a model file itself has among its metadata; nil where it has none.
   ///

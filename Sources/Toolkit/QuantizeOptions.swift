@@ -8,13 +8,17 @@ public struct QuantizeOptions: Sendable, Equatable {
   public var outputType: TensorType?
   /// Exceptions by name; the first that matches counts.
   public var overrides: [TensorTypeOverride]
-  /// Whether even the output matrix gets `type`.
+  /// Whether all weights get `type`, the output matrix and those that a mix would give another included.
   public var isPure: Bool
+  /// Gives some weights a larger type than `type`.
+  public var mix: QuantizeMix?
 
   public init(
-    type: TensorType, outputType: TensorType? = nil, overrides: [TensorTypeOverride] = [], isPure: Bool = false
+    type: TensorType, outputType: TensorType? = nil, overrides: [TensorTypeOverride] = [], isPure: Bool = false,
+    mix: QuantizeMix? = nil
   ) {
     self.type = type
+    self.mix = mix
     self.outputType = outputType
     self.overrides = overrides
     self.isPure = isPure
@@ -22,6 +26,20 @@ public struct QuantizeOptions: Sendable, Equatable {
 
   /// The types that can be written.
   public static let types: [TensorType] = [.f32, .f16, .bf16, .q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .q4_K, .q5_K, .q6_K]
+
+  /// The options that a name stands for, in any case: that of a type, or that of a mix.
+  ///
+  /// - Throws: `QuantizeError.unknownType` where it is neither.
+  public init(named name: String) throws(QuantizeError) {
+    if let mix = QuantizeMix(named: name) {
+      self.init(type: mix.baseType, mix: mix)
+    } else {
+      self.init(type: try Self.type(named: name))
+    }
+  }
+
+  /// What the weights get, in one word: the mix's name or the type's.
+  public var name: String { mix.map { isPure ? type.name : $0.rawValue } ?? type.name }
 
   /// The type of that name, in any case.
   ///
@@ -44,7 +62,8 @@ public struct QuantizeOptions: Sendable, Equatable {
 
   /// The number by which `general.file_type` names the type most weights have.
   var fileType: UInt32 {
-    switch type {
+    if let mix, !isPure { return mix.fileType }
+    return switch type {
     case .f32: 0
     case .f16: 1
     case .q4_0: 2

@@ -10,6 +10,8 @@ public struct QuantizePlan: Sendable {
   public struct Item: Sendable {
     public let source: Tensor
     public let layout: TensorLayout
+    /// Of the columns, where an importance matrix knows the weight.
+    let importance: [Float]?
   }
 
   /// All tensors, in the order of the input.
@@ -24,16 +26,43 @@ public struct QuantizePlan: Sendable {
   /// - Rows that the type cannot cut into blocks of 256 get the next larger type with blocks of 32: Q5_0 for Q4_K, Q5_1 for
   ///   Q5_K, Q8_0 for Q6_K. Rows that fit no block become F16.
   /// - Everything else is copied as it is.
-  public init(_ file: GGUFFile, options: QuantizeOptions) throws(QuantizeError) {
-    var chooser = try TypeChooser(options, isTied: file.tensor(named: TypeChooser.output) == nil)
+  ///
+  /// - Throws: ``QuantizeError``, and ``ImportanceError`` for an importance matrix of another model.
+  public init(_ file: GGUFFile, options: QuantizeOptions, guide: QuantizeGuide = .none) throws {
+    var chooser = try TypeChooser(options, file)
     var items: [Item] = []
     for tensor in file.tensors {
       let type = try chooser.type(of: tensor)
-      items.append(Item(source: tensor, layout: TensorLayout(name: tensor.name, type: type, shape: tensor.shape)))
+      var importance: [Float]?
+      if case .importance(let matrix, _) = guide, type != tensor.type, type.blockElements > 1,
+        !WeightRole.isByNeuron(tensor.name)
+      {
+        importance = try matrix.importance(of: tensor.name, columns: tensor.columns)
+      }
+      let layout = TensorLayout(name: tensor.name, type: type, shape: tensor.shape)
+      items.append(Item(source: tensor, layout: layout, importance: importance))
     }
     try chooser.checkPatterns()
     self.items = items
-    notes = chooser.fallbackNotes + QuantizePlan.notes(file, items: items)
+    notes =
+      try chooser.fallbackNotes + QuantizePlan.notes(file, items: items)
+      + QuantizePlan.importanceNotes(guide, items: items)
+  }
+
+  private static func importanceNotes(_ guide: QuantizeGuide, items: [Item]) throws(ImportanceError) -> [String] {
+    guard case .importance(_, let path) = guide else { return [] }
+    let quantised = items.filter {
+      $0.layout.type != $0.source.type && $0.layout.type.blockElements > 1 && !WeightRole.isByNeuron($0.layout.name)
+    }
+    let unknown = quantised.filter { $0.importance == nil }
+    if !quantised.isEmpty, unknown.count == quantised.count { throw .noneOfThese(path: path) }
+    guard let first = unknown.first else { return [] }
+    let others = unknown.count - 1
+    return [
+      "The importance matrix tells nothing of \"\(first.layout.name)\""
+        + (others == 0 ? "" : " and \(others) other tensor\(others == 1 ? "" : "s")")
+        + "; all columns count alike there."
+    ]
   }
 
   private static func notes(_ file: GGUFFile, items: [Item]) -> [String] {
@@ -64,6 +93,7 @@ private struct TypeChooser {
 
   private let options: QuantizeOptions
   private let isTied: Bool
+  private let model: QuantizeMix.Model
   private let patterns: [(regex: Regex<AnyRegexOutput>, override: TensorTypeOverride)]
   private var used: Set<String> = []
   /// By wanted and chosen type: how many tensors fell back, and the first of them.
@@ -74,9 +104,10 @@ private struct TypeChooser {
     let chosen: TensorType
   }
 
-  init(_ options: QuantizeOptions, isTied: Bool) throws(QuantizeError) {
+  init(_ options: QuantizeOptions, _ file: GGUFFile) throws(QuantizeError) {
     self.options = options
-    self.isTied = isTied
+    isTied = file.tensor(named: TypeChooser.output) == nil
+    model = QuantizeMix.Model(file)
     var patterns: [(Regex<AnyRegexOutput>, TensorTypeOverride)] = []
     for override in options.overrides {
       guard let regex = try? Regex(override.pattern) else { throw .badPattern(override.pattern) }
@@ -117,8 +148,10 @@ private struct TypeChooser {
     used.formUnion(fitting.map(\.pattern))
     if let first = fitting.first { return first.type }
     if name == TypeChooser.output || (isTied && name == TypeChooser.embeddings) {
-      return options.outputType ?? options.usualOutputType
+      if let type = options.outputType { return type }
+      return options.mix != nil && !options.isPure && model.isFalcon ? .q8_0 : options.usualOutputType
     }
+    if let mix = options.mix, !options.isPure, name != TypeChooser.embeddings { return mix.type(of: name, in: model) }
     return options.type
   }
 

@@ -1,12 +1,16 @@
 import ArgumentParser
 import GGUF
 import Platform
+import Toolkit
 
 /// `powerinfer inspect`: what is in a model file.
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show the metadata and the tensors of a model file.",
     discussion: """
+      Shows besides what a file says of sparsity: its predictors, profiles and thresholds (its own and those that lie beside \
+      it), the neurons of a GPU index, and the steps by which the file came about.
+
       Examples:
         powerinfer inspect
         powerinfer inspect model.gguf
@@ -40,14 +44,17 @@ struct Inspect: ParsableCommand {
   }
 
   func run() throws {
-    let description = FileDescription(try GGUFFile(opening: file ?? choice.locate()), arrayLimit: full ? nil : 8)
+    let opened = try GGUFFile(opening: file ?? choice.locate())
+    let description = FileDescription(opened, arrayLimit: full ? nil : 8)
+    let sparsity = SparsityDescription(opened)
     let parts: FileDescription.Parts = metadata ? .metadata : tensors ? .tensors : .all
     if json {
-      try StandardOutput.write(JSON.text(description.showing(parts)) + "\n")
+      let report = InspectReport(file: description.showing(parts), sparsity: sparsity.isEmpty ? nil : sparsity)
+      try StandardOutput.write(JSON.text(report) + "\n")
       return
     }
     // A file or a pipe has no width; there a line is as long as it gets on a wide terminal.
     let width = full ? Int.max : Terminal.size(.output)?.columns ?? 120
-    try StandardOutput.write(description.text(width: width, parts: parts))
+    try StandardOutput.write(description.text(width: width, parts: parts) + InspectReport.text(sparsity))
   }
 }

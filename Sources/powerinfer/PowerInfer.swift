@@ -20,7 +20,9 @@ struct PowerInfer: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       Run.self, Inspect.self, Tokenize.self, RenderTemplate.self, Logits.self, Perplexity.self, Bench.self,
-      Quantize.self, Calibrate.self, ProfileNeurons.self, TrainPredictor.self, Place.self,
+      Convert.self, ImportanceCommand.self, Quantize.self, Calibrate.self, ProfileNeurons.self, TrainPredictor.self,
+      Place.self,
+      Plan.self,
     ])
 
   /// Runs the command that the arguments name; every failure ends with one sentence on standard error.

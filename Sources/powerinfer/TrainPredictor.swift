@@ -114,7 +114,7 @@ struct TrainPredictor: ParsableCommand {
     let thresholds = try gateThresholds.map { try GateThresholds(sidecar: $0, for: model) }
     try survey.check(output: output, model: model)
     let training = try PredictorTraining(
-      model: model, text: survey.text(for: model), named: survey.textName, recipe: recipe, options: settings,
+      model: model, text: survey.text(for: model), named: survey.text.name, recipe: recipe, options: settings,
       thresholds: thresholds)
     let cancellation = CancellationFlag()
     let interrupts = Interrupts(cancelling: cancellation)

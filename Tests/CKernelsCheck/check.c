@@ -331,6 +331,8 @@ static void check_tiles(const pi_kernels *tiles, const pi_kernels *vectors) {
 
 #include "check_attention.h"
 
+#include "check_gram.h"
+
 #include "check_sparse.h"
 
 #include "check_training.h"
@@ -356,6 +358,7 @@ int main(void) {
     const int before = passed + failed;
     check_products(sets[i].name, sets[i].table, pi_kernels_portable());
     check_floats(sets[i].name, sets[i].table, pi_kernels_portable());
+    check_gram(sets[i].name, sets[i].table);
     check_attention(sets[i].name, sets[i].table, pi_kernels_portable());
     check_streams(sets[i].name, sets[i].table);
     check_sparse(sets[i].name, sets[i].table);

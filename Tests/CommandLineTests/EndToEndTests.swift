@@ -171,7 +171,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ["--help"], ["help", "run"], ["run", "--help"], ["quantize", "-h"], ["calibrate", "-h"], ["profile", "-h"], [],
+    ["--help"], ["help", "run"], ["run", "--help"], ["quantize", "-h"], ["calibrate", "-h"], ["profile", "-h"],
+    ["convert", "-h"], [],
   ])
   func helpHasExamples(arguments: [String]) async throws {
     let outcome = try await run(arguments)

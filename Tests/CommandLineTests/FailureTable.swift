@@ -31,7 +31,7 @@ enum FailureTable {
     Failure("run -m @vocabulary.gguf hi", "Tensor \"token_embd.weight\" is missing from the file."),
     Failure(
       "run -m @mystery.gguf hi",
-      "The file holds a model of architecture \"mystery\"; this version runs llama, bamboo, falcon, opt."),
+      "The file holds a model of architecture \"mystery\"; this version runs llama, bamboo, qwen2, falcon, opt."),
     Failure(
       "run -m @opt.gguf -c 127 hi",
       "The context size is 127, expected at most 126: the model has learned no positions beyond."),
@@ -212,7 +212,7 @@ enum FailureTable {
         Failure(
           "\(command) -m @opt.gguf -f @text.txt -c 127 -o @out",
           "The context size is 127, expected at most 126: the model has learned no positions beyond."),
-        .usage("\(command) -m @model.gguf", "Missing expected argument '--file <file>'"),
+        .usage("\(command) -m @model.gguf", "Missing expected argument '--file <file> ...'"),
         .usage(
           "\(command) -m @model.gguf -f @text.txt -o @out -t 0",
           "The option --threads must be from 1 to 512, but it is 0."),

@@ -125,7 +125,7 @@ import Testing
       outcome.error
         == "Error: The file \"\(folder.file("m.gguf"))\" is being read; the result needs another name.\n")
     try writeProfile("p")
-    #expect(try await place("--vram-budget 1G --neuron-profile %p -o %p").status != 0)
+    #expect(try await place("--vram-budget 1G --profile %p -o %p").status != 0)
   }
 
   @Test(

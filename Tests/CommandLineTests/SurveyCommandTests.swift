@@ -107,9 +107,9 @@ import Testing
     let outcome = try await run("profile %relu.gguf -f %text.txt -c 16")
     #expect(outcome.status == 0)
     let lines = outcome.output.split(separator: "\n").map(String.init)
-    #expect(lines.count == 5 && lines[0] == "| layer |   active | makes 80 % |")
+    #expect(lines.count == 6 && lines[0] == "| layer |   active | makes 80 % |")
     for line in lines[2...] {
-      #expect(line.wholeMatch(of: #/\| +(\d|all) \| +\d\d\.\d\d % \| +\d\d\.\d\d % \|/#) != nil, "\(line)")
+      #expect(line.wholeMatch(of: #/\| +(\d|mean|all) \| +\d\d\.\d\d % \| +\d\d\.\d\d % \|/#) != nil, "\(line)")
     }
     #expect(outcome.error == "The profile was saved in \(folder.file("relu.profile.gguf")).\n")
     let saved = try profile("relu.profile.gguf", of: "relu.gguf")
@@ -128,6 +128,28 @@ import Testing
       let active = frequencies.reduce(0) { $0 + Double($1) } / Double(frequencies.count)
       #expect(abs(try #require(layer["active"]) - active) < 1e-9)
     }
+  }
+
+  @Test func severalTextsAreReadOneAfterTheOther() async throws {
+    try folder.write("a.txt", Array("hello world \(longText)\n".utf8))
+    try folder.write("b.txt", Array(longText.utf8))
+    _ = try json(await run("profile %relu.gguf -c 16 -o %p -f %a.txt %b.txt --json"))
+    _ = try json(await run("profile %relu.gguf -c 16 -o %q -f %a.txt --json"))
+    let (two, one) = (try profile("p", of: "relu.gguf"), try profile("q", of: "relu.gguf"))
+    #expect(two.text == "a.txt, b.txt" && one.text == "a.txt" && two.tokens > 3 * one.tokens / 2)
+  }
+
+  @Test func thePlotIsDrawn() async throws {
+    let outcome = try await run("profile %relu.gguf -f %text.txt -c 16 -o %p --plot %skew.svg")
+    #expect(outcome.error.hasSuffix("The plot was saved in \(folder.file("skew.svg")).\n"))
+    let svg = String(decoding: try folder.read("skew.svg"), as: UTF8.self)
+    #expect(svg.hasPrefix("<svg ") && svg.contains("relu.gguf, ") && svg.contains("Layer 1: "))
+    let wrong = try await run("profile %relu.gguf -f %text.txt -c 16 -o %p --plot %relu.gguf")
+    #expect(wrong.error == "Error: \(beingRead("relu.gguf"))\n")
+  }
+
+  private func beingRead(_ name: String) -> String {
+    "The file \"\(folder.file(name))\" is being read; the result needs another name."
   }
 
   private var longText: String { String(repeating: "the tower here ", count: 40) }

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Kernels
 
-/// Encoding and decoding against bytes made by the Python package `gguf`.
+/// Encoding against NumPy in strict single precision, decoding against the Python package `gguf`.
 struct BlockTests {
   @Test(arguments: GoldenBlocks.blocks.map(\.format))
   func decodesToTheSameBits(_ format: WeightFormat) throws {

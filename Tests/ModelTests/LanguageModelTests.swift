@@ -61,7 +61,7 @@ import Testing
   @Test func namesWhatIsWrong() {
     #expect(
       message(tiny("general.architecture", .string("mamba")))
-        == "The file holds a model of architecture \"mamba\"; this version runs llama, bamboo, falcon, opt.")
+        == "The file holds a model of architecture \"mamba\"; this version runs llama, bamboo, qwen2, falcon, opt.")
     #expect(
       message(tiny("llama.block_count", .uint32(0)))
         == "Metadata key \"llama.block_count\" is 0, expected a whole number from 1 to 4096.")

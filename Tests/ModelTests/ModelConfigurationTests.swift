@@ -103,7 +103,8 @@ import Testing
   @Test func namesFromAFileAreShownSafely() {
     #expect(
       message(("general.architecture", .string("a\u{1B}[2J\nb")))
-        == "The file holds a model of architecture \"a\\u{1b}[2J\\nb\"; this version runs llama, bamboo, falcon, opt.")
+        == "The file holds a model of architecture \"a\\u{1b}[2J\\nb\"; this version runs llama, bamboo, qwen2, "
+        + "falcon, opt.")
     #expect(
       message(("llama.rope.scaling.type", .string("long\u{202E}rope")))
         == "The model uses rotary scaling of type \"long\\u{202e}rope\", which this version does not compute.")

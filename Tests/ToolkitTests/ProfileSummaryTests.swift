@@ -23,5 +23,7 @@ import Toolkit
     }
     #expect(summary.layers.map(\.skew) == [0.8, 0.1, 0.3, 0])
     #expect(abs(summary.active - 0.175) < 1e-8 && abs(summary.skew - 0.3) < 1e-8)
+    // 5.6 of 7: 0.9 and ten times 0.5 are 5.9.
+    #expect(summary.overallSkew == 0.275)
   }
 }

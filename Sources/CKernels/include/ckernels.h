@@ -183,6 +183,10 @@ typedef struct {
   void (*PI_NONNULL merge)(float *PI_NONNULL states, size_t count, size_t step, size_t head_size,
                            float *PI_NONNULL out);
   void (*PI_NONNULL softmax)(float *PI_NONNULL x, size_t count);
+  // h[i * columns + j] += sum over t of x[t * stride + i] * x[t * stride + j], for the rows i given and all j >= i; some of the
+  // elements before them change too, and are nothing's sum.
+  void (*PI_NONNULL accumulate_gram)(const float *PI_NONNULL x, size_t stride, size_t tokens, size_t columns,
+                                     size_t row_begin, size_t row_end, float *PI_NONNULL h);
   // c[i * stride + j] = sum over k of a(i, k) * b(k, j), with a [rows, depth] and b [depth, columns]; k ascends within stretches
   // of PI_PRODUCT_DEPTH, whose sums are added in order. Scratch is PI_PRODUCT_SCRATCH floats, aligned to 64 bytes.
   void (*PI_NONNULL multiply_floats)(const pi_floats *PI_NONNULL a, const pi_floats *PI_NONNULL b, size_t rows,
@@ -221,6 +225,17 @@ void pi_prefetch(const void *PI_NONNULL data, size_t bytes);
 void pi_dequantize(uint32_t format, const void *PI_NONNULL source, size_t count, float *PI_NONNULL y);
 // Legacy blocks are the reference encoder's; for Q4_K, Q5_K and Q6_K the scales are searched for.
 void pi_quantize(uint32_t format, const float *PI_NONNULL x, size_t count, void *PI_NONNULL y);
+// The same with scales for which the sum over i of importance[i] * error[i]^2 is small, found by search; without importance all
+// count alike, and in Q4_K, Q5_K and Q6_K as pi_quantize has it.
+void pi_quantize_fitted(uint32_t format, const float *PI_NONNULL x, const float *PI_NULLABLE importance, size_t count,
+                        void *PI_NONNULL y);
+// The same again, with the columns of a row rounded one after the other: error e of column j adds e * factor[j * count + k] to
+// what is rounded in every column k > j, for which `carry` has room. In Q4_K, Q5_K and Q6_K 256 columns are rounded at once.
+void pi_quantize_compensated(uint32_t format, const float *PI_NONNULL x, const float *PI_NONNULL importance,
+                             const float *PI_NONNULL factor, size_t count, float *PI_NONNULL carry, void *PI_NONNULL y);
+// carry[r * count + c] += factors[r] * error[c], for `rows` rows.
+void pi_spread_error(const float *PI_NONNULL error, size_t count, const float *PI_NONNULL factors, size_t rows,
+                     float *PI_NONNULL carry);
 
 // Tells the processor that this is a waiting loop.
 static inline void pi_pause(void) {

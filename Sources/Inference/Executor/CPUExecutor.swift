@@ -19,15 +19,17 @@ final class CPUExecutor {
   private let work: Workspace
   private let clock: StageClock
   private let projections: Projections
+  private let tap: ActivationTap?
   let feedForward: FeedForward
 
   /// - Parameters:
   ///   - plan: which neurons are computed.
   ///   - profile: told where the time goes; whoever runs passes keeps it.
   ///   - observer: told what neurons do.
+  ///   - activations: told what goes into matrices.
   init(
     model: LanguageModel, cache: KeyValueCache, team: ThreadTeam, batchSize: Int, plan: SparsityPlan,
-    profile: Profile? = nil, observer: (any NeuronObserver)? = nil
+    profile: Profile? = nil, observer: (any NeuronObserver)? = nil, activations: (any ActivationObserver)? = nil
   ) {
     clock = StageClock(profile)
     self.model = model
@@ -37,9 +39,10 @@ final class CPUExecutor {
     attention = Attention(
       configuration: model.configuration, cache: cache, kernels: kernels, workers: team.count)
     projections = Projections(kernels: kernels, work: work, clock: clock)
+    tap = activations.map(ActivationTap.init)
     feedForward = FeedForward(
       model: model, plan: plan, projections: projections, batchSize: batchSize, workers: team.count,
-      isProfiled: profile != nil, observer: observer)
+      isProfiled: profile != nil, observer: observer, tap: tap)
   }
 
   /// Runs `tokens` (at most the batch size) at positions `position...`, extending the cache. Spec §4.2.
@@ -78,6 +81,7 @@ final class CPUExecutor {
         normalize(by: model.weights.outputNorm, residual: range.lowerBound + t, into: work.outputs, token: t)
       }
       clock.sync(member)
+      tap?.show(.output, layer: configuration.layerCount, work.outputs, count: range.count, member)
       clock.enter(.logits, member: member)
       let pieces = RowPieces(output, tokens: range.count)
       member.pieces(pieces.count) { piece in
@@ -169,6 +173,7 @@ final class CPUExecutor {
     _ layer: LayerWeights, of input: Activations, index: Int, position: Int, count: Int, keeping kept: Range<Int>,
     _ member: Member
   ) {
+    tap?.show(.attention, layer: index, input, count: count, member)
     clock.enter(.queryKeyValue, member: member)
     let pieces = RowPieces(layer.query, layer.key, layer.value, tokens: count)
     member.pieces(pieces.count) { piece in
@@ -189,6 +194,7 @@ final class CPUExecutor {
       if kept.isEmpty { return }
     }
 
+    tap?.show(.attentionOutput, layer: index, work.attended, count: kept.count, member)
     clock.enter(.attentionOutput, member: member)
     let attended = projections.prepared(
       work.attended, for: layer.attentionOutput, own: work.own[member.index].attended, count: kept.count, member)

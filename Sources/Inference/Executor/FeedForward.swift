@@ -15,6 +15,7 @@ final class FeedForward {
   let scratch: NeuronScratch
   let counters: NeuronCounters
   let observer: (any NeuronObserver)?
+  let tap: ActivationTap?
   /// What every layer decodes with.
   let trial: SourceTrial
   let unions: UnionTrial
@@ -41,12 +42,13 @@ final class FeedForward {
 
   init(
     model: LanguageModel, plan: SparsityPlan, projections: Projections, batchSize: Int, workers: Int, isProfiled: Bool,
-    observer: (any NeuronObserver)?
+    observer: (any NeuronObserver)?, tap: ActivationTap?
   ) {
     configuration = model.configuration
     self.plan = plan
     self.projections = projections
     self.observer = observer
+    self.tap = tap
     scratch = NeuronScratch(
       configuration: configuration, plan: plan, batchSize: batchSize, workers: workers, isObserved: observer != nil)
     counters = NeuronCounters(layers: plan.layers.count, workers: workers)
@@ -57,12 +59,14 @@ final class FeedForward {
 
   // MARK: A pass
 
+  private var isObserved: Bool { observer != nil || tap != nil }
+
   /// Decides how the next pass chooses neurons.
   func begin(tokens count: Int) {
-    if count == 1, observer == nil {
+    if count == 1, !isObserved {
       pass = .listed
       trial.begin()
-    } else if count <= NeuronScratch.unionCapacity, observer == nil, kernels.order(forTokens: count) == .rows {
+    } else if count <= NeuronScratch.unionCapacity, !isObserved, kernels.order(forTokens: count) == .rows {
       pass = unions.begin(tokens: count) ? .united : .masked
     } else {
       pass = plan.masksPrompts ? .masked : .all
@@ -84,6 +88,7 @@ final class FeedForward {
     if configuration.architecture.predictorInput == .feedForwardInput {
       notePredictorInput(layer: index, count: count, member)
     }
+    tap?.show(.feedForward, layer: index, input, count: count, member)
     if pass == .listed, let down = plan.layers[index].neurons {
       runListed(layer, index: index, of: input, down: down, member)
     } else {
@@ -93,6 +98,7 @@ final class FeedForward {
         computeBatch(layer, index: index, of: input, count: count, member)
       }
       clock.sync(member)
+      tap?.show(.down, layer: index, work.hidden, count: count, member)
       clock.enter(.down, member: member)
       addDown(layer, index: index, count: count, member)
       clock.sync(member)

@@ -10,7 +10,8 @@ public enum CacheFormat: String, Sendable, Codable, CaseIterable {
   /// Blocks of 32 elements with one scale, 8.5 bits an element; for head sizes that are multiples of 32.
   case q8_0
 
-  var storage: WeightFormat {
+  /// The blocks that rows of keys or values are made of.
+  public var storage: WeightFormat {
     switch self {
     case .f16: .f16
     case .q8_0: .q8_0

@@ -41,7 +41,7 @@ public struct Architecture: Sendable, Equatable {
   public let preTokenizer: String?
 
   /// Every family this engine computes.
-  public static let all: [Architecture] = [.llama, .bamboo, .falcon, .opt]
+  public static let all: [Architecture] = [.llama, .bamboo, .qwen2, .falcon, .opt]
 
   /// The family named by `general.architecture`.
   ///

@@ -102,3 +102,8 @@ extension PreTokenizer.Members {
     return result
   }
 }
+
+extension Vocabulary {
+  /// Every value of `tokenizer.ggml.pre` that a ``Tokenizer`` knows, in alphabetical order.
+  public static var preTokenizerNames: [String] { PreTokenizer.knownNames }
+}

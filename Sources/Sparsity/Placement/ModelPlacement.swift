@@ -69,7 +69,7 @@ public struct PlacedPart: Sendable, Equatable {
     case norms
     /// The output matrix; a copy of the embeddings where the file ties the two.
     case output
-    /// Keys and values of the whole context, in half precision.
+    /// Keys and values of the whole context.
     case cache
   }
 
@@ -94,14 +94,18 @@ public struct PlacedPart: Sendable, Equatable {
   ///   - batchSize: tokens that are computed at once.
   ///   - scratch: bytes for it; nil counts what the activations of a batch take in F32 (residual stream and its norm, queries,
   ///     keys, values, what attention gives, gates, up projections, predictions), and the logits of one token.
+  ///   - keys: how the cache keeps keys.
+  ///   - values: how it keeps values.
   /// - Throws: ``PlacementError`` for a context or batch below 1, or too large to be counted.
   public static func parts(
-    of model: LanguageModel, contextSize: Int, batchSize: Int, scratch: Int? = nil
+    of model: LanguageModel, contextSize: Int, batchSize: Int, scratch: Int? = nil, keys: WeightFormat = .f16,
+    values: WeightFormat = .f16
   ) throws(PlacementError) -> [PlacedPart] {
     let c = model.configuration
     guard contextSize >= 1 else { throw .tokens(of: "context", contextSize) }
     guard batchSize >= 1 else { throw .tokens(of: "batch", batchSize) }
-    let perPosition = c.layerCount * c.keyValueSize * 2 * WeightFormat.f16.rowBytes(columns: 1)
+    let perPosition =
+      c.layerCount * (keys.rowBytes(columns: c.keyValueSize) + values.rowBytes(columns: c.keyValueSize))
     let (cache, overflow) = perPosition.multipliedReportingOverflow(by: contextSize)
     guard !overflow else { throw .tooLarge(tokens: contextSize) }
     let rank = model.weights.layers.compactMap { $0.predictor?.rank }.max()

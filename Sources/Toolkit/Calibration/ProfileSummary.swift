@@ -1,9 +1,11 @@
 import Sparsity
 
-/// What a profile says of each layer in two numbers.
+/// What a profile says of each layer in two numbers, and of all of them.
 public struct ProfileSummary: Sendable, Equatable, Encodable {
   /// In order of the layers.
   public let layers: [Layer]
+  /// Share of all neurons of the model that make 80 % of all activations.
+  public let overallSkew: Double
 
   public struct Layer: Sendable, Equatable, Encodable {
     /// Counted from 0.
@@ -23,14 +25,11 @@ public struct ProfileSummary: Sendable, Equatable, Encodable {
   public init(_ profile: ActivationProfile) {
     layers = profile.frequencies.enumerated().map { index, frequencies in
       let total = frequencies.reduce(0) { $0 + Double($1) }
-      var (sum, hottest) = (0.0, 0)
-      for frequency in frequencies.sorted(by: >) where sum < total * Self.share {
-        sum += Double(frequency)
-        hottest += 1
-      }
-      let count = Double(max(frequencies.count, 1))
-      return Layer(layer: index, active: total / count, skew: Double(hottest) / count)
+      return Layer(
+        layer: index, active: total / Double(max(frequencies.count, 1)),
+        skew: SkewCurve(frequencies).share(making: Self.share))
     }
+    overallSkew = SkewCurve(profile.frequencies.flatMap { $0 }).share(making: Self.share)
   }
 
   /// Of the activations that ``Layer/skew`` tells the makers of.

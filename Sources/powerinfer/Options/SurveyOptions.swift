@@ -14,25 +14,11 @@ struct SurveyOptions: ParsableArguments {
 
   @OptionGroup var choice: ModelChoice
 
-  @Option(
-    name: [.customShort("f"), .long], help: "The text, a file in UTF-8; - is standard input.", completion: .file())
-  var file: String
+  @OptionGroup var text: TextFiles
 
-  @Option(
-    name: [.customShort("c"), .long], parsing: .unconditional,
-    help: ArgumentHelp("Tokens of a chunk; 0 for as many as the model was trained for.", valueName: "n"))
-  var ctxSize = Perplexity.defaultContextSize
-
-  @Option(
-    parsing: .unconditional, help: ArgumentHelp("Read at most so many chunks. (default: all)", valueName: "n"))
-  var chunks: Int?
+  @OptionGroup var cut: TextCutFlags
 
   @OptionGroup var threadOption: ThreadOption
-
-  @Option(
-    name: [.customShort("b"), .long], parsing: .unconditional,
-    help: ArgumentHelp("Tokens of a chunk read at once. (environment: POWERINFER_BATCH_SIZE)", valueName: "n"))
-  var batchSize: Int?
 
   @Flag(help: "Print JSON.")
   var json = false
@@ -44,25 +30,12 @@ struct SurveyOptions: ParsableArguments {
     if modelFile != nil, choice.model != nil {
       throw ValidationError("Give the model once: as an argument or with --model.")
     }
-    if let chunks, chunks < 1 {
-      throw ValidationError("The option --chunks must be 1 or more, but it is \(chunks).")
-    }
-    if ctxSize != 0, !ScoredText.contextSizeRange.contains(ctxSize) {
-      let range = ScoredText.contextSizeRange
-      throw ValidationError(
-        "The option --ctx-size must be 0 or from \(range.lowerBound) to \(range.upperBound), but it is \(ctxSize).")
-    }
   }
 
   /// Threads and batch size, with the environment's where no flag says them.
   ///
   /// - Throws: `EnvironmentError`, `OptionError`.
-  func settings() throws -> SessionOptions {
-    let environment = Environment()
-    var settings = SessionOptions(threads: try threadOption.resolve(environment))
-    if let batchSize = try ModelOptions.resolve(batchSize: batchSize, environment) { settings.batchSize = batchSize }
-    return settings
-  }
+  func settings() throws -> SessionOptions { try cut.settings(threadOption) }
 
   /// The model's path.
   ///
@@ -76,7 +49,7 @@ struct SurveyOptions: ParsableArguments {
   /// - Throws: `InputError.beingRead`, `FileError`.
   func check(output: String, model: LanguageModel) throws {
     let target = FileIdentity(output)
-    if let target, (model.file.paths + [file]).contains(where: { FileIdentity($0) == target }) {
+    if let target, (model.file.paths + text.file).contains(where: { FileIdentity($0) == target }) {
       throw InputError.beingRead(output)
     }
     // Dropped without a commit it leaves nothing behind.
@@ -89,19 +62,10 @@ struct SurveyOptions: ParsableArguments {
     var origin: SurveyOrigin
   }
 
-  /// The text, cut for a model.
+  /// The texts, cut for a model.
   ///
   /// - Throws: `FileError`, `InputError`, `EvaluationError`.
-  func text(for model: LanguageModel) throws -> ScoredText {
-    try ScoredText(
-      Perplexity.readText(file), tokenizer: model.tokenizer,
-      contextSize: ctxSize == 0 ? model.configuration.contextLength : ctxSize, chunkLimit: chunks)
-  }
-
-  /// What results call the text.
-  var textName: String {
-    file == InputFile.standardInput ? "standard input" : URL(filePath: file).lastPathComponent
-  }
+  func text(for model: LanguageModel) throws -> ScoredText { try cut.texts(text.file).read(for: model).text }
 
   /// Reads the text, with a bar that shows how far it is.
   ///
@@ -116,9 +80,8 @@ struct SurveyOptions: ParsableArguments {
     cancellation: CancellationFlag
   ) throws -> Outcome {
     let text = try text(for: model)
-    let name = textName
     let survey = try NeuronSurvey(
-      model: model, text: text, named: name, options: settings, thresholds: thresholds)
+      model: model, text: text, named: self.text.name, options: settings, thresholds: thresholds)
     let bar = ProgressBar.onTerminal("Reading")
     defer { bar.finish() }
     let start = Generator.monotonicSeconds()
@@ -126,7 +89,7 @@ struct SurveyOptions: ParsableArguments {
     return Outcome(
       statistics: statistics,
       origin: SurveyOrigin(
-        model: URL(filePath: path).lastPathComponent, text: name, contextSize: text.contextSize,
+        model: URL(filePath: path).lastPathComponent, text: self.text.name, contextSize: text.contextSize,
         tokens: statistics.profile.tokens, threads: survey.threads, seconds: Generator.monotonicSeconds() - start))
   }
 }

@@ -1,5 +1,7 @@
 import Foundation
+import Model
 import Sparsity
+import Toolkit
 
 /// What of a model goes where, for people and for machines.
 struct PlacementReport: Encodable {
@@ -26,6 +28,10 @@ struct PlacementReport: Encodable {
   var cost: CostModel
   var contextSize: Int
   var parts: [Part]
+  /// Bytes of the neurons in main memory.
+  var coldNeuronBytes: Int
+  /// Share of the neurons that fire for a token; nil without a profile.
+  var active: Double?
   /// Neurons of a layer, on both devices together.
   var neuronsPerLayer: Int
   var layers: [Layer]
@@ -34,18 +40,20 @@ struct PlacementReport: Encodable {
   var index: String?
 
   init(
-    model: String, profile: String?, contextSize: Int, neuronsPerLayer: Int, cost: CostModel,
-    _ placement: ModelPlacement, index: String?
+    _ subject: PlacementOptions.Subject, cost: CostModel, _ placement: ModelPlacement, index: String? = nil
   ) {
-    self.model = model
-    self.profile = profile
-    self.contextSize = contextSize
-    self.neuronsPerLayer = neuronsPerLayer
+    model = subject.name
+    profile = subject.profile?.text
+    active = subject.profile.map { ProfileSummary($0).active }
+    contextSize = subject.contextSize
+    neuronsPerLayer = subject.model.configuration.feedForwardSize
     self.cost = cost
     self.index = index
     budget = placement.budget
     bytes = placement.byteCount
     tokensPerSecond = placement.tokensPerSecond
+    let weights = subject.model.weights
+    coldNeuronBytes = weights.use(.gateUp).bytes + weights.use(.down).bytes - placement.neurons.byteCount
     parts =
       placement.parts.map { Part(kind: $0.kind.rawValue, bytes: $0.byteCount, isOnGPU: $0.isOnGPU) }
       + [Part(kind: "neurons", bytes: placement.neurons.byteCount, isOnGPU: placement.neurons.byteCount > 0)]
@@ -58,6 +66,12 @@ struct PlacementReport: Encodable {
 
   /// A row for each part, one for each layer, and what to expect of it.
   var text: String {
+    tables + "\nUses \(Units.bytes(bytes)) of \(Units.bytes(budget)) on the GPU; expected "
+      + String(format: "%.2f", tokensPerSecond) + " tokens per second.\n"
+  }
+
+  /// A row for each part, and one for each layer where there is video memory.
+  var tables: String {
     let partTable = TextTable(columns: [
       .init(title: "part", width: 10, isRightAligned: false), .init(title: "bytes", width: 12),
       .init(title: "memory", width: 6, isRightAligned: false),
@@ -67,15 +81,17 @@ struct PlacementReport: Encodable {
       .init(title: "activations", width: 11), .init(title: "GPU µs", width: 9), .init(title: "CPU µs", width: 9),
     ])
     func microseconds(_ seconds: Double) -> String { String(format: "%.1f", seconds * 1e6) }
-    let partRows = parts.map { partTable.line([$0.kind, Units.bytes($0.bytes), $0.isOnGPU ? "GPU" : "main"]) }
+    let cold = coldNeuronBytes > 0 ? [Part(kind: "neurons", bytes: coldNeuronBytes, isOnGPU: false)] : []
+    let partRows = (parts.filter { $0.isOnGPU || $0.bytes > 0 } + cold).map {
+      partTable.line([$0.kind, Units.bytes($0.bytes), $0.isOnGPU ? "GPU" : "main"])
+    }
     let layerRows = layers.map {
       layerTable.line([
         "\($0.layer)", "\($0.neurons)", Units.bytes($0.bytes), Units.percent($0.activationShare),
         microseconds($0.gpuSeconds), microseconds($0.cpuSeconds),
       ])
     }
-    return partTable.heading + partRows.joined() + "\n" + layerTable.heading + layerRows.joined()
-      + "\nUses \(Units.bytes(bytes)) of \(Units.bytes(budget)) on the GPU; expected "
-      + String(format: "%.2f", tokensPerSecond) + " tokens per second.\n"
+    let parts = partTable.heading + partRows.joined()
+    return budget == 0 ? parts : parts + "\n" + layerTable.heading + layerRows.joined()
   }
 }

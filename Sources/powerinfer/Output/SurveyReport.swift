@@ -56,16 +56,22 @@ struct NeuronProfileReport: Encodable {
   var origin: SurveyOrigin
   var active: Double
   var skew: Double
+  /// Share of all neurons of the model that make 80 % of all activations.
+  var overallSkew: Double
   var layers: [ProfileSummary.Layer]
   /// Where the profile is.
   var sidecar: String
+  /// Where the plot is; nil where none was drawn.
+  var plot: String?
 
-  init(_ origin: SurveyOrigin, _ summary: ProfileSummary, sidecar: String) {
+  init(_ origin: SurveyOrigin, _ summary: ProfileSummary, sidecar: String, plot: String?) {
     self.origin = origin
     active = summary.active
     skew = summary.skew
+    overallSkew = summary.overallSkew
     layers = summary.layers
     self.sidecar = sidecar
+    self.plot = plot
   }
 
   /// A row for each layer, and one for all together.
@@ -75,6 +81,7 @@ struct NeuronProfileReport: Encodable {
     ])
     return table.heading
       + layers.map { table.line(["\($0.layer)", Units.percent($0.active), Units.percent($0.skew)]) }.joined()
-      + table.line(["all", Units.percent(active), Units.percent(skew)])
+      + table.line(["mean", Units.percent(active), Units.percent(skew)])
+      + table.line(["all", Units.percent(active), Units.percent(overallSkew)])
   }
 }

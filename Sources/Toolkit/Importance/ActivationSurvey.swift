@@ -1,0 +1,48 @@
+import Inference
+import Model
+import Sparsity
+
+/// Texts run through a model for somebody to see what goes into its matrices.
+///
+/// The texts are cut as by a `PerplexityTest`: each chunk is read from an empty context. All neurons are computed, and every
+/// token passes all layers.
+final class ActivationSurvey {
+  private let text: ScoredText
+  private let session: Session
+
+  /// - Throws: what making a session throws.
+  init(model: LanguageModel, text: ScoredText, options: SessionOptions, observer: any ActivationObserver) throws {
+    var options = options
+    options.contextSize = text.contextSize
+    options.sparsity = SparsityOptions(mode: .dense)
+    options.activationObserver = observer
+    session = try Session(model: model, options: options)
+    self.text = text
+  }
+
+  /// Threads that read.
+  var threads: Int { session.threads }
+
+  /// Reads the text, once.
+  ///
+  /// - Parameters:
+  ///   - progress: told now and then how many tokens of all are done.
+  ///   - isCancelled: asked now and then.
+  /// - Returns: whether the end was reached.
+  func run(progress: @escaping (_ done: Int, _ of: Int) -> Void, isCancelled: @escaping () -> Bool) throws -> Bool {
+    let (session, total) = (session, text.tokens.count)
+    for chunk in 0..<text.chunkCount {
+      let before = chunk * text.contextSize
+      func advance(_ done: Int) -> Bool {
+        progress(before + done, total)
+        return !isCancelled()
+      }
+      session.truncate(to: 0)
+      let input = text.input(ofChunk: chunk)
+      // All logits are asked for, or else the last layer would leave out most tokens; they are not looked at.
+      try session.evaluate(input, logitsOf: input.indices, progress: advance) { _, _ in }
+      guard advance(text.contextSize) else { return false }
+    }
+    return true
+  }
+}

@@ -1,0 +1,173 @@
+import Foundation
+import GGUF
+import Model
+import TestKit
+import Testing
+
+@testable import Toolkit
+
+/// Converted tokenizers against the libraries that they come from.
+@Suite struct ConvertedTokenizerTests {
+  struct Sample: Decodable {
+    var text: String
+    var ids: [Int32]
+  }
+
+  static let names = ["sentencepiece", "sentencepiece-json", "llama3", "qwen2", "falcon", "smollm", "gpt2"]
+  static let sizes = [
+    "sentencepiece": 360, "sentencepiece-json": 360, "llama3": 303, "qwen2": 304, "falcon": 300, "smollm": 300,
+    "gpt2": 300,
+  ]
+
+  @Test(arguments: names) func textBecomesTheSameTokens(name: String) throws {
+    let samples = try #require(try Golden.json([String: [Sample]].self, "tokenizers.json", in: .module)[name])
+    let tokenizer = try Tokenizer(metadata: metadata(name))
+    #expect(samples.count == 7)
+    for sample in samples {
+      #expect(tokenizer.encode(sample.text, parseSpecial: true) == sample.ids, "\(sample.text)")
+    }
+  }
+
+  @Test func keysSayWhatTheFilesSay() throws {
+    let pieces = try metadata("sentencepiece")
+    #expect(try pieces.string("tokenizer.ggml.model") == "llama")
+    #expect(try pieces.integer("tokenizer.ggml.bos_token_id") == 1)
+    #expect(try pieces.integer("tokenizer.ggml.eos_token_id") == 2)
+    #expect(try pieces.integer("tokenizer.ggml.unknown_token_id") == 0)
+    #expect(try pieces.bool("tokenizer.ggml.add_bos_token") == true)
+    #expect(try pieces.bool("tokenizer.ggml.add_eos_token") == false)
+    #expect(try pieces.string("tokenizer.chat_template") == "{{ messages[0]['content'] }}")
+    let types = try pieces.requireIntegers("tokenizer.ggml.token_type")
+    #expect(types[0..<3] == [2, 3, 3])
+    #expect(types[3..<259].allSatisfy { $0 == 6 })
+    #expect(types[259...].allSatisfy { $0 == 1 })
+
+    let json = try metadata("sentencepiece-json")
+    #expect(try json.requireIntegers("tokenizer.ggml.token_type")[0..<4] == [2, 3, 3, 6])
+    #expect(try json.string("tokenizer.chat_template") == "D")
+    #expect(try json.string("tokenizer.chat_template.tool_use") == "T")
+
+    let llama3 = try metadata("llama3")
+    #expect(try llama3.string("tokenizer.ggml.pre") == "llama-bpe")
+    #expect(try llama3.integer("tokenizer.ggml.bos_token_id") == 300)
+    #expect(try llama3.integer("tokenizer.ggml.eos_token_id") == 301)
+    #expect(try llama3.integer("tokenizer.ggml.eom_token_id") == 302)
+    // What the post-processor's template does.
+    #expect(try llama3.bool("tokenizer.ggml.add_bos_token") == true)
+    #expect(try llama3.bool("tokenizer.ggml.add_eos_token") == false)
+    #expect(try llama3.string("tokenizer.chat_template") == "{{ bos_token }}{{ messages[0]['content'] }}")
+
+    let qwen2 = try metadata("qwen2", extra: 8)
+    #expect(try qwen2.string("tokenizer.ggml.pre") == "qwen2")
+    #expect(try qwen2.integer("tokenizer.ggml.eos_token_id") == 302)
+    #expect(try qwen2.integer("tokenizer.ggml.padding_token_id") == 300)
+    #expect(try qwen2.bool("tokenizer.ggml.add_bos_token") == false)
+    // Control, control, control, added by a user; then numbers without a token.
+    #expect(try qwen2.requireIntegers("tokenizer.ggml.token_type")[300...] == [3, 3, 3, 4, 5, 5, 5, 5, 5, 5, 5, 5])
+    #expect(try qwen2.requireStrings("tokenizer.ggml.tokens")[304] == "[PAD304]")
+
+    #expect(try metadata("falcon").string("tokenizer.ggml.pre") == "falcon")
+    #expect(try metadata("smollm").string("tokenizer.ggml.pre") == "smollm")
+    let gpt2 = try metadata("gpt2")
+    #expect(try gpt2.string("tokenizer.ggml.pre") == "gpt-2")
+    #expect(try gpt2.integer("tokenizer.ggml.bos_token_id") == 2)
+    #expect(try gpt2.requireIntegers("tokenizer.ggml.token_type")[0..<4] == [1, 3, 3, 1])
+  }
+
+  /// Every token keeps its exact bytes: Swift takes U+2126 and U+03A9, both Ω, for the same text.
+  @Test func tokensThatLookTheSameStayApart() throws {
+    let folder = try folder("sentencepiece-json")
+    var text = String(decoding: try folder.read("model/tokenizer.json"), as: UTF8.self)
+    text = text.replacing("\"vocab\":{", with: "\"vocab\":{\"\u{2126}\":360,\"\u{3A9}\":361,")
+    try folder.write("model/tokenizer.json", text)
+    let tokens = try metadata(in: folder, count: 362).requireStrings("tokenizer.ggml.tokens")
+    #expect(tokens[360].unicodeScalars.map(\.value) == [0x2126])
+    #expect(tokens[361].unicodeScalars.map(\.value) == [0x3A9])
+  }
+
+  /// Merges of before 2024 are one text each.
+  @Test func oldMergesAreRead() throws {
+    let folder = try folder("llama3")
+    let text = String(decoding: try folder.read("model/tokenizer.json"), as: UTF8.self)
+    let old = text.replacing(#/\["([^"\s]+)","([^"\s]+)"\]/#) { "\"\($0.1) \($0.2)\"" }
+    #expect(old != text)
+    try folder.write("model/tokenizer.json", old)
+    #expect(
+      try metadata(in: folder, count: 303).requireStrings("tokenizer.ggml.merges")
+        == metadata("llama3").requireStrings("tokenizer.ggml.merges"))
+  }
+
+  @Test func endsOfAnswersAreAllKept() throws {
+    let folder = try folder("qwen2")
+    try folder.write("model/generation_config.json", #"{"eos_token_id": [302, 300, 301, 299]}"#)
+    let (metadata, notes) = try described(in: folder, count: 304)
+    #expect(try metadata.integer("tokenizer.ggml.eos_token_id") == 302)
+    #expect(try metadata.integer("tokenizer.ggml.eot_token_id") == 300)
+    #expect(try metadata.integer("tokenizer.ggml.eom_token_id") == 301)
+    #expect(notes.count == 1 && notes[0].hasSuffix("ends an answer too, which the file has no key for."))
+    #expect(try Tokenizer(metadata: metadata).endOfGenerationTokens.contains(301))
+  }
+
+  @Test func tokensWithoutEmbeddingsAreLeftOut() throws {
+    let folder = try folder("sentencepiece")
+    try folder.write("model/added_tokens.json", #"{"<pad>": 360, "new words": 359}"#)
+    let (metadata, notes) = try described(in: folder, count: 360)
+    #expect(try metadata.requireStrings("tokenizer.ggml.tokens")[359] == "new words")
+    #expect(try metadata.requireIntegers("tokenizer.ggml.token_type")[359] == 4)
+    #expect(
+      notes == [
+        "\"\(folder.file("model/added_tokens.json"))\" has 1 more tokens than the model has embeddings; they "
+          + "are left out."
+      ])
+  }
+
+  /// Damaged models of SentencePiece: never a trap, always an error or a vocabulary.
+  @Test func damagedProtocolBuffersNeverCrash() throws {
+    let whole = try folder("sentencepiece").read("model/tokenizer.model")
+    var random = SeededGenerator(seed: 3)
+    var (read, refused) = (0, 0)
+    for round in 0..<4000 {
+      var bytes = whole
+      if round < 400 {
+        bytes.removeLast(bytes.count - round * bytes.count / 400)
+      } else {
+        for _ in 0..<1 + random.below(3) {
+          let position = random.below(2) == 0 ? random.below(bytes.count) : bytes.count - 1 - random.below(200)
+          bytes[position] = random.bytes(1)[0]
+        }
+      }
+      let model = bytes.withUnsafeBytes { SentencePieceModel($0) }
+      if model == nil { refused += 1 } else { read += 1 }
+    }
+    #expect(read > 100)
+    #expect(refused > 100)
+  }
+
+  // MARK: Support
+
+  private func folder(_ name: String) throws -> TemporaryFolder {
+    let folder = try TemporaryFolder()
+    let resources = try #require(Bundle.module.resourceURL).appendingPathComponent("Golden/Tokenizers/\(name)").path
+    try FileManager.default.copyItem(atPath: resources, toPath: folder.file("model"))
+    // A folder without weights is none.
+    let ends = name == "llama3" ? "[301, 302]" : "null"
+    try folder.write("model/config.json", "{\"eos_token_id\": \(ends)}")
+    try folder.write("model/model.safetensors", StoredTensor.safetensors([]))
+    return folder
+  }
+
+  private func metadata(_ name: String, extra: Int = 0) throws -> Metadata {
+    try metadata(in: folder(name), count: (Self.sizes[name] ?? 0) + extra)
+  }
+
+  private func metadata(in folder: TemporaryFolder, count: Int) throws -> Metadata {
+    try described(in: folder, count: count).metadata
+  }
+
+  private func described(in folder: TemporaryFolder, count: Int) throws -> (metadata: Metadata, notes: [String]) {
+    var tokenizer = try TokenizerFolder(ModelFolder(folder.file("model")), count: count, preTokenizer: nil)
+    var metadata = Metadata()
+    try tokenizer.describe(in: &metadata)
+    return (metadata, tokenizer.notes)
+  }
+}
