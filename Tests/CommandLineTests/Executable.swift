@@ -24,15 +24,17 @@ struct Executable {
   /// Its streams are files, which no process waits for as it might for a pipe that nobody empties.
   ///
   /// - Parameters:
+  ///   - program: what is run in its place.
   ///   - input: what stands on standard input.
   ///   - output: takes the place of standard output.
   ///   - environment: set beside the test's own, from which all `POWERINFER_` variables are taken away.
   static func run(
-    _ arguments: [String], input: [UInt8] = [], output: FileHandle? = nil, environment: [String: String] = [:]
+    _ arguments: [String], program: URL = url, input: [UInt8] = [], output: FileHandle? = nil,
+    environment: [String: String] = [:]
   ) async throws -> Outcome {
     let folder = try TemporaryFolder()
     let process = Process()
-    process.executableURL = url
+    process.executableURL = program
     process.arguments = arguments
     process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("POWERINFER_") }
       .merging(environment) { $1 }
