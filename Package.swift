@@ -80,7 +80,7 @@ let package = Package(
       "InferenceTests", ["Inference", "Sparsity", "Model", "Jinja", "GGUF", "Kernels", "TestKit"],
       resources: [.copy("Golden")]),
     tests("ToolkitTests", ["Toolkit", "Sparsity", "TestKit"]),
-    tests("CommandLineTests", ["powerinfer", "Sparsity", "TestKit"]),
+    tests("CommandLineTests", ["powerinfer", "Toolkit", "Sparsity", "GGUF", "TestKit"]),
   ],
   swiftLanguageModes: [.v6]
 )
