@@ -87,7 +87,7 @@ let package = Package(
       "ToolkitTests",
       ["Toolkit", "Inference", "Sparsity", "Model", "Checkpoint", "Kernels", "GGUF", "Platform", "TestKit", crypto],
       resources: [.copy("Golden")]),
-    tests("CommandLineTests", ["powerinfer", "Sparsity", "TestKit"]),
+    tests("CommandLineTests", ["powerinfer", "Toolkit", "Sparsity", "GGUF", "TestKit"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -10,6 +10,7 @@ public enum QuantizeError: Error, Equatable, CustomStringConvertible {
   case unreadableType(tensor: String, type: TensorType)
   case notFinite(tensor: String, row: Int)
   case outOfRange(tensor: String, row: Int, type: TensorType)
+  case notEnoughMemory(bytes: Int)
   case cancelled
   case container(GGUFError)
 
@@ -17,7 +18,8 @@ public enum QuantizeError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .unknownType(let name):
       "There is no type \"\(name)\" to write; expected one of "
-        + QuantizeOptions.types.map { $0.name.lowercased() }.joined(separator: ", ") + "."
+        + (QuantizeOptions.types.map(\.name) + QuantizeMix.allCases.map(\.rawValue)).map { $0.lowercased() }
+        .joined(separator: ", ") + "."
     case .badOverride(let text):
       "\"\(text)\" is no exception for tensors; expected PATTERN=TYPE, such as \"attn_v=q8_0\"."
     case .badPattern(let pattern):
@@ -33,6 +35,8 @@ public enum QuantizeError: Error, Equatable, CustomStringConvertible {
       "The tensor \"\(tensor)\" holds an infinite value or one that is not a number in row \(row); the input is damaged."
     case .outOfRange(let tensor, let row, let type):
       "The tensor \"\(tensor)\" holds a value in row \(row) that is too large for \(type.name)."
+    case .notEnoughMemory(let bytes):
+      "Error compensation takes \(bytes) bytes for one layer of this model, more than this machine gives."
     case .cancelled:
       "Cancelled; nothing was written."
     case .container(let error):

@@ -1,6 +1,8 @@
 import Foundation
+import GGUF
 import TestKit
 import Testing
+import Toolkit
 
 /// What a person at a shell sees, for every command: arguments and standard input against exit status and both outputs.
 ///
@@ -153,6 +155,45 @@ import Testing
     #expect(try folder.names() == ["q8.gguf"])
     let answer = try await run(["run", "-m", path, "-n", "2", "--json", "hello"])
     #expect(answer.status == 0)
+  }
+
+  @Test func quantizeTakesImportanceAndTexts() async throws {
+    let folder = try TemporaryFolder()
+    let matrix = folder.file("m.imatrix.gguf")
+    let made = try await run(["imatrix", "@model.gguf", "-f", "@text.txt", "-f", "@text.txt", "-c", "16", "-o", matrix])
+    #expect(made.status == 0 && made.error == "", "\(made.error)")
+    let line = #/.*m\.imatrix\.gguf: 14 tensors, \d+ chunks of 16 tokens, \d+\.\d seconds\n/#
+    #expect(made.output.wholeMatch(of: line) != nil, "\(made.output)")
+    // Beside the model where nothing else is said.
+    let json = try await run([
+      "imatrix", "@sparse.gguf", "-f", "@text.txt", "-c", "16", "--json", "-o", folder.file("s"),
+    ])
+    let report = try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any]
+    #expect(report?["tensors"] as? Int == 14 && report?["contextSize"] as? Int == 16)
+
+    let plain = folder.file("plain.gguf")
+    #expect(try await run(["quantize", "@model.gguf", plain, "q4_0"]).status == 0)
+    for (name, arguments) in [
+      ("i.gguf", ["--imatrix", matrix]), ("c.gguf", ["--compensate", "@text.txt", "-c", "16", "--chunks", "9"]),
+    ] {
+      let path = folder.file(name)
+      let outcome = try await run(["quantize", "@model.gguf", path, "q4_0"] + arguments)
+      #expect(outcome.status == 0, "\(outcome.error)")
+      #expect(try folder.read(name) != folder.read("plain.gguf"))
+      #expect(try await run(["run", "-m", path, "-q", "-n", "2", "--ignore-eos", "hello"]).status == 0)
+      let again = folder.file("again.gguf")
+      #expect(try await run(["quantize", "@model.gguf", again, "q4_0", "-t", "1"] + arguments).status == 0)
+      #expect(try folder.read("again.gguf") == folder.read(name))
+    }
+    let steps = try History.steps(of: GGUFFile(opening: folder.file("c.gguf")).metadata)
+    #expect(steps.count == 1)
+    #expect(
+      steps.first?.wholeMatch(
+        of: #/quantize Q4_0, errors compensated on 9 chunks of 16 tokens of text\.txt sha256 [0-9a-f]{8}…/#) != nil,
+      "\(steps)")
+    let dry = try await run(["quantize", "@model.gguf", folder.file("dry.gguf"), "q4_K_M", "--dry-run"])
+    #expect(dry.status == 0 && dry.output.contains("dry.gguf (not written): "))
+    #expect(try !folder.names().contains("dry.gguf"))
   }
 
   @Test(arguments: ["bamboo", "falcon", "opt"])

@@ -10,8 +10,9 @@ enum FailureTable {
   private static let files: [Failure] = [
     "run -m F hi", "inspect F", "inspect -m F", "tokenize -m F hi", "template -m F hi", "logits -m F hi",
     "bench -m F -p 1 -n 0 -r 1", "perplexity -m F -f @text.txt", "quantize F @out.gguf q8_0",
-    "calibrate -m F -f @text.txt -o @out.gguf", "profile -m F -f @text.txt -o @out.gguf",
-    "place -m F --vram-budget 1G", "train-predictor -m F -f @text.txt -o @out.gguf",
+    "imatrix -m F -f @text.txt -o @out.gguf", "calibrate -m F -f @text.txt -o @out.gguf",
+    "profile -m F -f @text.txt -o @out.gguf", "place -m F --vram-budget 1G",
+    "train-predictor -m F -f @text.txt -o @out.gguf",
   ].flatMap { command in
     func on(_ name: String, _ sentence: String) -> Failure {
       Failure(command.replacing("F", with: name), sentence)
@@ -46,6 +47,27 @@ enum FailureTable {
     Failure(
       "quantize @model.gguf @no/out.gguf q8_0", "\"@no/out.gguf\" cannot be created: there is no folder \"@no\"."),
     Failure("quantize @model.gguf /dev/null q8_0", "\"/dev/null\" is a device or a pipe, where a file was expected."),
+    Failure("quantize @model.gguf @out.gguf q4_0 --imatrix @none", "There is no file \"@none\"."),
+    Failure(
+      "quantize @model.gguf @out.gguf q4_0 --imatrix @hello.txt",
+      "\"@hello.txt\" is no importance matrix: neither a GGUF file with in_sum2 and counts nor a file of the older format."
+    ),
+    Failure(
+      "quantize @model.gguf @out.gguf q4_0 --compensate @empty",
+      "The file \"@empty\" is empty, where a text was expected."),
+    Failure(
+      "quantize @model.gguf @out.gguf q4_0 --compensate @utf16.txt",
+      "The file \"@utf16.txt\" does not hold UTF-8 text, which was expected."),
+    Failure(
+      "quantize @mystery.gguf @out.gguf q4_0 --compensate @text.txt",
+      "The file holds a model of architecture \"mystery\"; this version runs llama, bamboo, falcon, opt."),
+    Failure("imatrix @model.gguf -f @empty -o @out", "The file \"@empty\" is empty, where a text was expected."),
+    Failure("imatrix @model.gguf -f @none -o @out", "There is no file \"@none\"."),
+    Failure(
+      "imatrix @model.gguf -f @text.txt -o @model.gguf",
+      "The file \"@model.gguf\" is being read; the result needs another name."),
+    Failure(
+      "imatrix @model.gguf -f @text.txt -o @no/out", "\"@no/out\" cannot be created: there is no folder \"@no\"."),
     Failure(
       "quantize @model.gguf @model.gguf q8_0", "\"@model.gguf\" is the file being read; the result needs another name."),
   ]
@@ -373,7 +395,17 @@ enum FailureTable {
     .usage(
       "quantize @model.gguf @out.gguf q9",
       "There is no type \"q9\" to write; expected one of f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, "
-        + "q5_k, q6_k."),
+        + "q5_k, q6_k, q4_k_s, q4_k_m, q5_k_s, q5_k_m."),
+    .usage(
+      "quantize @model.gguf @out.gguf q4_0 --imatrix a --compensate b",
+      "Give either --imatrix or --compensate, not both."),
+    .usage(
+      "quantize @model.gguf @out.gguf q4_0 --compensate @text.txt --chunks 0",
+      "The option --chunks must be 1 or more, but it is 0."),
+    .usage(
+      "imatrix @model.gguf -f @text.txt -c 2", "The option --ctx-size must be 0 or from 3 to 16777216, but it is 2."),
+    .usage(
+      "imatrix @model.gguf -m @model.gguf -f @text.txt", "Give the model once: as an argument or with --model."),
   ]
 
   private static let variables: [Failure] = [

@@ -40,7 +40,7 @@ import Toolkit
     #expect(
       sentence { _ = try QuantizeOptions.type(named: "q3_k") }
         == "There is no type \"q3_k\" to write; expected one of f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, "
-        + "q5_k, q6_k.")
+        + "q5_k, q6_k, q4_k_s, q4_k_m, q5_k_s, q5_k_m.")
   }
 
   @Test func explainsExceptions() throws {

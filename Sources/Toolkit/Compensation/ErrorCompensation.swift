@@ -31,7 +31,7 @@ public final class ErrorCompensation {
   ///   - text: what it reads, cut for this model.
   ///   - options: threads and batch size; all else is set here.
   ///   - memoryLimit: bytes that the moments may take; nil for half of what is free.
-  /// - Throws: ``SurveyError/notEnoughMemory(bytes:)`` where one layer's moments do not fit.
+  /// - Throws: ``QuantizeError/notEnoughMemory(bytes:)`` where one layer's moments do not fit.
   public init(
     model: LanguageModel, text: ScoredText, options: SessionOptions = SessionOptions(), memoryLimit: Int? = nil
   ) throws {
@@ -44,7 +44,7 @@ public final class ErrorCompensation {
     }
     let limit = (memoryLimit ?? Memory.available / 2) - factors
     self.memoryLimit = max(limit, layer)
-    guard Memory.canAllocate(layer + factors) else { throw SurveyError.notEnoughMemory(bytes: layer + factors) }
+    guard Memory.canAllocate(layer + factors) else { throw QuantizeError.notEnoughMemory(bytes: layer + factors) }
     let asked = options.threads ?? Processors.recommended
     let range = SessionOptions.threadRange
     team = ThreadTeam(workers: min(max(asked, range.lowerBound), range.upperBound))
