@@ -36,7 +36,8 @@ public final class ResumableFile {
     let (opened, code) = retryingInterrupts { open(temporaryPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o666) }
     guard opened >= 0 else { throw FileError(code, action: .create, path: path) }
     descriptor = opened
-    guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
+    // Some file systems cannot lock; that is no reason not to write there.
+    if flock(opened, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
       close(opened)
       descriptor = -1
       throw .other(action: .write, path: path, reason: "another process is writing it")

@@ -48,7 +48,10 @@ import Testing
   @Test(arguments: [
     ("convert %none -o %out.gguf", "\"%none\" is not a folder; expected the folder of a Hugging Face model."),
     ("convert % -o %out.gguf", "There is no config.json in \"%\"; expected the folder of a Hugging Face model."),
-    ("convert %model %none -o %out.gguf", "\"%none\" is not a folder; expected the folder of a Hugging Face model."),
+    (
+      "convert %model %none -o %out.gguf",
+      "\"%none\" is not a folder; expected one of predictors: model_0.pt, model_1.pt, …"
+    ),
     (
       "convert %model %model -o %out.gguf",
       "There is no predictor \"%model/model_0.pt\"; the model has 1 layers, each of which needs one."

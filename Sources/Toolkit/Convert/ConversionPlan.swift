@@ -29,8 +29,7 @@ public struct ConversionPlan: Sendable {
   ///   - path: the folder of a Hugging Face model.
   ///   - predictors: a folder of `model_N.pt`; nil for a model without predictors.
   ///   - options: what the result is to be.
-  /// - Throws: ``ConvertError``, or what ``Model/ModelConfiguration`` and `Tokenizer` throw of a description that makes no
-  ///   model.
+  /// - Throws: ``ConvertError``, or what `ModelConfiguration` and `Tokenizer` throw of a description that makes no model.
   public init(_ path: String, predictors: String? = nil, options: ConvertOptions = ConvertOptions()) throws {
     let folder = try ModelFolder(path)
     let family = try ConvertedFamilies.family(of: folder)

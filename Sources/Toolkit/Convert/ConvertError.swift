@@ -21,6 +21,7 @@ public enum ConvertError: Error, Equatable, CustomStringConvertible {
   case weight(QuantizeError)
 
   // Predictors.
+  case notPredictors(String)
   case neverSilent(activation: String)
   case noPredictor(path: String, layers: Int)
   case extraPredictor(path: String, layers: Int)
@@ -72,6 +73,8 @@ public enum ConvertError: Error, Equatable, CustomStringConvertible {
     case .weight(let error):
       return error.description
 
+    case .notPredictors(let path):
+      return "\"\(path)\" is not a folder; expected one of predictors: model_0.pt, model_1.pt, …"
     case .neverSilent(let activation):
       return "A PowerInfer file is for neurons that are often silent (ReLU), but the model's activation is "
         + "\(shown(activation)); --activation relu says so if the configuration is wrong."

@@ -43,7 +43,8 @@ public struct Converter {
       throw .container(error)
     }
     let partial = try Self.writing(path, kept: nil) { () throws(FileError) in
-      try PartialConversion(path, plan: digest(header), segmentBytes: segmentBytes)
+      try PartialConversion(
+        path, plan: digest(header), tensors: plan.tensors.count, segmentBytes: segmentBytes)
     }
     let kept = partial.path
     do throws(ConvertError) {

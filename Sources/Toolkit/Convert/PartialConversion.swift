@@ -46,13 +46,16 @@ final class PartialConversion {
   /// - Parameters:
   ///   - path: where the finished file will be.
   ///   - plan: a digest of everything that decides the result.
+  ///   - tensors: of the result.
   ///   - segmentBytes: for tests.
-  init(_ path: String, plan: String, segmentBytes: Int = PartialConversion.segmentBytes) throws(FileError) {
+  init(
+    _ path: String, plan: String, tensors: Int, segmentBytes: Int = PartialConversion.segmentBytes
+  ) throws(FileError) {
     self.segmentBytes = segmentBytes
     file = try ResumableFile(path)
     record = Record(plan: plan, segments: [])
     if file.count > 0, let found = Self.record(file.temporaryPath + ".json"), found.plan == plan {
-      record.segments = Self.sound(found.segments, of: file.temporaryPath)
+      record.segments = Self.sound(found.segments, of: file.temporaryPath, tensors: tensors)
     }
     try file.truncate(to: record.segments.last?.bytes ?? 0)
   }
@@ -63,12 +66,14 @@ final class PartialConversion {
   }
 
   /// The segments, from the first, that are in the file as the record says.
-  private static func sound(_ segments: [Segment], of path: String) -> [Segment] {
+  private static func sound(_ segments: [Segment], of path: String, tensors count: Int) -> [Segment] {
     guard let file = try? MappedFile(path) else { return [] }
     var result: [Segment] = []
-    var (start, tensors) = (0, -1)
+    var (start, tensors) = (0, 0)
     for segment in segments {
-      guard segment.bytes > start, segment.bytes <= file.bytes.count, segment.tensors > tensors else { break }
+      guard segment.bytes > start, segment.bytes <= file.bytes.count, segment.tensors > tensors,
+        segment.tensors <= count
+      else { break }
       var hash = SHA256()
       // In pieces, each of which leaves memory again.
       for offset in stride(from: start, to: segment.bytes, by: 16 << 20) {
@@ -99,8 +104,12 @@ final class PartialConversion {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     guard let text = try? encoder.encode(record) else { return }
-    let target = try AtomicFile(recordPath)
-    try target.write(Array(text))
+    // Under a fixed name until it is complete: what a sudden end leaves of it is written over the next time.
+    let target = try ResumableFile(recordPath)
+    try target.truncate(to: 0)
+    try Array(text).withUnsafeBufferPointer { (elements: UnsafeBufferPointer<UInt8>) throws(FileError) in
+      try target.write(UnsafeRawBufferPointer(elements))
+    }
     try target.commit()
   }
 

@@ -17,7 +17,7 @@ struct PredictorFolder {
   ///   - path: of the folder.
   ///   - shape: of the model that they are for.
   init(_ path: String, layers count: Int, hiddenSize: Int, neurons: Int) throws(ConvertError) {
-    guard isFolder(path) else { throw .notFolder(path) }
+    guard isFolder(path) else { throw .notPredictors(path) }
     var layers: [Layer] = []
     for index in 0..<count {
       let file = path + "/model_\(index).pt"

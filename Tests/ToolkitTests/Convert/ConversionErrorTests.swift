@@ -154,7 +154,7 @@ import Testing
   static let predictors: [Mistake] = [
     Mistake(
       name: "no folder of predictors",
-      sentence: "\"@/predictors\" is not a folder; expected the folder of a Hugging Face model.",
+      sentence: "\"@/predictors\" is not a folder; expected one of predictors: model_0.pt, model_1.pt, …",
       damage: remove("predictors")),
     Mistake(
       name: "a missing predictor",

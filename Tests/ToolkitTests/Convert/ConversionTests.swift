@@ -201,7 +201,7 @@ import Testing
     }
     _ = try converter.write(to: folder.file("whole.gguf"))
     let expected = try folder.read("whole.gguf")
-    for damage in 0..<5 {
+    for damage in 0..<6 {
       interrupt()
       var bytes = try folder.read(".out.gguf.part")
       switch damage {
@@ -209,6 +209,9 @@ import Testing
       case 1: bytes[bytes.count / 2] ^= 1
       case 2: bytes.removeLast(bytes.count / 2)
       case 3: try folder.write(".out.gguf.part.json", "{")
+      case 4:
+        let record = String(decoding: try folder.read(".out.gguf.part.json"), as: UTF8.self)
+        try folder.write(".out.gguf.part.json", record.replacing("\"tensors\":1}", with: "\"tensors\":999999}"))
       default:
         try folder.write(".out.gguf.part.json", #"{"plan":"x","segments":[{"tensors":-1,"bytes":-5,"sha256":""}]}"#)
       }

@@ -143,6 +143,54 @@ import Testing
     #expect(refused > 100)
   }
 
+  /// Damaged descriptions of tokenizers: never a trap, always an error or keys.
+  @Test(arguments: ["llama3", "sentencepiece-json"]) func damagedDescriptionsNeverCrash(name: String) throws {
+    let folder = try folder(name)
+    let whole = try folder.read("model/tokenizer.json")
+    var random = SeededGenerator(seed: 11)
+    var (read, refused) = (0, 0)
+    for _ in 0..<150 {
+      var bytes = whole
+      for _ in 0..<1 + random.below(2) {
+        // The rest is all vocabulary.
+        let position = random.below(2) == 0 ? random.below(1500) : random.below(bytes.count)
+        switch random.below(4) {
+        case 0: bytes[position] = random.bytes(1)[0]
+        case 1: bytes.removeSubrange(position..<min(bytes.count, position + 1 + random.below(30)))
+        case 2: bytes.insert(contentsOf: Array("[{\"-9e1,:".utf8)[random.below(9)...], at: position)
+        default:
+          if let digit = bytes[position...].firstIndex(where: { (0x30...0x39).contains($0) }) {
+            bytes.insert(0x39, at: digit)
+          }
+        }
+      }
+      try folder.write("model/tokenizer.json", bytes)
+      do {
+        _ = try Tokenizer(metadata: metadata(in: folder, count: 360))
+        read += 1
+      } catch {
+        #expect("\(error)".hasSuffix("."))
+        refused += 1
+      }
+    }
+    #expect(read > 10)
+    #expect(refused > 10)
+  }
+
+  /// Nesting that a reader might lose its stack in.
+  @Test(arguments: ["config.json", "tokenizer_config.json", "tokenizer.json"]) func deepNestingIsRefused(
+    name: String
+  ) throws {
+    let folder = try folder("llama3")
+    for depth in [400, 100_000] {
+      let nest = String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+      try folder.write("model/" + name, #"{"pre_tokenizer":\#(nest),"model":{"vocab":{"a":0},"merges":[]}}"#)
+      // An error of any kind, or none: the settings may hold what they like.
+      _ = try? metadata(in: folder, count: 303)
+    }
+    #expect(throws: ConvertError.self) { try metadata(in: folder, count: 303) }
+  }
+
   // MARK: Support
 
   private func folder(_ name: String) throws -> TemporaryFolder {
