@@ -60,7 +60,7 @@ enum FailureTable {
       "The file \"@utf16.txt\" does not hold UTF-8 text, which was expected."),
     Failure(
       "quantize @mystery.gguf @out.gguf q4_0 --compensate @text.txt",
-      "The file holds a model of architecture \"mystery\"; this version runs llama, bamboo, falcon, opt."),
+      "The file holds a model of architecture \"mystery\"; this version runs llama, bamboo, qwen2, falcon, opt."),
     Failure("imatrix @model.gguf -f @empty -o @out", "The file \"@empty\" is empty, where a text was expected."),
     Failure("imatrix @model.gguf -f @none -o @out", "There is no file \"@none\"."),
     Failure(

@@ -18,7 +18,8 @@ struct PlacementOptions: ParsableArguments {
     name: [.customLong("profile"), .customLong("neuron-profile")],
     help: ArgumentHelp(
       "How often neurons fire, as powerinfer profile writes it, or a folder of PowerInfer's activation_N.pt. (default: "
-        + "MODEL.profile.gguf, if it is there, or the model file)", valueName: "file"), completion: .file(extensions: ["gguf"]))
+        + "MODEL.profile.gguf, if it is there, or the model file)", valueName: "file"),
+    completion: .file(extensions: ["gguf"]))
   var profile: String?
 
   @Option(
