@@ -58,8 +58,14 @@ CL100K = (
 )
 
 
-def write_json(path, value, indent=None):
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=indent) + "\n", encoding="utf-8")
+def write_json(path, value):
+    path.write_text(json.dumps(value, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_lines(name, entries):
+    """A golden file with an entry on each line."""
+    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in entries.items())
+    (golden / name).write_text("{\n" + lines + "\n}\n", encoding="utf-8")
 
 
 # MARK: Tokenizers
@@ -203,9 +209,7 @@ write_json(
      "added_tokens_decoder": {str(i): {"content": t, "special": True} for i, t in [(1, "<pad>"), (2, "</s>")]}},
 )
 encode["gpt2"] = lambda text: [2] + gpt2.encode(text).ids
-write_json(
-    golden / "tokenizers.json", {n: [{"text": t, "ids": e(t)} for t in TEXTS] for n, e in encode.items()}, indent=1
-)
+write_lines("tokenizers.json", {n: [{"text": t, "ids": e(t)} for t in TEXTS] for n, e in encode.items()})
 
 
 # MARK: Models
@@ -374,7 +378,6 @@ family(
     changes={"architectures": ["OPTForCausalLM"], "activation_function": "relu", "do_layer_norm_before": True,
              "hidden_size": 64, "num_hidden_layers": 2, "ffn_dim": 96},
 )
-lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(entry, ensure_ascii=False)}" for name, entry in families.items())
-(golden / "conversion.json").write_text("{\n" + lines + "\n}\n", encoding="utf-8")
+write_lines("conversion.json", families)
 if not arguments.keep:
     shutil.rmtree(work)

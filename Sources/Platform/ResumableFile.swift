@@ -100,4 +100,4 @@ public final class ResumableFile {
 }
 
 /// Removes a file; nothing happens where there is none.
-public func removeFile(_ path: String) { unlink(path) }
+package func removeFile(_ path: String) { unlink(path) }

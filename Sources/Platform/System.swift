@@ -113,4 +113,4 @@ public struct FileStamp: Hashable, Sendable {
 }
 
 /// Whether a path leads to a folder.
-public func isFolder(_ path: String) -> Bool { PathKind(path) == .folder }
+package func isFolder(_ path: String) -> Bool { PathKind(path) == .folder }
