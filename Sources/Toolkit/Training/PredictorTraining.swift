@@ -140,10 +140,14 @@ public struct PredictorTraining {
     let crew = LayerCrew(
       model: model, recipe: recipe, folder: folder, team: team, pass: pass, tokens: text.tokens.count,
       learnt: learntTokens, parts: TraceRun.partCount(text), savingInterval: savingInterval)
-    if crew.isDone { return try crew.results() }
     var traces = TraceRun(
       model: model, pass: pass, text: text, options: options, thresholds: thresholds?.thresholds, folder: folder,
       team: team)
+    if crew.isDone {
+      // It may have been killed just before it did this.
+      traces.removeAll()
+      return try crew.results()
+    }
     if let earlier, !traces.missingParts.isEmpty {
       try PredictorWriter(model: model, layers: earlier).writeCandidate(in: folder, isCancelled: isCancelled)
       traces = try TraceRun(
@@ -171,6 +175,11 @@ public struct PredictorTraining {
       + "\(textName) sha256 \(TrainingOrigin.digest(text).prefix(16))"
   }
 
+  /// - Throws: ``TrainingError/notEnoughDisk(folder:needed:free:)``.
+  static func checkDisk(_ folder: String, needed: Int, free: Int?) throws(TrainingError) {
+    if let free, needed > free { throw .notEnoughDisk(folder: folder, needed: needed, free: free) }
+  }
+
   /// Refuses what would fail in the middle.
   private func checkResources(_ folder: WorkFolder, threads: Int) throws {
     let shape = TraceShape(model.configuration)
@@ -178,9 +187,7 @@ public struct PredictorTraining {
     let matrices = (shape.inputs + shape.neurons) * rank * MemoryLayout<Float>.stride
     let needed =
       TraceRun.byteBound(shape, tokens: text.tokens.count) + model.byteCount + 8 * min(threads, shape.layers) * matrices
-    if let free = folder.freeBytes, needed - folder.usedBytes > free {
-      throw TrainingError.notEnoughDisk(folder: folder.path, needed: needed - folder.usedBytes, free: free)
-    }
+    try Self.checkDisk(folder.path, needed: needed - folder.usedBytes, free: folder.freeBytes)
     let bytes =
       min(threads, shape.layers)
       * TrainingScratch.byteCount(

@@ -243,7 +243,49 @@ import Testing
     #expect(TrainingError.inUse("w").description == "Another process works in \"w\".")
   }
 
+  /// Of what is read in a pass nothing is left when it is over, even if the end came just before.
+  @Test func tracesAreGoneAfterTheirPass() throws {
+    let model = try open(tiny())
+    try run(training(model, recipe), "out.gguf", keepsWork: true)
+    let work = folder.file("work")
+    let left = try FileManager.default.contentsOfDirectory(atPath: work)
+    #expect(!left.contains { $0.hasPrefix("trace") } && left.contains("layer-0-0.result"))
+    let whole = try folder.read("out.gguf")
+    try Data([1]).write(to: URL(filePath: work + "/trace-0-0-0"))
+    try run(training(model, recipe), "out.gguf", keepsWork: true)
+    #expect(try !FileManager.default.contentsOfDirectory(atPath: work).contains("trace-0-0-0"))
+    #expect(try folder.read("out.gguf") == whole)
+  }
+
+  @Test func damagedResultsAreFound() throws {
+    let model = try open(tiny())
+    try run(training(model, recipe), "out.gguf", keepsWork: true)
+    let path = folder.file("work") + "/layer-1-1.result"
+    var bytes = try Data(contentsOf: URL(filePath: path))
+    bytes[bytes.count / 2] ^= 1
+    try bytes.write(to: URL(filePath: path))
+    #expect(throws: TrainingError.damaged(path)) { try run(training(model, recipe), "out.gguf") }
+    let origin = folder.file("work") + "/work.json"
+    try Data("{".utf8).write(to: URL(filePath: origin))
+    #expect(throws: TrainingError.damaged(origin)) { try run(training(model, recipe), "out.gguf") }
+    try run(training(model, recipe), "out.gguf", restarts: true)
+  }
+
   // MARK: Bad input
+
+  @Test func aDiskWithoutRoomIsSaidBeforehand() throws {
+    #expect(throws: TrainingError.notEnoughDisk(folder: "w", needed: 10, free: 9)) {
+      try PredictorTraining.checkDisk("w", needed: 10, free: 9)
+    }
+    try PredictorTraining.checkDisk("w", needed: 10, free: 10)
+    try PredictorTraining.checkDisk("w", needed: 10, free: nil)
+    #expect(
+      TrainingError.notEnoughDisk(folder: "w", needed: 10, free: 9).description
+        == "The work takes 10 bytes in \"w\", but its disk has 9 free; a shorter text (--chunks) takes less.")
+    // What is written stays below what was reckoned with.
+    let shape = TraceShape(layers: 1, inputs: 64, neurons: 96)
+    #expect(TraceRun.byteBound(shape, tokens: 100) == 100 * (68 + 12 + 48 + 4))
+  }
 
   @Test func whatIsOutOfRangeIsSaid() throws {
     let model = try open(tiny())
