@@ -125,22 +125,12 @@ private struct TypeChooser {
     }
     let wanted = type(named: tensor.name)
     // F16 suits always.
-    let chosen = TypeChooser.candidates(wanted).first { tensor.columns % $0.blockElements == 0 } ?? .f16
+    let chosen = wanted.candidates.first { tensor.columns % $0.blockElements == 0 } ?? .f16
     if chosen != wanted { fallbacks[Fallback(wanted: wanted, chosen: chosen), default: (0, tensor)].count += 1 }
     guard isReadable || chosen == tensor.type else {
       throw .unreadableType(tensor: tensor.name, type: tensor.type)
     }
     return chosen
-  }
-
-  /// A type and what takes its place where rows do not suit it, none of which stores a weight in fewer bits.
-  private static func candidates(_ type: TensorType) -> [TensorType] {
-    switch type {
-    case .q4_K: [.q4_K, .q5_0, .f16]
-    case .q5_K: [.q5_K, .q5_1, .f16]
-    case .q6_K: [.q6_K, .q8_0, .f16]
-    default: [type, .f16]
-    }
   }
 
   private mutating func type(named name: String) -> TensorType {

@@ -254,7 +254,7 @@ import Testing
     model = try LanguageModel(opening: folder.write("damaged.gguf", bytes))
     #expect(
       sentence { _ = try survey(model) }
-        == "A neuron of layer 1 gives infinity or a value that is not a number; the model is damaged.")
+        == "Layer 1 gives infinity or a value that is not a number; the model is damaged.")
   }
 
   @Test func cancellingIsASentence() throws {

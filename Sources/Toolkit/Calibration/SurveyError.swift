@@ -7,7 +7,7 @@ public enum SurveyError: Error, Equatable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .notFinite(let layer):
-      "A neuron of layer \(layer) gives infinity or a value that is not a number; the model is damaged."
+      "Layer \(layer) gives infinity or a value that is not a number; the model is damaged."
     case .notEnoughMemory(let bytes):
       "Counting what neurons do takes \(bytes) bytes, more than this machine gives; fewer threads take less."
     case .cancelled:

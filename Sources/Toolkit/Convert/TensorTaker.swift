@@ -117,16 +117,6 @@ struct TypeChoice: Sendable {
   func type(of name: String, columns: Int) -> TensorType {
     let isOutput = name == (isTied ? "token_embd.weight" : "output.weight")
     let wanted = isOutput ? options.usualOutputType : options.type
-    return TypeChoice.candidates(wanted).first { columns % $0.blockElements == 0 } ?? .f16
-  }
-
-  /// A type and what takes its place where rows do not suit it, none of which stores a weight in fewer bits.
-  private static func candidates(_ type: TensorType) -> [TensorType] {
-    switch type {
-    case .q4_K: [.q4_K, .q5_0, .f16]
-    case .q5_K: [.q5_K, .q5_1, .f16]
-    case .q6_K: [.q6_K, .q8_0, .f16]
-    default: [type, .f16]
-    }
+    return wanted.candidates.first { columns % $0.blockElements == 0 } ?? .f16
   }
 }
