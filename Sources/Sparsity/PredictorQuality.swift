@@ -63,6 +63,11 @@ public struct PredictorQuality: Sendable, Equatable {
     keptSquares = try metadata.requireFloats(prefix + "kept_squares")
   }
 
+  /// Removes the keys, of a model that is no longer the one that was measured.
+  public static func remove(from metadata: inout Metadata) {
+    for key in metadata.keys where key.hasPrefix(prefix) { metadata.remove(key) }
+  }
+
   /// Sets the keys.
   public func write(to metadata: inout Metadata) {
     let prefix = Self.prefix

@@ -1,6 +1,7 @@
 import GGUF
 import Kernels
 import Platform
+import Sparsity
 
 /// Writes a model again with its weights in other types.
 ///
@@ -105,6 +106,7 @@ public struct Quantizer {
     metadata.set("general.file_type", .uint32(options.fileType))
     // The layout of the blocks, which is the second since 2023.
     metadata.set("general.quantization_version", .uint32(2))
+    if plan.items.contains(where: { $0.layout.type != $0.source.type }) { PredictorQuality.remove(from: &metadata) }
     return metadata
   }
 

@@ -196,6 +196,17 @@ import Testing
     #expect(results.allSatisfy { $0 == results[0] })
   }
 
+  /// They would be another model's.
+  @Test func leavesOutWhatWasMeasuredOfPredictors() throws {
+    var metadata = Metadata()
+    metadata.set("powerinfer.predictor.perplexity", .float32(12))
+    metadata.set("powerinfer.sparse_threshold", .float32(0))
+    let file = try write("in", [floats("a.weight", [32, 2], [Float](repeating: 1, count: 64))], metadata: metadata)
+    #expect(try convert(file, QuantizeOptions(type: .f32), to: "same").metadata["powerinfer.predictor.perplexity"] != nil)
+    let smaller = try convert(file, QuantizeOptions(type: .q8_0)).metadata
+    #expect(smaller["powerinfer.predictor.perplexity"] == nil && smaller["powerinfer.sparse_threshold"] != nil)
+  }
+
   @Test func joinsSplitFiles() throws {
     func part(_ number: Int, _ tensor: String) throws {
       // The writer leaves the keys of split files out, so they are put in under names of the same length.
