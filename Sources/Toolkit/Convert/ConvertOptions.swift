@@ -8,7 +8,7 @@ public struct ConvertOptions: Sendable, Equatable {
   public var isPowerInfer: Bool
   /// `general.name`; nil for what the configuration or the folder is called.
   public var name: String?
-  /// The activation of the neurons where the configuration does not say the truth; one of ``activations``.
+  /// The activation of the neurons where the configuration does not say the truth; `silu`, `relu` or `gelu`.
   public var activation: String?
   /// `tokenizer.ggml.pre`, where the tokenizer's own description is of no known kind.
   public var preTokenizer: String?

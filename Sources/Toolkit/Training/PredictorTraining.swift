@@ -37,6 +37,7 @@ public struct PredictorTraining {
   ///   - model: a PowerInfer file.
   ///   - text: what to learn from, cut for this model, and at its end what to measure with.
   ///   - textName: what the text is called in the results.
+  ///   - recipe: what is wanted, and how it is learnt.
   ///   - options: threads and batch size; all else is set here.
   ///   - thresholds: from which |act(gate)| on a neuron counts as firing; nil counts what gives anything but 0.
   /// - Throws: ``TrainingError`` for a recipe out of range, a text too short, or a model that cannot have predictors.
@@ -87,7 +88,7 @@ public struct PredictorTraining {
   ///
   /// - Parameters:
   ///   - output: where the model with its predictors will be.
-  ///   - folder: where the work is kept until it is done; made, and removed at the end.
+  ///   - path: of the folder where the work is kept until it is done; made, and removed at the end.
   ///   - restarts: whether work that was begun with other options is thrown away.
   ///   - keepsWork: whether the folder stays.
   ///   - progress: told now and then how much of a step is done; by any thread, one at a time.
