@@ -16,6 +16,7 @@ sentencepiece, gguf, and for the original's converters NumPy below 2. `--keep` l
 import argparse
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -107,8 +108,10 @@ def split(digits):
 shutil.rmtree(golden / "Tokenizers", ignore_errors=True)
 encode = {}
 path = folder("sentencepiece")
+# The trainer writes its own options into the model: a name without a folder, so that it tells of no machine.
+os.chdir(path)
 sentencepiece.SentencePieceTrainer.train(
-    sentence_iterator=iter(LINES), model_prefix=str(path / "tokenizer"), vocab_size=360, model_type="bpe",
+    sentence_iterator=iter(LINES), model_prefix="tokenizer", vocab_size=360, model_type="bpe",
     byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False, split_digits=True,
     minloglevel=2,
 )
