@@ -5,11 +5,17 @@ import PackageDescription
 
 let swiftSettings: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// Module names are unique among all packages of a program, so that each begins with the package's own. Folders go without.
+func module(_ room: String) -> String { room == "Inference" ? "PowerInfer" : "PowerInfer" + room }
+
+func rooms(_ names: String...) -> [Target.Dependency] { names.map { .byName(name: module($0)) } }
+
 func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+  .target(name: module(name), dependencies: dependencies, path: "Sources/" + name, swiftSettings: swiftSettings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
@@ -17,19 +23,26 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 }
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let cKernels = Target.Dependency.byName(name: "CPowerInferKernels")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
-let orderedCollections = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
+let orderedCollections = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
+let testKit = Target.Dependency.byName(name: "PowerInferTestKit")
 
 let package = Package(
   name: "powerinfer-swift",
   platforms: [.macOS(.v15)],
   products: [
-    .executable(name: "powerinfer", targets: ["powerinfer"]),
+    .executable(name: "powerinfer", targets: ["PowerInferCommandLine"]),
+    // `import PowerInfer` suffices for a program that loads a model and streams answers.
     .library(
-      name: "PowerInfer", targets: ["Inference", "Sparsity", "Model", "GGUF", "Checkpoint", "Toolkit", "Platform"]),
+      name: "PowerInfer",
+      targets: [
+        "PowerInfer", "PowerInferSparsity", "PowerInferModel", "PowerInferGGUF", "PowerInferCheckpoint",
+        "PowerInferToolkit", "PowerInferPlatform",
+      ]),
     // For Benchmarks/, a package of its own, so that what it depends on is no part of this one.
-    .library(name: "PowerInferKernels", targets: ["Kernels"]),
+    .library(name: "PowerInferKernels", targets: ["PowerInferKernels"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -39,55 +52,59 @@ let package = Package(
     .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
   ],
   targets: [
-    // The command line: one file per subcommand, no logic.
+    // The command line: one file per subcommand, no logic. The program is called `powerinfer`; a module of that name would be
+    // the library's on a file system that ignores case.
     .executableTarget(
-      name: "powerinfer",
-      dependencies: [
-        "Inference", "Toolkit", "Sparsity", "Model", "Jinja", "GGUF", "Checkpoint", "Kernels", "Platform",
-        argumentParser, orderedCollections,
-      ],
-      swiftSettings: swiftSettings),
+      name: "PowerInferCommandLine",
+      dependencies: rooms(
+        "Inference", "Toolkit", "Sparsity", "Model", "Jinja", "GGUF", "Checkpoint", "Kernels", "Platform")
+        + [argumentParser, orderedCollections],
+      path: "Sources/CommandLine", swiftSettings: swiftSettings),
 
     // Offline work on model files: convert, quantize, profile, train predictors.
-    room("Toolkit", ["Inference", "Sparsity", "Model", "GGUF", "Checkpoint", "Kernels", "Platform", crypto]),
-    // Sessions, key/value cache, the CPU executor, sampling, generation, perplexity.
-    room("Inference", ["Sparsity", "Model", "Kernels", "Platform", crypto]),
+    room("Toolkit", rooms("Inference", "Sparsity", "Model", "GGUF", "Checkpoint", "Kernels", "Platform") + [crypto]),
+    // The library's face, module `PowerInfer`: engine, sequences, executors, sampling, generation, perplexity.
+    room("Inference", rooms("Sparsity", "Model", "Jinja", "Kernels", "Platform") + [crypto, orderedCollections]),
     // Which neurons are computed: activation sources, predictors, profiles, hotness order, thresholds.
-    room("Sparsity", ["Model", "GGUF", "Kernels", "Platform", crypto]),
+    room("Sparsity", rooms("Model", "GGUF", "Kernels", "Platform") + [crypto]),
     // Architectures as data, weights, tokenizers, chat templates.
-    room("Model", ["GGUF", "Kernels", "Jinja", "Platform", heap, orderedCollections]),
+    room("Model", rooms("GGUF", "Kernels", "Jinja", "Platform") + [heap, orderedCollections]),
     // The subset of the Jinja template language that chat templates use.
     room("Jinja", [orderedCollections]),
     // Quantised blocks, matrix products, attention, norms; the thread team; picks the instruction set.
-    room("Kernels", ["CKernels", "Platform"]),
+    room("Kernels", rooms("Platform") + [cKernels]),
     // C inner loops, several instruction sets in one binary, no build flags.
-    .target(name: "CKernels"),
+    .target(name: "CPowerInferKernels", path: "Sources/CKernels"),
     // The GGUF container, both magics: read, write, describe.
-    room("GGUF", ["Platform", orderedCollections]),
+    room("GGUF", rooms("Platform") + [orderedCollections]),
     // Other people's tensor files: safetensors, and what torch.save writes. Nothing in them is run.
-    room("Checkpoint", ["Platform"]),
+    room("Checkpoint", rooms("Platform")),
     // Everything that differs between Linux and macOS: mapped files, processors, terminals, signals.
     room("Platform"),
 
     // Writes tiny random models and reads golden files, for the tests.
-    .target(name: "TestKit", dependencies: ["GGUF", "Platform"], path: "Tests/TestKit", swiftSettings: swiftSettings),
-    tests("PlatformTests", ["Platform"]),
-    tests("GGUFTests", ["GGUF", "TestKit"]),
-    tests("CheckpointTests", ["Checkpoint", "Platform", "TestKit"], resources: [.copy("Golden")]),
-    tests("KernelsTests", ["Kernels", "TestKit"]),
-    tests("JinjaTests", ["Jinja", orderedCollections], resources: [.copy("Golden")]),
+    .target(
+      name: "PowerInferTestKit", dependencies: rooms("GGUF", "Platform"), path: "Tests/TestKit",
+      swiftSettings: swiftSettings),
+    tests("PlatformTests", rooms("Platform")),
+    tests("GGUFTests", rooms("GGUF") + [testKit]),
+    tests("CheckpointTests", rooms("Checkpoint", "Platform") + [testKit], resources: [.copy("Golden")]),
+    tests("KernelsTests", rooms("Kernels") + [testKit]),
+    tests("JinjaTests", rooms("Jinja") + [orderedCollections], resources: [.copy("Golden")]),
     tests(
-      "ModelTests", ["Model", "GGUF", "Jinja", "Kernels", "TestKit", orderedCollections],
+      "ModelTests", rooms("Model", "GGUF", "Jinja", "Kernels") + [testKit, orderedCollections],
       resources: [.copy("Golden")]),
-    tests("SparsityTests", ["Sparsity", "Model", "GGUF", "TestKit"]),
+    tests("SparsityTests", rooms("Sparsity", "Model", "GGUF") + [testKit]),
     tests(
-      "InferenceTests", ["Inference", "Sparsity", "Model", "Jinja", "GGUF", "Kernels", "TestKit"],
+      "InferenceTests", rooms("Inference", "Sparsity", "Model", "Jinja", "GGUF", "Kernels") + [testKit],
       resources: [.copy("Golden")]),
     tests(
       "ToolkitTests",
-      ["Toolkit", "Inference", "Sparsity", "Model", "Checkpoint", "Kernels", "GGUF", "Platform", "TestKit", crypto],
+      rooms("Toolkit", "Inference", "Sparsity", "Model", "Checkpoint", "Kernels", "GGUF", "Platform")
+        + [testKit, crypto],
       resources: [.copy("Golden")]),
-    tests("CommandLineTests", ["powerinfer", "Toolkit", "Sparsity", "GGUF", "TestKit"]),
+    tests(
+      "CommandLineTests", [.byName(name: "PowerInferCommandLine")] + rooms("Toolkit", "Sparsity", "GGUF") + [testKit]),
   ],
   swiftLanguageModes: [.v6]
 )

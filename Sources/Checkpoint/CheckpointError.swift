@@ -1,4 +1,4 @@
-import Platform
+public import PowerInferPlatform
 
 /// What is wrong with a checkpoint, or with how it was asked.
 public enum CheckpointError: Error, Equatable, CustomStringConvertible {

@@ -1,4 +1,4 @@
-import Platform
+import PowerInferPlatform
 
 /// The weights in a folder of Hugging Face's layout, whole or in parts: `model.safetensors`, else `pytorch_model.bin`.
 public struct CheckpointFolder: Sendable {

@@ -1,4 +1,4 @@
-import Platform
+public import PowerInferPlatform
 
 /// A tensor of a checkpoint: what it is, and where in a mapped file its numbers are.
 ///

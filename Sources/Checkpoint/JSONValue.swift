@@ -1,4 +1,4 @@
-import Platform
+import PowerInferPlatform
 
 /// A value of a JSON text of any form, its strings with their exact bytes: for the settings that lie beside a checkpoint.
 public enum JSONValue: Sendable, Equatable, Decodable {

@@ -1,4 +1,4 @@
-import Platform
+import PowerInferPlatform
 
 /// A file of the safetensors format: a header in JSON that says of each tensor its type, shape and place, then the numbers.
 ///

@@ -1,4 +1,4 @@
-import Platform
+import PowerInferPlatform
 
 /// The memory behind a file, an array of its metadata or its tensors: mapped, or owned.
 ///

@@ -1,4 +1,4 @@
-import Platform
+public import PowerInferPlatform
 
 /// What is wrong with a GGUF file, or with how it was asked.
 public enum GGUFError: Error, Equatable, CustomStringConvertible {

@@ -1,4 +1,4 @@
-import Platform
+public import PowerInferPlatform
 
 /// A model file, open: metadata decoded, every tensor found and checked.
 ///

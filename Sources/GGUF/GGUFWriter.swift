@@ -1,4 +1,4 @@
-import Platform
+import PowerInferPlatform
 
 /// Writes a file of version 3: metadata and the list of tensors first, then the tensors' data in the order declared.
 ///

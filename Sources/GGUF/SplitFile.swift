@@ -1,6 +1,6 @@
 // Models published in parts: "model-00001-of-00003.gguf", each a file of its own, the metadata in the first.
 
-import Platform
+import PowerInferPlatform
 
 /// The names of all parts, from the name of one.
 struct SplitName {

@@ -1,7 +1,7 @@
-import Kernels
-import Model
-import Platform
-import Sparsity
+import PowerInferKernels
+public import PowerInferModel
+import PowerInferPlatform
+public import PowerInferSparsity
 
 /// How a session uses the machine.
 public struct SessionOptions: Sendable {

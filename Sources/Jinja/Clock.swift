@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 
 /// The time that `strftime_now` shows, so that a rendering can be repeated exactly.
 public struct Clock: Sendable {

@@ -1,4 +1,4 @@
-import OrderedCollections
+public import OrderedCollections
 
 /// A chat template: text with tags of the Jinja language, read once and rendered often.
 ///

@@ -1,5 +1,5 @@
-import OrderedCollections
 import Foundation
+import OrderedCollections
 
 extension Value {
   /// The value of a JSON text, its keys in their order, which Foundation's readers lose.

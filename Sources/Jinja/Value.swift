@@ -1,4 +1,4 @@
-import OrderedCollections
+public import OrderedCollections
 
 /// A plain value that a caller hands to a template: what JSON can say, with dictionaries in order.
 public enum Value: Sendable, Equatable {

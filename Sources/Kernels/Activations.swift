@@ -1,4 +1,4 @@
-import CKernels
+import CPowerInferKernels
 
 /// Vectors of a batch of tokens, [capacity, columns] in F32, beside the 8-bit form that products with quantised weights read.
 ///

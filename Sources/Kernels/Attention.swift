@@ -1,4 +1,4 @@
-import CKernels
+import CPowerInferKernels
 
 /// Where the keys and values of one head of one layer lie, and in which formats: ``WeightFormat/f16``, or
 /// ``WeightFormat/q8_0`` where the head size is a multiple of 32.

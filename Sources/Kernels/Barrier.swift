@@ -1,6 +1,6 @@
-import CKernels
+import CPowerInferKernels
 import Foundation
-import Platform
+import PowerInferPlatform
 import Synchronization
 
 /// Where the workers of a team wait for each other: they spin briefly, then give way, then park.

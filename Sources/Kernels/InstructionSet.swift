@@ -1,4 +1,4 @@
-import CKernels
+import CPowerInferKernels
 import Foundation
 
 /// A family of processor instructions that the inner loops were written for.

@@ -1,4 +1,4 @@
-import CKernels
+import CPowerInferKernels
 
 /// Encoders that search for scales, for making models.
 extension Kernels {

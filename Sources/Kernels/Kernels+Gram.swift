@@ -1,4 +1,4 @@
-import CKernels
+import CPowerInferKernels
 
 extension Kernels {
   /// `h[i * columns + j] += Σ_t x[t * stride + i] · x[t * stride + j]` for the rows `i` given and all `j ≥ i`: the upper triangle

@@ -1,4 +1,4 @@
-import CKernels
+import CPowerInferKernels
 
 /// Which entries ``Kernels/select(_:numbers:by:into:values:)`` keeps. An entry that is not a number is kept by every rule, and
 /// a threshold that is not a number keeps everything.

@@ -1,4 +1,4 @@
-import CKernels
+import CPowerInferKernels
 
 /// Loops so light that memory alone limits them: what measures it.
 extension Kernels {

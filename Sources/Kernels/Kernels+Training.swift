@@ -1,4 +1,4 @@
-import CKernels
+import CPowerInferKernels
 
 /// A matrix of floats in memory, as products of floats take it.
 public struct FloatMatrix {

@@ -1,4 +1,4 @@
-import CKernels
+import CPowerInferKernels
 
 /// The inner loops of one instruction set.
 ///

@@ -1,4 +1,4 @@
-import CKernels
+import CPowerInferKernels
 
 /// A view of weights [rows, columns], one contiguous row per output, in one ``WeightFormat``.
 ///

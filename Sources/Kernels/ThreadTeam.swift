@@ -1,5 +1,5 @@
 import Foundation
-import Platform
+import PowerInferPlatform
 import Synchronization
 
 /// Threads that run one body together and meet at barriers, for the length of a whole forward pass.

@@ -1,4 +1,4 @@
-import CKernels
+import CPowerInferKernels
 
 /// How the elements of a weight row are stored. Raw values are the type numbers of the GGUF format.
 public enum WeightFormat: UInt32, Sendable, CaseIterable {

@@ -1,5 +1,5 @@
-import GGUF
-import Platform
+public import PowerInferGGUF
+public import PowerInferPlatform
 
 /// A model file opened, checked and ready to compute with: hyperparameters, weights, tokenizer, chat template.
 ///

@@ -1,4 +1,4 @@
-import GGUF
+import PowerInferGGUF
 
 /// Why a file that is a valid GGUF is not a model this engine can run.
 public enum ModelError: Error, Equatable, CustomStringConvertible {

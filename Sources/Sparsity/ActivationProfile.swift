@@ -1,4 +1,4 @@
-import GGUF
+public import PowerInferGGUF
 
 /// How often every neuron of a model fires, and how much it adds when it does, counted over a text.
 ///

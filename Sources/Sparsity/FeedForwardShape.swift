@@ -1,4 +1,4 @@
-import Model
+public import PowerInferModel
 
 /// How many feed-forward neurons a model has.
 public struct FeedForwardShape: Sendable, Equatable {

@@ -1,4 +1,4 @@
-import GGUF
+public import PowerInferGGUF
 
 /// From which magnitude of its gate on a neuron is computed, calibrated for each layer on a text (CATS, arXiv:2404.08763).
 ///

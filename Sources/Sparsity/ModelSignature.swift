@@ -1,6 +1,6 @@
 import Crypto
-import Kernels
-import Model
+import PowerInferKernels
+public import PowerInferModel
 
 /// What tells a model's neurons, in the order of its file, from those of any other model or order.
 ///

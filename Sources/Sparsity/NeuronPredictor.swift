@@ -1,6 +1,6 @@
-import Kernels
-import Model
-import Platform
+public import PowerInferKernels
+import PowerInferModel
+import PowerInferPlatform
 
 /// The predictor of a layer as it is computed: which neurons are asked about, and the matrices, kept in 4 or 8 bits.
 public final class NeuronPredictor: @unchecked Sendable {

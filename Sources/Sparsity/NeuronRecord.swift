@@ -1,6 +1,6 @@
-import GGUF
-import Model
-import Platform
+public import PowerInferGGUF
+public import PowerInferModel
+import PowerInferPlatform
 
 /// Something measured about a model's neurons that is kept for later: in the model file's own metadata, or in a sidecar.
 ///

@@ -1,4 +1,4 @@
-import GGUF
+public import PowerInferGGUF
 
 /// Why what a file says about a model's neurons cannot be used.
 public enum NeuronRecordError: Error, Equatable, CustomStringConvertible {

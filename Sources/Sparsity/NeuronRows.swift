@@ -1,5 +1,5 @@
-import Kernels
-import Platform
+public import PowerInferKernels
+import PowerInferPlatform
 
 /// A down projection with one row per neuron, made from one with a row per output: what lets single neurons be left out.
 public final class NeuronRows: @unchecked Sendable {

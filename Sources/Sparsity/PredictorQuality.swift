@@ -1,4 +1,4 @@
-import GGUF
+public import PowerInferGGUF
 
 /// What a file's predictors were found to do on a text that nothing was learnt from.
 ///

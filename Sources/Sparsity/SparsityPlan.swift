@@ -1,6 +1,6 @@
-import Kernels
-import Model
-import Platform
+public import PowerInferKernels
+public import PowerInferModel
+import PowerInferPlatform
 
 /// How a layer's neurons are chosen, and what that takes.
 public struct LayerPlan: Sendable {

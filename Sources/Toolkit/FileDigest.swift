@@ -1,5 +1,5 @@
 import Crypto
-import Foundation
+public import Foundation
 
 /// What tells a file that was read from any other, short enough for a line of ``History``.
 public enum FileDigest {

@@ -1,4 +1,4 @@
-import GGUF
+public import PowerInferGGUF
 
 /// The steps by which a model file came about, oldest first: key `powerinfer.history`, an array of strings.
 ///

@@ -1,4 +1,4 @@
-import GGUF
+public import PowerInferGGUF
 
 /// Why a model could not be quantised.
 public enum QuantizeError: Error, Equatable, CustomStringConvertible {

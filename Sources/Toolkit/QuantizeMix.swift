@@ -1,4 +1,4 @@
-import GGUF
+public import PowerInferGGUF
 
 /// Mixes of types under one name, as llama.cpp has them: most weights in one type, those whose errors show most in a larger one.
 public enum QuantizeMix: String, Sendable, CaseIterable {

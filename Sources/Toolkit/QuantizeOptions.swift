@@ -1,4 +1,4 @@
-import GGUF
+public import PowerInferGGUF
 
 /// How a model is to be quantised.
 public struct QuantizeOptions: Sendable, Equatable {

@@ -1,5 +1,5 @@
-import GGUF
-import Kernels
+public import PowerInferGGUF
+import PowerInferKernels
 
 /// The types whose elements this package can decode.
 let readableTypes: [TensorType] = WeightFormat.allCases.compactMap { TensorType(rawValue: $0.rawValue) }

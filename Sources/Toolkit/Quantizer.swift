@@ -1,7 +1,7 @@
-import GGUF
-import Kernels
-import Platform
-import Sparsity
+public import PowerInferGGUF
+public import PowerInferKernels
+import PowerInferPlatform
+import PowerInferSparsity
 
 /// Writes a model again with its weights in other types.
 ///

@@ -1,5 +1,5 @@
-import GGUF
-import Kernels
+import PowerInferGGUF
+import PowerInferKernels
 
 /// How the numbers of a row become those of a smaller type.
 enum RowRounding {

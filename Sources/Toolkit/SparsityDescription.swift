@@ -1,6 +1,6 @@
-import GGUF
-import Platform
-import Sparsity
+public import PowerInferGGUF
+import PowerInferPlatform
+import PowerInferSparsity
 
 /// What a file says of a model's sparsity and of its own making, read from headers alone.
 ///

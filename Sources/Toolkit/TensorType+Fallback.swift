@@ -1,4 +1,4 @@
-import GGUF
+import PowerInferGGUF
 
 extension TensorType {
   /// This type and what takes its place where rows do not suit it, none of which stores a weight in fewer bits.

@@ -1,6 +1,6 @@
-import Checkpoint
-import Platform
-import TestKit
+import PowerInferCheckpoint
+import PowerInferPlatform
+import PowerInferTestKit
 import Testing
 
 /// Checkpoints in parts.

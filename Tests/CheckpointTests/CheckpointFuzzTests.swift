@@ -1,9 +1,9 @@
 import Foundation
-import Platform
-import TestKit
+import PowerInferPlatform
+import PowerInferTestKit
 import Testing
 
-@testable import Checkpoint
+@testable import PowerInferCheckpoint
 
 /// Damaged checkpoints: whatever the bytes, opening gives tensors or a `CheckpointError`, and all numbers can be read.
 ///

@@ -1,6 +1,6 @@
-import Checkpoint
 import Foundation
-import TestKit
+import PowerInferCheckpoint
+import PowerInferTestKit
 import Testing
 
 /// Checkpoints that PyTorch and safetensors wrote (`Scripts/golden_checkpoints.py`).

@@ -1,7 +1,7 @@
-import TestKit
+import PowerInferTestKit
 import Testing
 
-@testable import Checkpoint
+@testable import PowerInferCheckpoint
 
 /// Headers of safetensors that lie.
 @Suite struct SafetensorsTests {

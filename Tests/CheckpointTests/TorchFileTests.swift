@@ -1,7 +1,7 @@
-import TestKit
+import PowerInferTestKit
 import Testing
 
-@testable import Checkpoint
+@testable import PowerInferCheckpoint
 
 /// What is written is read again; archives and pickles that lie are found out.
 @Suite struct TorchFileTests {

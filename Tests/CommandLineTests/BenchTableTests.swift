@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-@testable import Inference
-@testable import powerinfer
+@testable import PowerInfer
+@testable import PowerInferCommandLine
 
 @Suite struct BenchTableTests {
   private func row(_ kind: SpeedTest.Kind, _ tokens: Int) -> BenchRow {

@@ -1,8 +1,8 @@
 import Foundation
-import Inference
+import PowerInfer
 import Testing
 
-@testable import powerinfer
+@testable import PowerInferCommandLine
 
 @Suite struct ChatTests {
   private let folder = FileManager.default.temporaryDirectory.appending(path: "chat-\(UUID())")

@@ -1,5 +1,5 @@
 import Foundation
-import TestKit
+import PowerInferTestKit
 import Testing
 
 /// `bench --compare` and `perplexity --compare` as a person at a shell has them.

@@ -1,9 +1,9 @@
 import Foundation
-import Sparsity
+import PowerInferSparsity
 import Testing
 
-@testable import Inference
-@testable import powerinfer
+@testable import PowerInfer
+@testable import PowerInferCommandLine
 
 @Suite struct ComparisonTableTests {
   private func quality(fired: Int, listed: Int, hits: Int, kept: Double) -> NeuronQuality {

@@ -1,6 +1,6 @@
 import Foundation
-import GGUF
-import TestKit
+import PowerInferGGUF
+import PowerInferTestKit
 import Testing
 
 /// `powerinfer convert`, and PowerInfer's folders of counts, as a person at a shell has them.

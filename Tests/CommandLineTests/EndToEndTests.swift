@@ -1,8 +1,8 @@
 import Foundation
-import GGUF
-import TestKit
+import PowerInferGGUF
+import PowerInferTestKit
+import PowerInferToolkit
 import Testing
-import Toolkit
 
 /// What a person at a shell sees, for every command: arguments and standard input against exit status and both outputs.
 ///

@@ -1,5 +1,5 @@
-import GGUF
-import TestKit
+import PowerInferGGUF
+import PowerInferTestKit
 
 /// Models to run, and files that are none, in one folder.
 struct ExampleFiles {

@@ -1,11 +1,11 @@
 import Foundation
-import GGUF
-import Sparsity
-import TestKit
+import PowerInferGGUF
+import PowerInferSparsity
+import PowerInferTestKit
+import PowerInferToolkit
 import Testing
-import Toolkit
 
-@testable import powerinfer
+@testable import PowerInferCommandLine
 
 /// The scripts under `Examples`, run as they stand, with a tiny model.
 @Suite struct ExampleScriptTests {

@@ -1,5 +1,5 @@
 import Foundation
-import TestKit
+import PowerInferTestKit
 
 /// The built `powerinfer`, run as a process of its own.
 struct Executable {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import powerinfer
+@testable import PowerInferCommandLine
 
 @Suite struct HistoryTests {
   private let folder = FileManager.default.temporaryDirectory.appending(path: "history-\(UUID())")

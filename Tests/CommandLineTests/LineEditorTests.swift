@@ -1,6 +1,6 @@
 import Testing
 
-@testable import powerinfer
+@testable import PowerInferCommandLine
 
 @Suite struct LineEditorTests {
   /// Types the keys and gives what came of it and the terminal.

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import powerinfer
+@testable import PowerInferCommandLine
 
 @Suite struct ModelLocatorTests {
   private func locator(_ files: Set<String>, variable: String? = nil) -> ModelLocator {

@@ -1,10 +1,10 @@
 import ArgumentParser
 import Foundation
-import Inference
-import TestKit
+import PowerInfer
+import PowerInferTestKit
 import Testing
 
-@testable import powerinfer
+@testable import PowerInferCommandLine
 
 @Suite struct OptionsTests {
   private func sampling(_ arguments: [String], _ variables: [String: String] = [:]) throws -> SamplingOptions {

@@ -1,9 +1,9 @@
 import Foundation
-import Inference
-import Sparsity
+import PowerInfer
+import PowerInferSparsity
 import Testing
 
-@testable import powerinfer
+@testable import PowerInferCommandLine
 
 @Suite struct OutputTests {
   private func result(_ reason: FinishReason, stop: String? = nil, _ set: (inout GenerationStatistics) -> Void)

@@ -1,5 +1,5 @@
 import Foundation
-import TestKit
+import PowerInferTestKit
 import Testing
 
 /// `powerinfer perplexity` as a person at a shell has it.

@@ -1,11 +1,11 @@
 import Foundation
-import GGUF
-import Model
-import Sparsity
-import TestKit
+import PowerInferGGUF
+import PowerInferModel
+import PowerInferSparsity
+import PowerInferTestKit
 import Testing
 
-@testable import powerinfer
+@testable import PowerInferCommandLine
 
 /// `powerinfer place` as a person at a shell has it.
 @Suite(.serialized) struct PlaceCommandTests {

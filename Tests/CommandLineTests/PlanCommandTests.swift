@@ -1,11 +1,11 @@
 import Foundation
-import GGUF
-import Sparsity
-import Model
-import TestKit
+import PowerInferGGUF
+import PowerInferModel
+import PowerInferSparsity
+import PowerInferTestKit
 import Testing
 
-@testable import powerinfer
+@testable import PowerInferCommandLine
 
 /// `powerinfer plan` and what `powerinfer inspect` says of sparsity, as a person at a shell has them.
 @Suite(.serialized) struct PlanCommandTests {

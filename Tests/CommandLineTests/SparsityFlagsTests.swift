@@ -1,8 +1,8 @@
 import ArgumentParser
-import Sparsity
+import PowerInferSparsity
 import Testing
 
-@testable import powerinfer
+@testable import PowerInferCommandLine
 
 @Suite struct SparsityFlagsTests {
   private func resolve(_ arguments: [String], _ variables: [String: String] = [:]) throws -> SparsityFlags.Resolved {

@@ -1,8 +1,8 @@
 import Foundation
-import GGUF
-import Model
-import Sparsity
-import TestKit
+import PowerInferGGUF
+import PowerInferModel
+import PowerInferSparsity
+import PowerInferTestKit
 import Testing
 
 /// `powerinfer train-predictor` as a person at a shell has it.

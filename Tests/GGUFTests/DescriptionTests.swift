@@ -1,6 +1,6 @@
 import Foundation
-import GGUF
-import TestKit
+import PowerInferGGUF
+import PowerInferTestKit
 import Testing
 
 @Suite struct DescriptionTests {

@@ -1,6 +1,6 @@
 import Foundation
-import GGUF
-import TestKit
+import PowerInferGGUF
+import PowerInferTestKit
 import Testing
 
 /// Damaged files: whatever the bytes, opening gives a file or a `GGUFError`, and all that a file offers can be read.

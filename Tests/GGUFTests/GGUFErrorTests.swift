@@ -1,5 +1,5 @@
-import GGUF
-import TestKit
+import PowerInferGGUF
+import PowerInferTestKit
 import Testing
 
 /// One file per way to be broken, and the sentence it gets.

@@ -1,5 +1,5 @@
-import GGUF
-import TestKit
+import PowerInferGGUF
+import PowerInferTestKit
 import Testing
 
 @Suite struct GGUFWriterTests {

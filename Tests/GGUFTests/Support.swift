@@ -1,4 +1,4 @@
-import GGUF
+import PowerInferGGUF
 
 /// Builds the bytes of a file field by field, so that a test can put any number anywhere.
 ///

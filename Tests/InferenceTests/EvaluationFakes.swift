@@ -1,7 +1,7 @@
 import Foundation
-import Inference
-import Kernels
-import TestKit
+import PowerInfer
+import PowerInferKernels
+import PowerInferTestKit
 
 /// An evaluator with given logits for the scored positions of each chunk, [chunk][position][vocabulary]. Remembers what
 /// it read.

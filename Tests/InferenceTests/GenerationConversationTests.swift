@@ -1,5 +1,5 @@
 import Foundation
-import Inference
+import PowerInfer
 import Testing
 
 @Suite struct ConversationTests {

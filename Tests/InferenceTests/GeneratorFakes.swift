@@ -1,4 +1,4 @@
-import Inference
+import PowerInfer
 
 /// An evaluator that follows a script: after token t comes `next[t]`, else t + 1. Remembers what it was asked to read.
 final class ScriptedEvaluator: TokenEvaluator {

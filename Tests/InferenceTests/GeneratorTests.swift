@@ -1,4 +1,4 @@
-import Inference
+import PowerInfer
 import Testing
 
 @Suite struct GeneratorTests {

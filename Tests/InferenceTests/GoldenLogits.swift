@@ -1,7 +1,7 @@
 import Foundation
-import Inference
-import Model
-import TestKit
+import PowerInfer
+import PowerInferModel
+import PowerInferTestKit
 
 /// One prompt of a golden logits file; `Golden/README.md` says how each was made.
 struct GoldenPrompt: Decodable {

@@ -1,8 +1,8 @@
 import Foundation
-import GGUF
-import Inference
-import Model
-import TestKit
+import PowerInfer
+import PowerInferGGUF
+import PowerInferModel
+import PowerInferTestKit
 import Testing
 
 /// The forward pass against an independent float64 implementation (`Scripts/reference_logits.py`).

@@ -1,8 +1,8 @@
 import Foundation
-import TestKit
+import PowerInferTestKit
 import Testing
 
-@testable import Inference
+@testable import PowerInfer
 
 @Suite struct LogSoftmaxTests {
   private func row<Result>(_ logits: [Float], _ body: (LogitRow) throws -> Result) rethrows -> Result {

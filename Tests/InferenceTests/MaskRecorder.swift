@@ -1,6 +1,6 @@
 import Foundation
-import Inference
-import Model
+import PowerInfer
+import PowerInferModel
 import Synchronization
 
 /// Remembers which neurons a session's passes leave out, by the scores that the session hands out.

@@ -1,9 +1,9 @@
 import Foundation
-import Kernels
+import PowerInferKernels
 import Synchronization
 import Testing
 
-@testable import Inference
+@testable import PowerInfer
 
 @Suite struct MemoryBandwidthTests {
   @Test(arguments: [1, 2, 3])

@@ -1,9 +1,9 @@
 import Foundation
-import GGUF
-import Inference
-import Jinja
-import Model
-import Sparsity
+import PowerInfer
+import PowerInferGGUF
+import PowerInferJinja
+import PowerInferModel
+import PowerInferSparsity
 
 /// Does with a file everything that a program would, and holds the results against what must be true of any model.
 struct ModelExercise {

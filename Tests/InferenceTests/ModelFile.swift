@@ -1,4 +1,4 @@
-import GGUF
+import PowerInferGGUF
 
 /// A model file in pieces that can be damaged one by one and put together again, right or wrong.
 ///

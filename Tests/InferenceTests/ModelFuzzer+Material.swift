@@ -1,5 +1,5 @@
-import GGUF
-import TestKit
+import PowerInferGGUF
+import PowerInferTestKit
 
 // What the fuzzer starts from and what it puts in.
 

@@ -1,5 +1,5 @@
-import GGUF
-import TestKit
+import PowerInferGGUF
+import PowerInferTestKit
 
 /// Makes damaged models of valid tiny ones: metadata, tensors, vocabularies and templates that no converter would write.
 struct ModelFuzzer {

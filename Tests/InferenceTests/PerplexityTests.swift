@@ -1,9 +1,9 @@
 import Foundation
-import GGUF
-import Inference
-import Kernels
-import Model
-import TestKit
+import PowerInfer
+import PowerInferGGUF
+import PowerInferKernels
+import PowerInferModel
+import PowerInferTestKit
 import Testing
 
 @Suite struct PerplexityTests {

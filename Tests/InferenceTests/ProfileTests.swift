@@ -1,11 +1,11 @@
 import Foundation
-import Kernels
-import Model
+import PowerInferKernels
+import PowerInferModel
+import PowerInferTestKit
 import Synchronization
-import TestKit
 import Testing
 
-@testable import Inference
+@testable import PowerInfer
 
 @Suite struct ProfileTests {
   /// A clock that a test sets.

@@ -1,12 +1,12 @@
 import Foundation
-import GGUF
-import Kernels
-import Sparsity
-import TestKit
+import PowerInferGGUF
+import PowerInferKernels
+import PowerInferSparsity
+import PowerInferTestKit
 import Testing
 
-@testable import Inference
-@testable import Model
+@testable import PowerInfer
+@testable import PowerInferModel
 
 @Suite struct QualityProbeTests {
   /// Another observer's copy of everything that was seen, for a computation of its own.

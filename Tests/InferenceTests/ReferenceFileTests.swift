@@ -1,9 +1,9 @@
 import Foundation
-import GGUF
-import Inference
-import Kernels
-import Model
-import TestKit
+import PowerInfer
+import PowerInferGGUF
+import PowerInferKernels
+import PowerInferModel
+import PowerInferTestKit
 import Testing
 
 /// Saved logits: the figures that come from them, and files that are not what they should be.

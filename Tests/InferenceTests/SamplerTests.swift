@@ -1,5 +1,5 @@
 import Foundation
-import Inference
+import PowerInfer
 import Testing
 
 /// The golden distributions come from NumPy in double precision: the definitions of the steps (llama.cpp's chain) written

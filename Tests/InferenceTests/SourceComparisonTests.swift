@@ -1,11 +1,11 @@
 import Foundation
-import GGUF
-import Model
-import Sparsity
-import TestKit
+import PowerInferGGUF
+import PowerInferModel
+import PowerInferSparsity
+import PowerInferTestKit
 import Testing
 
-@testable import Inference
+@testable import PowerInfer
 
 @Suite struct SourceComparisonTests {
   private let folder: TemporaryFolder

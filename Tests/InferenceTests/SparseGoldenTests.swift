@@ -1,8 +1,8 @@
 import Foundation
-import Inference
-import Model
-import Sparsity
-import TestKit
+import PowerInfer
+import PowerInferModel
+import PowerInferSparsity
+import PowerInferTestKit
 import Testing
 
 /// Logits and masks of passes that leave neurons out, against an independent float64 implementation

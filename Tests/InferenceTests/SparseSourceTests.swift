@@ -1,9 +1,9 @@
 import Foundation
-import GGUF
-import Inference
-import Model
-import Sparsity
-import TestKit
+import PowerInfer
+import PowerInferGGUF
+import PowerInferModel
+import PowerInferSparsity
+import PowerInferTestKit
 import Testing
 
 /// Activation sources against computing all neurons, and against themselves.

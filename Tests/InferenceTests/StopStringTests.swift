@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Inference
+@testable import PowerInfer
 
 @Suite struct StopStringTests {
   /// Feeds the pieces and gives what came out and the stop string.

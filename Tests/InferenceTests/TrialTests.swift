@@ -1,7 +1,7 @@
-import Sparsity
+import PowerInferSparsity
 import Testing
 
-@testable import Inference
+@testable import PowerInfer
 
 /// What is measured decides, and only once it has been measured often enough.
 @Suite struct TrialTests {

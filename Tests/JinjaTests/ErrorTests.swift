@@ -1,5 +1,5 @@
-import Jinja
 import OrderedCollections
+import PowerInferJinja
 import Testing
 
 /// What a reader is told.

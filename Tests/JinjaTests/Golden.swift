@@ -1,6 +1,6 @@
 import Foundation
-import Jinja
 import OrderedCollections
+import PowerInferJinja
 
 /// The golden renderings beside these tests, made by Python's jinja2 with Scripts/golden_jinja.py.
 enum Golden {

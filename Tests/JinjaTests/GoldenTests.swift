@@ -1,6 +1,6 @@
 import Foundation
-import Jinja
 import OrderedCollections
+import PowerInferJinja
 import Testing
 
 @Suite struct GoldenTests {

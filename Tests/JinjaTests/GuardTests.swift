@@ -1,5 +1,5 @@
-import Jinja
 import OrderedCollections
+import PowerInferJinja
 import Testing
 
 /// Hostile templates end with a sentence, never with a crash or a full memory.

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Kernels
+@testable import PowerInferKernels
 
 /// Sums of weight rows under coefficients, most of them zero, against exact sums in double precision.
 struct AccumulateTests {

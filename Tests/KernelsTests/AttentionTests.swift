@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Kernels
+@testable import PowerInferKernels
 
 /// Attention of every instruction set against exact sums in double precision. (Tests/CKernelsCheck has many more shapes, and
 /// NaN and infinities.)

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Kernels
+@testable import PowerInferKernels
 
 /// Encoding against NumPy in strict single precision, decoding against the Python package `gguf`.
 struct BlockTests {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Kernels
+@testable import PowerInferKernels
 
 /// Scales that are searched for, and rows whose columns make up for each other's errors.
 struct FittingTests {

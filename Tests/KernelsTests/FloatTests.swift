@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Kernels
+@testable import PowerInferKernels
 
 /// Norms, gates, rotation and softmax of every instruction set, against double precision.
 struct FloatTests {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Kernels
+@testable import PowerInferKernels
 
 struct InstructionSetTests {
   @Test func portableIsAlwaysThere() {

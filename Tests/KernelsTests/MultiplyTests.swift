@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Kernels
+@testable import PowerInferKernels
 
 /// Products with weights, against exact sums in double precision over the dequantised values.
 struct MultiplyTests {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Kernels
+@testable import PowerInferKernels
 
 /// What only products by panels, and sums in narrow integers, can get wrong.
 struct PanelTests {

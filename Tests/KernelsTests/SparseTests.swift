@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Kernels
+@testable import PowerInferKernels
 
 /// Loops over lists of neurons.
 struct SparseTests {

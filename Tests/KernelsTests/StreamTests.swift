@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Kernels
+@testable import PowerInferKernels
 
 /// The loops that measure memory, against their definitions.
 struct StreamTests {

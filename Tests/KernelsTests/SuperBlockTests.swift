@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Kernels
+@testable import PowerInferKernels
 
 /// Encoding to blocks of 256, where not the bytes are given but the error.
 struct SuperBlockTests {

@@ -1,6 +1,6 @@
 import Foundation
 
-@testable import Kernels
+@testable import PowerInferKernels
 
 /// A small seeded generator (SplitMix64), so that every run sees the same numbers.
 struct SeededGenerator: RandomNumberGenerator {

@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 import Testing
 
-@testable import Kernels
+@testable import PowerInferKernels
 
 struct ThreadTeamTests {
   final class Crowd: Sendable {

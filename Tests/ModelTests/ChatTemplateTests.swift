@@ -1,10 +1,10 @@
 import Foundation
-import GGUF
-import Jinja
 import OrderedCollections
+import PowerInferGGUF
+import PowerInferJinja
 import Testing
 
-@testable import Model
+@testable import PowerInferModel
 
 @Suite struct ChatTemplateTests {
   private let turns: [ChatMessage] = [.system("Be brief."), .user("Hi"), .assistant("Hello"), .user("Bye")]

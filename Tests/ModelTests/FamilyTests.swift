@@ -1,7 +1,7 @@
-import GGUF
-import Kernels
-import Model
-import TestKit
+import PowerInferGGUF
+import PowerInferKernels
+import PowerInferModel
+import PowerInferTestKit
 import Testing
 
 /// What files of Bamboo, Falcon and OPT must hold, and the sentence for each thing that is missing or too much.

@@ -1,7 +1,7 @@
-import GGUF
-import Kernels
-import Model
-import TestKit
+import PowerInferGGUF
+import PowerInferKernels
+import PowerInferModel
+import PowerInferTestKit
 import Testing
 
 /// What makes a valid GGUF file a model, and the sentence for each thing that does not.

@@ -1,7 +1,7 @@
 import Foundation
-import GGUF
-import Model
-import TestKit
+import PowerInferGGUF
+import PowerInferModel
+import PowerInferTestKit
 import Testing
 
 /// What hyperparameters of a file may be, and the sentence for each that may not.

@@ -1,7 +1,7 @@
 import Foundation
-import GGUF
-import Model
-import TestKit
+import PowerInferGGUF
+import PowerInferModel
+import PowerInferTestKit
 import Testing
 
 /// Rotary embeddings against golden angles from the published formulas (`Scripts/make_tiny_models.py`, cross-checked with

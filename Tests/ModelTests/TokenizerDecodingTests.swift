@@ -1,6 +1,6 @@
 import Foundation
-import Model
-import TestKit
+import PowerInferModel
+import PowerInferTestKit
 import Testing
 
 @Suite struct TokenizerDecodingTests {

@@ -1,7 +1,7 @@
 import Foundation
-import GGUF
-import Model
-import TestKit
+import PowerInferGGUF
+import PowerInferModel
+import PowerInferTestKit
 import Testing
 
 /// Ids that independent implementations give; see Scripts/golden_tokenizers.py for how the small ones were made.

@@ -1,8 +1,8 @@
 import Foundation
-import TestKit
+import PowerInferTestKit
 import Testing
 
-@testable import Model
+@testable import PowerInferModel
 
 @Suite struct TokenizerPreTokenizerTests {
   private struct Splits: Decodable {

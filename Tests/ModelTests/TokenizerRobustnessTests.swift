@@ -1,6 +1,6 @@
-import GGUF
-import Model
-import TestKit
+import PowerInferGGUF
+import PowerInferModel
+import PowerInferTestKit
 import Testing
 
 /// Vocabularies and texts that no one should make.

@@ -1,6 +1,6 @@
-import GGUF
-import Model
-import TestKit
+import PowerInferGGUF
+import PowerInferModel
+import PowerInferTestKit
 import Testing
 
 /// Control and added tokens. The expected ids follow from the vocabularies, which are small enough to do so by hand.

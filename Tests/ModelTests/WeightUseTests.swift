@@ -1,6 +1,6 @@
-import GGUF
-import Model
-import TestKit
+import PowerInferGGUF
+import PowerInferModel
+import PowerInferTestKit
 import Testing
 
 /// Bytes and products counted by hand, for models small enough to do so.

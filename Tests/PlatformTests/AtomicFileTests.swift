@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Platform
+@testable import PowerInferPlatform
 
 /// A folder of its own for each test, removed afterwards.
 private final class Folder {

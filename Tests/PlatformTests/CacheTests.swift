@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Platform
+@testable import PowerInferPlatform
 
 @Suite struct CacheTests {
   private func cache(_ cpu: Int, _ index: Int, _ level: Int, _ type: String, _ size: String, _ sharers: String)

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Platform
+@testable import PowerInferPlatform
 
 @Suite struct MemoryTests {
   private let physical = 1 << 34

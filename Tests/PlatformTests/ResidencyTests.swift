@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Platform
+@testable import PowerInferPlatform
 
 /// Files that are read into memory of their own are the files that would have been mapped.
 @Suite struct ResidencyTests {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Platform
+@testable import PowerInferPlatform
 
 @Suite struct ResumableFileTests {
   private let folder = NSTemporaryDirectory() + "powerinfer-resumable-\(UUID().uuidString)"

@@ -1,8 +1,8 @@
-import GGUF
-import TestKit
+import PowerInferGGUF
+import PowerInferTestKit
 import Testing
 
-@testable import Sparsity
+@testable import PowerInferSparsity
 
 @Suite struct GPUIndexTests {
   private let folder: TemporaryFolder

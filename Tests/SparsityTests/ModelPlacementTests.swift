@@ -1,9 +1,9 @@
-import GGUF
-import Model
-import TestKit
+import PowerInferGGUF
+import PowerInferModel
+import PowerInferTestKit
 import Testing
 
-@testable import Sparsity
+@testable import PowerInferSparsity
 
 @Suite struct ModelPlacementTests {
   private let folder: TemporaryFolder

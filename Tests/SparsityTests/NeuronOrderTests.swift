@@ -1,5 +1,5 @@
-import Sparsity
-import TestKit
+import PowerInferSparsity
+import PowerInferTestKit
 import Testing
 
 @Suite struct NeuronOrderTests {

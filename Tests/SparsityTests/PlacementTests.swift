@@ -1,7 +1,7 @@
-import TestKit
+import PowerInferTestKit
 import Testing
 
-@testable import Sparsity
+@testable import PowerInferSparsity
 
 @Suite struct PlacementTests {
   private static func cost(

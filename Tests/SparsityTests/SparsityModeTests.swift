@@ -1,4 +1,4 @@
-import Sparsity
+import PowerInferSparsity
 import Testing
 
 @Suite struct SparsityModeTests {

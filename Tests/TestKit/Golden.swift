@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 
 /// Numbers and texts that an independent implementation made, kept beside the tests as resources.
 ///

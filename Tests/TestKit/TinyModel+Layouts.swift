@@ -1,4 +1,4 @@
-import GGUF
+import PowerInferGGUF
 
 // Which tensors a file of each family holds, in order.
 

@@ -1,4 +1,4 @@
-import GGUF
+public import PowerInferGGUF
 
 /// A model of any family and size with random weights, the same for the same seed, written as a real file.
 ///

@@ -1,4 +1,4 @@
-import GGUF
+public import PowerInferGGUF
 
 /// A vocabulary small enough to read, with the structure of a real one.
 public enum TinyVocabulary: Sendable {

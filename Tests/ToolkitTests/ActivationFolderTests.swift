@@ -1,10 +1,10 @@
-import Checkpoint
 import Foundation
-import Sparsity
-import TestKit
+import PowerInferCheckpoint
+import PowerInferSparsity
+import PowerInferTestKit
 import Testing
 
-@testable import Toolkit
+@testable import PowerInferToolkit
 
 /// PowerInfer's own form of profiles.
 @Suite struct ActivationFolderTests {

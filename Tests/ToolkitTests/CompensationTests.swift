@@ -1,12 +1,12 @@
 import Foundation
-import GGUF
-import Inference
-import Kernels
-import Model
-import TestKit
+import PowerInfer
+import PowerInferGGUF
+import PowerInferKernels
+import PowerInferModel
+import PowerInferTestKit
 import Testing
 
-@testable import Toolkit
+@testable import PowerInferToolkit
 
 @Suite struct CompensationTests {
   private let folder: TemporaryFolder

@@ -1,6 +1,6 @@
-import GGUF
+import PowerInferGGUF
+import PowerInferToolkit
 import Testing
-import Toolkit
 
 @Suite("History")
 struct HistoryTests {

@@ -1,13 +1,13 @@
 import Foundation
-import GGUF
-import Inference
-import Kernels
-import Model
-import Sparsity
-import TestKit
+import PowerInfer
+import PowerInferGGUF
+import PowerInferKernels
+import PowerInferModel
+import PowerInferSparsity
+import PowerInferTestKit
 import Testing
 
-@testable import Toolkit
+@testable import PowerInferToolkit
 
 @Suite struct ImportanceTests {
   private let folder: TemporaryFolder

@@ -1,7 +1,7 @@
-import TestKit
+import PowerInferTestKit
 import Testing
 
-@testable import Toolkit
+@testable import PowerInferToolkit
 
 @Suite struct MagnitudeHistogramTests {
   private func histogram(_ samples: [(magnitude: Float, weight: UInt128)]) -> MagnitudeHistogram {

@@ -1,9 +1,9 @@
-import GGUF
-import Model
-import Sparsity
-import TestKit
+import PowerInferGGUF
+import PowerInferModel
+import PowerInferSparsity
+import PowerInferTestKit
+import PowerInferToolkit
 import Testing
-import Toolkit
 
 @Suite struct ModelCopyTests {
   private let folder: TemporaryFolder

@@ -1,13 +1,13 @@
 import Foundation
-import GGUF
-import Inference
-import Model
-import Sparsity
+import PowerInfer
+import PowerInferGGUF
+import PowerInferModel
+import PowerInferSparsity
+import PowerInferTestKit
 import Synchronization
-import TestKit
 import Testing
 
-@testable import Toolkit
+@testable import PowerInferToolkit
 
 @Suite struct NeuronSurveyTests {
   private let folder: TemporaryFolder

@@ -1,6 +1,6 @@
-import Sparsity
+import PowerInferSparsity
+import PowerInferToolkit
 import Testing
-import Toolkit
 
 @Suite struct ProfileSummaryTests {
   private func summary(_ frequencies: [[Float]]) throws -> ProfileSummary {

@@ -1,9 +1,9 @@
 import Foundation
-import GGUF
-import Kernels
-import TestKit
+import PowerInferGGUF
+import PowerInferKernels
+import PowerInferTestKit
+import PowerInferToolkit
 import Testing
-import Toolkit
 
 @Suite struct QuantizeErrorTests {
   private let folder: TemporaryFolder

@@ -1,8 +1,8 @@
-import GGUF
-import TestKit
+import PowerInferGGUF
+import PowerInferTestKit
 import Testing
 
-@testable import Toolkit
+@testable import PowerInferToolkit
 
 /// The types of mixes against what llama-quantize printed (`--dry-run`) for models of as many layers.
 struct QuantizeMixTests {

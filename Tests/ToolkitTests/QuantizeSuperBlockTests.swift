@@ -1,12 +1,12 @@
-import GGUF
-import Inference
-import Kernels
-import Model
-import Sparsity
-import TestKit
+import PowerInfer
+import PowerInferGGUF
+import PowerInferKernels
+import PowerInferModel
+import PowerInferSparsity
+import PowerInferTestKit
 import Testing
 
-@testable import Toolkit
+@testable import PowerInferToolkit
 
 /// Types with blocks of 256: what becomes of rows they do not suit, and what models of them answer.
 @Suite struct QuantizeSuperBlockTests {

@@ -1,9 +1,9 @@
-import GGUF
-import Kernels
-import TestKit
+import PowerInferGGUF
+import PowerInferKernels
+import PowerInferTestKit
 import Testing
 
-@testable import Toolkit
+@testable import PowerInferToolkit
 
 @Suite struct QuantizerTests {
   private let folder: TemporaryFolder

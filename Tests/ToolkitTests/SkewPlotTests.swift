@@ -2,10 +2,10 @@ import Foundation
 #if canImport(FoundationXML)
   import FoundationXML
 #endif
-import Sparsity
+import PowerInferSparsity
 import Testing
 
-@testable import Toolkit
+@testable import PowerInferToolkit
 
 @Suite struct SkewPlotTests {
   @Test func theCurveAddsUpTheHottestFirst() {

@@ -1,4 +1,4 @@
-import Kernels
+import PowerInferKernels
 
 /// The down projection by neurons, of which some share fires; the rest of the weights is not read. Bytes are those read.
 func accumulateRows(_ kernels: Kernels) {

@@ -1,4 +1,4 @@
-import Kernels
+import PowerInferKernels
 
 /// One token's attention for the queries that share a head of keys and values, in chunks as a decoding session takes them.
 func attention(_ kernels: Kernels) {

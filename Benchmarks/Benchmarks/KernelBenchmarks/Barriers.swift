@@ -1,5 +1,5 @@
 import Benchmark
-import Kernels
+import PowerInferKernels
 
 /// A thousand barriers of a team; teams larger than the machine show what giving way costs.
 func barriers() {

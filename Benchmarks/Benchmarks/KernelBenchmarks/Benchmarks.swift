@@ -1,5 +1,5 @@
 import Benchmark
-import Kernels
+import PowerInferKernels
 
 /// Registers everything there is to measure. Names read "what, how (instruction set)", so that a filter picks any part.
 let benchmarks: @Sendable () -> Void = {

@@ -1,4 +1,4 @@
-import Kernels
+import PowerInferKernels
 
 /// Decoding: one token, so every weight is read for a single product. Warm fits a second-level cache; cold is larger than any
 /// last-level cache and walked through in pieces, each out of the caches when its turn comes again.

@@ -1,6 +1,6 @@
 import Benchmark
 import Dispatch
-import Kernels
+import PowerInferKernels
 
 /// What a loop gets through in a second.
 enum Rate {

@@ -1,4 +1,4 @@
-import Kernels
+import PowerInferKernels
 
 /// Random numbers, the same every time (SplitMix64).
 struct Samples {

@@ -1,4 +1,4 @@
-import Kernels
+import PowerInferKernels
 
 /// What happens to a vector between two products.
 func floats(_ kernels: Kernels) {

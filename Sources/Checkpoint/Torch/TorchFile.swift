@@ -1,4 +1,4 @@
-import Platform
+import PowerInferPlatform
 
 /// A file that `torch.save` of PyTorch 1.6 or later wrote, of one tensor or of a dictionary of tensors.
 ///

@@ -1,4 +1,4 @@
-import Platform
+public import PowerInferPlatform
 
 /// Writes one-dimensional tensors as `torch.save` does, for `torch.load` to read, with `weights_only` too.
 public enum TorchWriter {

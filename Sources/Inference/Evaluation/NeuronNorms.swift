@@ -1,5 +1,5 @@
-import Kernels
-import Model
+public import PowerInferKernels
+public import PowerInferModel
 
 /// The Euclidean norm of what each neuron adds to the output when it gives 1: its row of the down projection by neuron.
 public enum NeuronNorms {

@@ -1,5 +1,5 @@
-import Kernels
-import Model
+public import PowerInferKernels
+import PowerInferModel
 
 /// What a perplexity test needs of a model: the logits of some of a chunk's tokens, read from an empty memory.
 public protocol ChunkEvaluator: AnyObject {

@@ -1,6 +1,6 @@
-import Kernels
-import Model
-import Sparsity
+import PowerInferKernels
+public import PowerInferModel
+public import PowerInferSparsity
 
 /// Sees, while a session reads a text, which neurons fire and which of them its activation source would have computed.
 ///

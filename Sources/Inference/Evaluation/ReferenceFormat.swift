@@ -1,6 +1,6 @@
 import Crypto
 import Foundation
-import Model
+import PowerInferModel
 
 /// The file of a reference's predictions, version 1. All numbers are little-endian.
 ///

@@ -1,7 +1,7 @@
 import Crypto
 import Foundation
-import Model
-import Platform
+public import PowerInferModel
+import PowerInferPlatform
 
 /// A reference's predictions for a text, as ``ReferenceWriter`` saved them.
 ///

@@ -1,7 +1,7 @@
 import Crypto
 import Foundation
-import Model
-import Platform
+public import PowerInferModel
+public import PowerInferPlatform
 
 /// Saves a model's predictions for a text, so that others can be compared with it: the logarithms of all probabilities
 /// at every scored position, in 16 bits each.

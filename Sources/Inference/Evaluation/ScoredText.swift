@@ -1,4 +1,4 @@
-import Model
+public import PowerInferModel
 
 /// A text cut into chunks of one context each, of whose second halves every token is to be predicted.
 ///

@@ -1,5 +1,5 @@
-import Model
-import Sparsity
+public import PowerInferModel
+public import PowerInferSparsity
 
 /// Measures what every activation source that a model has gives and costs: how fast it decodes, how much it computes, how much of
 /// what neurons give it keeps, and how well the model then predicts a text.

@@ -1,4 +1,4 @@
-import Sparsity
+public import PowerInferSparsity
 
 /// What a ``SourceComparison`` has found about an activation source.
 public struct SourceQuality: Sendable, Equatable {

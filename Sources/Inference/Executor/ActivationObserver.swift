@@ -1,4 +1,4 @@
-import Kernels
+import PowerInferKernels
 
 /// Sees what goes into the matrices of a model, for importance matrices and for rounding that makes up for its own errors.
 ///

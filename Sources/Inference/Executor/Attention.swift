@@ -1,5 +1,5 @@
-import Kernels
-import Model
+import PowerInferKernels
+import PowerInferModel
 import Synchronization
 
 /// Attention of a forward pass: owns the key/value cache and all scratch, whose size does not grow with the positions in use.

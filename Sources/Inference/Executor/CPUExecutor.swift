@@ -1,8 +1,8 @@
-import Kernels
-import Model
-import Sparsity
+import PowerInferKernels
+import PowerInferModel
+import PowerInferSparsity
 
-/// The forward pass on the CPU of any family that ``Model/Architecture`` describes.
+/// The forward pass on the CPU of any family that `Architecture` describes.
 ///
 /// Every worker of the team runs ``forward(tokens:position:)``'s body from top to bottom, takes pieces of each step and meets the
 /// others at `sync` wherever a step reads what another worker wrote. Pieces only split independent sums, so results are the

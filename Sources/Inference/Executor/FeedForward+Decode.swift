@@ -1,6 +1,6 @@
-import Kernels
-import Model
-import Sparsity
+import PowerInferKernels
+import PowerInferModel
+import PowerInferSparsity
 
 // One token by itself. A worker takes some neurons at a time through all steps: which are active, their gates, which of these
 // are silent after all, the rest of them, their rows of the down projection. Every piece sums into a row of its own; then the

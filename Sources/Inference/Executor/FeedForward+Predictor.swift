@@ -1,6 +1,6 @@
-import Kernels
-import Model
-import Sparsity
+import PowerInferKernels
+import PowerInferModel
+import PowerInferSparsity
 
 // Predictions: which neurons of a layer will fire, before any of them is computed (PowerInfer §5.1, spec §4.1).
 extension FeedForward {

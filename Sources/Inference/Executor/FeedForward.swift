@@ -1,6 +1,6 @@
-import Kernels
-import Model
-import Sparsity
+import PowerInferKernels
+import PowerInferModel
+import PowerInferSparsity
 
 /// The feed-forward of every layer, with all neurons or with those that an activation source lists.
 ///
@@ -161,7 +161,7 @@ final class FeedForward {
     activate(gate: work.gate + start, up: work.up + start, into: work.hidden.values + start, count: count)
   }
 
-  /// What neurons give. A file names no other activations than ``Model/Gating/activations``.
+  /// What neurons give. A file names no other activations than `Gating.activations`.
   func activate(
     gate: UnsafePointer<Float>, up: UnsafePointer<Float>, into hidden: UnsafeMutablePointer<Float>, count: Int
   ) {

@@ -1,7 +1,7 @@
 import Foundation
-import Kernels
-import Model
-import Platform
+public import PowerInferKernels
+import PowerInferModel
+import PowerInferPlatform
 
 /// How keys or values are kept in the cache.
 public enum CacheFormat: String, Sendable, Codable, CaseIterable {

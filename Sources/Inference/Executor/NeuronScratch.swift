@@ -1,6 +1,6 @@
-import Kernels
-import Model
-import Sparsity
+import PowerInferKernels
+import PowerInferModel
+import PowerInferSparsity
 
 /// What choosing neurons writes: lists, what is computed of them, predictions.
 final class NeuronScratch {

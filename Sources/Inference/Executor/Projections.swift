@@ -1,5 +1,5 @@
-import Kernels
-import Model
+import PowerInferKernels
+import PowerInferModel
 
 /// The products with weights that attention and feed-forward have in common.
 struct Projections {

@@ -1,4 +1,4 @@
-import Kernels
+import PowerInferKernels
 
 /// The rows of up to three matrices with the same input, cut into pieces of about the same number of bytes, so that workers
 /// with equally many pieces read equally much whatever the formats are.

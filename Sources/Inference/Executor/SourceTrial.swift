@@ -1,5 +1,5 @@
 import Dispatch
-import Sparsity
+import PowerInferSparsity
 
 /// Finds the fastest activation source of each layer by decoding with one after the other.
 ///

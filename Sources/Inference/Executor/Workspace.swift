@@ -1,9 +1,9 @@
-import Kernels
-import Model
+import PowerInferKernels
+import PowerInferModel
 
 /// Every buffer a forward pass writes, allocated once: the hot path allocates nothing.
 ///
-/// `B` is the most tokens in one pass; other letters as in ``Model/ModelConfiguration``.
+/// `B` is the most tokens in one pass; other letters as in `ModelConfiguration`.
 final class Workspace {
   let residual: UnsafeMutablePointer<Float>  // [B, d], the stream that layers add to
   let normed: Activations  // [B, d], input of the attention and feed-forward matrices

@@ -1,6 +1,6 @@
 import Foundation
-import Kernels
-import Platform
+import PowerInferKernels
+import PowerInferPlatform
 
 extension MemoryBandwidth {
   /// The memory that is measured: one part per thread, each part three stretches of pages. A pass moves every byte once.

@@ -1,5 +1,5 @@
-import Kernels
-import Platform
+public import PowerInferKernels
+import PowerInferPlatform
 import Synchronization
 
 /// How fast a team of threads gets through memory: the ceiling of decoding, which reads every weight for every token.

@@ -1,5 +1,5 @@
 import Dispatch
-import Kernels
+import PowerInferKernels
 
 /// How long each thread spent in each stage of the passes so far, prompts and decoding apart.
 ///

@@ -1,4 +1,4 @@
-import Model
+import PowerInferModel
 
 /// Where the time of a phase's passes went, per token.
 public struct ProfileReport: Sendable, Equatable, Encodable {

@@ -1,6 +1,6 @@
-import Kernels
-import Model
-import Sparsity
+import PowerInferKernels
+import PowerInferModel
+import PowerInferSparsity
 
 /// Bytes of feed-forward weights that decoding a token reads, in the mean over the tokens counted so far.
 ///

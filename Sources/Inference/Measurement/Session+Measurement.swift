@@ -1,5 +1,5 @@
-import Model
-import Sparsity
+import PowerInferModel
+import PowerInferSparsity
 
 extension Session {
   /// The mean number of bytes that decoding `tokens` tokens from position `start` on reads for each: the weights and the keys

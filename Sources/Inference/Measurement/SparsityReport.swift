@@ -1,5 +1,5 @@
-import Model
-import Sparsity
+import PowerInferModel
+public import PowerInferSparsity
 
 /// Which neurons a session computed for the tokens that it decoded one by one, and why these.
 ///

@@ -1,4 +1,4 @@
-import Model
+import PowerInferModel
 
 /// The stages of a forward pass that a ``Profile`` tells apart.
 public enum Stage: Int, Sendable, CaseIterable {

@@ -1,4 +1,4 @@
-import Kernels
+public import PowerInferKernels
 
 /// What sets one model family apart from another: a short list of switches, no code.
 ///

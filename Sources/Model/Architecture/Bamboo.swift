@@ -1,4 +1,4 @@
-import Kernels
+import PowerInferKernels
 
 extension Architecture {
   /// Bamboo: Mistral with a ReLU on both sides of the gate, trained so that few neurons fire.

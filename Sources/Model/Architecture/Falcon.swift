@@ -1,4 +1,4 @@
-import Kernels
+import PowerInferKernels
 
 extension Architecture {
   /// Falcon 7B, 40B and 180B, and their ReLU fine-tunes.

@@ -1,4 +1,4 @@
-import Kernels
+import PowerInferKernels
 
 extension Architecture {
   /// Llama 1 to 3 and its relatives that convert to the same tensors (SmolLM, Mistral, ReluLLaMA, ProSparse).

@@ -1,4 +1,4 @@
-import GGUF
+public import PowerInferGGUF
 
 /// The hyperparameters of a model, read from its file's metadata and checked.
 public struct ModelConfiguration: Sendable, Equatable {

@@ -1,4 +1,4 @@
-import Kernels
+import PowerInferKernels
 
 extension Architecture {
   /// Qwen 1.5 to 2.5 without a mixture of experts: Llama with biases on queries, keys and values, and with rotary embedding

@@ -1,6 +1,6 @@
 import Foundation
-import GGUF
-import Kernels
+import PowerInferGGUF
+public import PowerInferKernels
 
 /// How positions beyond the trained context are folded into the trained range.
 public enum RotaryScaling: Sendable, Equatable {

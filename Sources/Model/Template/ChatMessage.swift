@@ -1,5 +1,5 @@
-import Jinja
-import OrderedCollections
+public import OrderedCollections
+public import PowerInferJinja
 
 /// One turn of a conversation, as chat templates see it.
 public struct ChatMessage: Sendable, Equatable {

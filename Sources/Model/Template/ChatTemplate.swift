@@ -1,6 +1,6 @@
-import GGUF
-import Jinja
-import OrderedCollections
+public import OrderedCollections
+public import PowerInferGGUF
+public import PowerInferJinja
 
 /// Turns a conversation into the prompt that a model was trained on, with the model's own template.
 public struct ChatTemplate: Sendable {

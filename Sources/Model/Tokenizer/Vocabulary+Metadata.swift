@@ -1,4 +1,4 @@
-import GGUF
+public import PowerInferGGUF
 
 extension Vocabulary {
   /// Reads the `tokenizer.ggml.*` keys of a model file.

@@ -1,4 +1,4 @@
-import GGUF
+import PowerInferGGUF
 
 /// What a model file says about its tokens: the data a ``Tokenizer`` is built from.
 ///

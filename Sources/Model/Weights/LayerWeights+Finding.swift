@@ -1,4 +1,4 @@
-import Kernels
+import PowerInferKernels
 
 extension LayerWeights {
   /// Finds the weights of layer `index`.

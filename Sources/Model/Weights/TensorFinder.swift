@@ -1,5 +1,5 @@
-import GGUF
-import Kernels
+import PowerInferGGUF
+import PowerInferKernels
 
 /// Looks tensors up by name, checks type and shape, and remembers which were used.
 struct TensorFinder {

@@ -1,4 +1,4 @@
-import Kernels
+import PowerInferKernels
 
 /// A one-dimensional weight (a norm's gain, a bias), widened to F32 and owned in memory of its own.
 ///

@@ -1,4 +1,4 @@
-import Kernels
+public import PowerInferKernels
 
 /// What some part of a forward pass reads and computes, counted from shapes: exact, nothing measured.
 public struct WeightUse: Sendable, Equatable {

@@ -1,5 +1,5 @@
-import GGUF
-import Kernels
+public import PowerInferGGUF
+public import PowerInferKernels
 
 /// The down projection of a feed-forward layer, in either of the two layouts files use.
 public enum DownProjection: Sendable {

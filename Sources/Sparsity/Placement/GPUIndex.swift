@@ -1,4 +1,4 @@
-import GGUF
+import PowerInferGGUF
 
 /// Which neurons of a model the GPU computes: what PowerInfer keeps in `MODEL.gguf.generated.gpuidx`.
 ///

@@ -1,4 +1,4 @@
-import GGUF
+public import PowerInferGGUF
 
 /// Why a list of the neurons on a GPU cannot be read or written.
 public enum GPUIndexError: Error, Equatable, CustomStringConvertible {

@@ -1,5 +1,5 @@
-import Kernels
-import Model
+public import PowerInferKernels
+public import PowerInferModel
 
 /// What of a model goes into video memory: all that is computed for every token first, then the hottest neurons.
 ///

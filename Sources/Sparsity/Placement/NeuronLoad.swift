@@ -1,5 +1,5 @@
-import Kernels
-import Model
+import PowerInferKernels
+public import PowerInferModel
 
 /// What the neurons of a layer weigh, and how often each is computed.
 public struct NeuronLoad: Sendable, Equatable {

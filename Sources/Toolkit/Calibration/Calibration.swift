@@ -1,4 +1,4 @@
-import Sparsity
+public import PowerInferSparsity
 
 /// Thresholds that leave out a share of every layer's neurons, and what they cost.
 public struct Calibration: Sendable, Equatable {

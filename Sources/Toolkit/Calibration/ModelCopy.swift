@@ -1,4 +1,4 @@
-import GGUF
+public import PowerInferGGUF
 
 /// A model file written again with its metadata changed, and its weights as they are but for some that are given.
 public enum ModelCopy {

@@ -1,6 +1,6 @@
-import Inference
-import Kernels
-import Model
+import PowerInfer
+import PowerInferKernels
+import PowerInferModel
 
 /// Counts, while a session reads a text, how often every neuron fires, what it adds, and how the magnitudes are distributed
 /// that thresholds are compared with.

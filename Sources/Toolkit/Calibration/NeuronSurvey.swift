@@ -1,8 +1,8 @@
-import Inference
-import Kernels
-import Model
-import Platform
-import Sparsity
+public import PowerInfer
+import PowerInferKernels
+public import PowerInferModel
+import PowerInferPlatform
+public import PowerInferSparsity
 
 /// A text run through a model to see what its neurons do: the source of profiles and thresholds.
 ///

@@ -1,4 +1,4 @@
-import Sparsity
+public import PowerInferSparsity
 
 /// What a profile says of each layer in two numbers, and of all of them.
 public struct ProfileSummary: Sendable, Equatable, Encodable {

@@ -1,5 +1,5 @@
 import Foundation
-import Sparsity
+public import PowerInferSparsity
 
 /// How uneven neurons are: the share of all activations that a growing share of neurons makes, hottest first, as the
 /// PowerInfer paper plots it (arXiv:2312.12456, §3). One thin curve a layer, and a thick one for the neurons of all layers

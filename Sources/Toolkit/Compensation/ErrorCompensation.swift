@@ -1,8 +1,8 @@
-import GGUF
-import Inference
-import Kernels
-import Model
-import Platform
+public import PowerInfer
+import PowerInferGGUF
+import PowerInferKernels
+public import PowerInferModel
+import PowerInferPlatform
 
 /// Finds, from texts, how the rounding errors of a model's weights can make up for each other.
 ///

@@ -1,4 +1,4 @@
-import Kernels
+import PowerInferKernels
 
 /// How rounding errors of the elements of a matrix's input make up for each other.
 ///

@@ -1,6 +1,6 @@
-import Inference
-import Kernels
-import Model
+import PowerInfer
+import PowerInferKernels
+import PowerInferModel
 
 /// Sums, for some layers, the second moments Σ x·xᵀ of what goes into their matrices: the upper triangles.
 ///

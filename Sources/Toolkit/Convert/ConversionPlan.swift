@@ -1,9 +1,9 @@
-import Checkpoint
 import Crypto
-import GGUF
-import Kernels
-import Model
-import Platform
+import PowerInferCheckpoint
+public import PowerInferGGUF
+import PowerInferKernels
+import PowerInferModel
+import PowerInferPlatform
 
 /// Everything about a conversion that is decided before a weight is read: the tensors of the result, its metadata, and
 /// whether all the input that it needs is there.

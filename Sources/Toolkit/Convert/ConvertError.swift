@@ -1,6 +1,6 @@
-import Checkpoint
-import GGUF
-import Platform
+public import PowerInferCheckpoint
+public import PowerInferGGUF
+public import PowerInferPlatform
 
 /// Why a model could not be converted.
 public enum ConvertError: Error, Equatable, CustomStringConvertible {

@@ -1,4 +1,4 @@
-import GGUF
+public import PowerInferGGUF
 
 /// How a model is to be converted.
 public struct ConvertOptions: Sendable, Equatable {

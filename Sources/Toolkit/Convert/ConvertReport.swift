@@ -1,4 +1,4 @@
-import GGUF
+import PowerInferGGUF
 
 /// What was done.
 public struct ConvertReport: Sendable, Encodable {

@@ -1,7 +1,7 @@
 import Crypto
-import GGUF
-import Kernels
-import Platform
+import PowerInferGGUF
+public import PowerInferKernels
+import PowerInferPlatform
 
 /// Writes what a ``ConversionPlan`` describes.
 ///

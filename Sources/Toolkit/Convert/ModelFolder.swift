@@ -1,6 +1,6 @@
-import Checkpoint
-import Model
-import Platform
+import PowerInferCheckpoint
+import PowerInferModel
+import PowerInferPlatform
 
 /// A model as Hugging Face's library keeps it: a folder of weights and of settings in JSON.
 struct ModelFolder {

@@ -1,7 +1,7 @@
 import Crypto
 import Foundation
-import GGUF
-import Platform
+import PowerInferGGUF
+import PowerInferPlatform
 
 /// How far a conversion has come that is not finished, on the disk: the beginning of the result in a ``ResumableFile``, and
 /// beside it a record of what the result is to be and of the checksums of what is there.

@@ -1,5 +1,5 @@
-import Checkpoint
-import Platform
+import PowerInferCheckpoint
+import PowerInferPlatform
 
 /// A folder of activation predictors as PowerInfer publishes them: `model_N.pt` for layer N, each with `fc1.weight` of
 /// [rank, hidden size] and `fc2.weight` of [neurons, rank], and `config.json` with `sparse_threshold`, which may be missing.

@@ -1,6 +1,6 @@
-import Checkpoint
-import Kernels
-import Platform
+import PowerInferCheckpoint
+import PowerInferKernels
+import PowerInferPlatform
 
 /// The order in which a matrix's rows are taken over.
 enum RowOrder: Sendable, Equatable {

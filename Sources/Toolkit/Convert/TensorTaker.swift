@@ -1,5 +1,5 @@
-import Checkpoint
-import GGUF
+import PowerInferCheckpoint
+import PowerInferGGUF
 
 /// A tensor of the result, and where its numbers come from.
 struct PlannedTensor: Sendable {

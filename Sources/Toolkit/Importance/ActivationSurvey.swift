@@ -1,6 +1,6 @@
-import Inference
-import Model
-import Sparsity
+import PowerInfer
+import PowerInferModel
+import PowerInferSparsity
 
 /// Texts run through a model for somebody to see what goes into its matrices.
 ///

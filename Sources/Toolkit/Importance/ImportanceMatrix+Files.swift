@@ -1,6 +1,6 @@
 import Foundation
-import GGUF
-import Platform
+public import PowerInferGGUF
+import PowerInferPlatform
 
 extension ImportanceMatrix {
   private static let sums = ".in_sum2"

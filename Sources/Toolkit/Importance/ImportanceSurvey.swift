@@ -1,6 +1,6 @@
-import GGUF
-import Inference
-import Model
+public import PowerInfer
+import PowerInferGGUF
+public import PowerInferModel
 
 /// Makes an importance matrix: texts run through a model, the squares of what goes into its matrices summed.
 public final class ImportanceSurvey {

@@ -1,5 +1,5 @@
-import Inference
-import Model
+import PowerInfer
+import PowerInferModel
 
 /// Sums the squares of what goes into the matrices of every layer, by element.
 ///

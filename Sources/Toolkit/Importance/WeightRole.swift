@@ -1,6 +1,6 @@
-import GGUF
-import Inference
-import Model
+import PowerInfer
+import PowerInferGGUF
+import PowerInferModel
 
 /// Where a weight stands in a model, told by its name: which vectors it is multiplied with.
 struct WeightRole: Hashable {

@@ -1,8 +1,8 @@
-import Checkpoint
 import Foundation
-import GGUF
-import Platform
-import Sparsity
+public import PowerInferCheckpoint
+import PowerInferGGUF
+public import PowerInferPlatform
+public import PowerInferSparsity
 
 /// How often neurons fire, as PowerInfer's own solver reads it: a folder with a file `activation_N.pt` for every layer, each a
 /// one-dimensional tensor of as many counts as the layer has neurons (spec §2.2).

@@ -1,5 +1,5 @@
-import Kernels
-import Model
+import PowerInferKernels
+import PowerInferModel
 
 /// What a layer's predictor costs in bytes read for a token, what it makes the layer compute and what it misses among them: the
 /// measure by which ranks are chosen and the best state of a training is told.

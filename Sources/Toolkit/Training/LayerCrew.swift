@@ -1,7 +1,7 @@
 import Foundation
-import Inference
-import Kernels
-import Model
+import PowerInfer
+import PowerInferKernels
+import PowerInferModel
 
 /// Trains all layers in one pass, each on one thread, as many at a time as there are threads.
 struct LayerCrew {

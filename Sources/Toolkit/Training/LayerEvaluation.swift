@@ -1,4 +1,4 @@
-import Inference
+import PowerInfer
 
 /// What a predictor does on held-out tokens of its layer.
 struct LayerEvaluation: Codable, Equatable {

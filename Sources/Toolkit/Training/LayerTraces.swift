@@ -1,4 +1,4 @@
-import Kernels
+import PowerInferKernels
 
 /// The traces of one layer, in the order of the text; the pages are the files'.
 final class LayerTraces {

@@ -1,6 +1,6 @@
 import Foundation
-import Inference
-import Kernels
+import PowerInfer
+import PowerInferKernels
 
 /// The training of one layer's predictor in one pass, on one thread: round after round, each measured on held-out tokens.
 ///

@@ -1,8 +1,8 @@
-import Inference
-import Kernels
-import Model
-import Platform
-import Sparsity
+import PowerInfer
+import PowerInferKernels
+import PowerInferModel
+import PowerInferPlatform
+import PowerInferSparsity
 
 /// Measures a model's predictors on a text, by the engine itself: how well the model predicts with and without them, and which
 /// neurons they find.

@@ -1,6 +1,6 @@
-import Inference
-import Kernels
-import Model
+import PowerInfer
+import PowerInferKernels
+import PowerInferModel
 
 /// A matrix that is learnt: its values, what Adam remembers of each, and the values as they are when stored.
 final class LearntMatrix {

@@ -1,10 +1,10 @@
 import Foundation
-import GGUF
-import Inference
-import Kernels
-import Model
-import Platform
-import Sparsity
+public import PowerInfer
+import PowerInferGGUF
+import PowerInferKernels
+public import PowerInferModel
+import PowerInferPlatform
+public import PowerInferSparsity
 
 /// Trains the predictors of a model (PowerInfer §5.1) on what its own neurons do for a text, and writes the model with them.
 ///

@@ -1,5 +1,5 @@
-import GGUF
-import Model
+import PowerInferGGUF
+import PowerInferModel
 
 /// Writes a model again with trained predictors in the place of those it has, or after its other tensors.
 struct PredictorWriter {

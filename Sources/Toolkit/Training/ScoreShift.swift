@@ -1,4 +1,4 @@
-import Kernels
+import PowerInferKernels
 
 /// The combination of a network's units that comes nearest to 1 for every token: what all scores are moved by, for there are no
 /// biases.

@@ -1,6 +1,6 @@
 import Crypto
 import Foundation
-import Platform
+import PowerInferPlatform
 
 /// Something saved between two moments of the work: a value as JSON, and blocks of bytes. The number of blocks after it and the
 /// length of each as UInt64 (the JSON is the first), the blocks, SHA-256 of all that. Little-endian.

@@ -1,5 +1,5 @@
 import Crypto
-import Platform
+import PowerInferPlatform
 
 /// The records of one layer for some chunks of the text: the records one after the other, where each begins as a UInt32 and
 /// the end of the last, five more UInt32 (layer, part, tokens, inputs, neurons), SHA-256 of all that. Little-endian.

@@ -1,6 +1,6 @@
-import Inference
-import Kernels
-import Model
+import PowerInfer
+import PowerInferKernels
+import PowerInferModel
 
 /// Keeps what predictors would read, and which neurons fire with what contribution, of one batch of tokens in all layers.
 final class TraceRecorder: NeuronObserver, @unchecked Sendable {

@@ -1,9 +1,9 @@
 import Foundation
-import Inference
-import Kernels
-import Model
-import Platform
-import Sparsity
+import PowerInfer
+import PowerInferKernels
+import PowerInferModel
+import PowerInferPlatform
+import PowerInferSparsity
 
 /// Runs a text through a model and writes what every layer's predictor would read and what its neurons do.
 ///

@@ -1,5 +1,5 @@
-import Kernels
-import Model
+import PowerInferKernels
+import PowerInferModel
 
 /// What the traces of a model are made of.
 ///

@@ -1,4 +1,4 @@
-import Kernels
+import PowerInferKernels
 
 /// What came out for a layer in a pass.
 struct LayerResult: Codable {

@@ -1,4 +1,4 @@
-import GGUF
+import PowerInferGGUF
 
 /// Why predictors could not be trained.
 public enum TrainingError: Error, Equatable, CustomStringConvertible {

@@ -1,4 +1,4 @@
-import Kernels
+import PowerInferKernels
 
 /// How predictors are trained: everything that decides what comes out, but for the model and the text.
 public struct TrainingRecipe: Codable, Equatable, Sendable {

@@ -1,4 +1,4 @@
-import Inference
+public import PowerInfer
 
 /// What a training has given, measured by the engine on text that nothing was learnt from.
 public struct TrainingReport: Sendable, Encodable {

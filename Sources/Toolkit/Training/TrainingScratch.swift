@@ -1,4 +1,4 @@
-import Kernels
+import PowerInferKernels
 
 /// What one layer's training works in.
 final class TrainingScratch {

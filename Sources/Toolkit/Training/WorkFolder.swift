@@ -1,10 +1,10 @@
 import Crypto
 import Foundation
-import GGUF
-import Inference
-import Model
-import Platform
-import Sparsity
+import PowerInfer
+import PowerInferGGUF
+import PowerInferModel
+import PowerInferPlatform
+import PowerInferSparsity
 
 /// What a piece of work was begun with: it goes on only with the same.
 struct TrainingOrigin: Codable, Equatable {

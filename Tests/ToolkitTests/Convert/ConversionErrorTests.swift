@@ -1,10 +1,10 @@
-import Checkpoint
 import Foundation
-import Kernels
-import TestKit
+import PowerInferCheckpoint
+import PowerInferKernels
+import PowerInferTestKit
 import Testing
 
-@testable import Toolkit
+@testable import PowerInferToolkit
 
 /// Folders that are no model, or half of one: one sentence each, before anything is written.
 @Suite struct ConversionErrorTests {

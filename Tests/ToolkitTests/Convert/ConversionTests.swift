@@ -1,15 +1,15 @@
 import Crypto
 import Foundation
-import GGUF
-import Inference
-import Kernels
-import Model
-import Platform
-import Sparsity
-import TestKit
+import PowerInfer
+import PowerInferGGUF
+import PowerInferKernels
+import PowerInferModel
+import PowerInferPlatform
+import PowerInferSparsity
+import PowerInferTestKit
 import Testing
 
-@testable import Toolkit
+@testable import PowerInferToolkit
 
 /// Conversions against independent implementations: the original PowerInfer's converters and Hugging Face's library.
 @Suite struct ConversionTests {

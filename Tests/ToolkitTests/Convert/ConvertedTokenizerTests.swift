@@ -1,10 +1,10 @@
 import Foundation
-import GGUF
-import Model
-import TestKit
+import PowerInferGGUF
+import PowerInferModel
+import PowerInferTestKit
 import Testing
 
-@testable import Toolkit
+@testable import PowerInferToolkit
 
 /// Converted tokenizers against the libraries that they come from.
 @Suite struct ConvertedTokenizerTests {

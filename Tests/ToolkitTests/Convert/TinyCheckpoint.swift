@@ -1,7 +1,7 @@
 import Foundation
-import TestKit
+import PowerInferTestKit
 
-@testable import Checkpoint
+@testable import PowerInferCheckpoint
 
 /// A tiny random model as Hugging Face's library saves it, made from its description in `Golden/conversion.json`
 /// (`Scripts/golden_conversion.py`, which draws the same weights).

@@ -1,9 +1,9 @@
-import Inference
-import Kernels
-import TestKit
+import PowerInfer
+import PowerInferKernels
+import PowerInferTestKit
 import Testing
 
-@testable import Toolkit
+@testable import PowerInferToolkit
 
 /// Training on layers whose best predictor is known: neurons that fire where a small network of this kind says so.
 @Suite struct LayerTrainingTests {

@@ -1,10 +1,10 @@
 import Foundation
-import Inference
-import Kernels
-import TestKit
+import PowerInfer
+import PowerInferKernels
+import PowerInferTestKit
 import Testing
 
-@testable import Toolkit
+@testable import PowerInferToolkit
 
 /// What is learnt from: gradients, rounding, growth and trimming.
 @Suite struct PredictorNetworkTests {

@@ -1,8 +1,8 @@
 import Foundation
-import TestKit
+import PowerInferTestKit
 import Testing
 
-@testable import Toolkit
+@testable import PowerInferToolkit
 
 @Suite struct ScoreCurveTests {
   private func samples(_ seed: UInt64, shift: Float = 0) -> [(score: Float, weight: Float)] {

@@ -1,14 +1,14 @@
 import Foundation
-import GGUF
-import Inference
-import Kernels
-import Model
-import Sparsity
+import PowerInfer
+import PowerInferGGUF
+import PowerInferKernels
+import PowerInferModel
+import PowerInferSparsity
+import PowerInferTestKit
 import Synchronization
-import TestKit
 import Testing
 
-@testable import Toolkit
+@testable import PowerInferToolkit
 
 /// What is written down of a text that runs through a model.
 @Suite struct TraceTests {

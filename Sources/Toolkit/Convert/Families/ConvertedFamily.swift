@@ -1,6 +1,6 @@
-import Checkpoint
-import GGUF
-import Model
+import PowerInferCheckpoint
+import PowerInferGGUF
+import PowerInferModel
 
 /// How models of some types become tensors and metadata.
 protocol ConvertedFamily: Sendable {

@@ -1,6 +1,6 @@
-import Checkpoint
-import GGUF
-import Model
+import PowerInferCheckpoint
+import PowerInferGGUF
+import PowerInferModel
 
 /// Falcon 7B, 40B and 180B, and their ReLU fine-tunes.
 struct FalconFolder: ConvertedFamily {

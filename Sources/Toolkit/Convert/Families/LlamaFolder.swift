@@ -1,7 +1,7 @@
-import Checkpoint
-import GGUF
-import Kernels
-import Model
+import PowerInferCheckpoint
+import PowerInferGGUF
+import PowerInferKernels
+import PowerInferModel
 
 /// Llama and what is built like it: Mistral, Bamboo, Qwen2, the ReLU fine-tunes.
 struct LlamaFolder: ConvertedFamily {

@@ -1,5 +1,5 @@
-import GGUF
-import Model
+import PowerInferGGUF
+import PowerInferModel
 
 /// OPT with a norm before each block: all sizes but 350M.
 struct OPTFolder: ConvertedFamily {

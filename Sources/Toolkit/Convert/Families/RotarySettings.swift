@@ -1,6 +1,6 @@
-import Checkpoint
 import Foundation
-import GGUF
+import PowerInferCheckpoint
+import PowerInferGGUF
 
 /// Base and scaling of rotary positions, as `config.json` has them.
 struct RotarySettings {

@@ -1,5 +1,5 @@
-import GGUF
-import Model
+import PowerInferGGUF
+import PowerInferModel
 
 /// The vocabulary of a model to be, as its file will have it.
 struct ConvertedVocabulary {

@@ -1,5 +1,5 @@
-import Model
-import Platform
+import PowerInferModel
+import PowerInferPlatform
 
 /// `tokenizer.model`: the parts of SentencePiece's model file (a protocol buffer, sentencepiece_model.proto) that a
 /// vocabulary needs.

@@ -1,5 +1,5 @@
-import Checkpoint
-import Platform
+import PowerInferCheckpoint
+import PowerInferPlatform
 
 /// A file beside the weights, mapped.
 struct SettingsFile {

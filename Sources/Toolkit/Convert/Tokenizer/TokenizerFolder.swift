@@ -1,7 +1,7 @@
-import Checkpoint
-import GGUF
-import Model
-import Platform
+import PowerInferCheckpoint
+import PowerInferGGUF
+import PowerInferModel
+import PowerInferPlatform
 
 /// Everything about tokens in the folder of a model, made the keys of a model file.
 struct TokenizerFolder {

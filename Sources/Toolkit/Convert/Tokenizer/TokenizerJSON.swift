@@ -1,6 +1,6 @@
-import Checkpoint
-import Model
-import Platform
+import PowerInferCheckpoint
+import PowerInferModel
+import PowerInferPlatform
 
 /// `tokenizer.json`: a tokenizer of Hugging Face's library.
 struct TokenizerJSON: Decodable {

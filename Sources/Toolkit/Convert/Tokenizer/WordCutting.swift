@@ -1,5 +1,5 @@
-import Checkpoint
-import Model
+import PowerInferCheckpoint
+import PowerInferModel
 
 /// How a byte-level tokenizer of Hugging Face's library cuts a text into words, and the name that GGUF files give it.
 enum WordCutting {

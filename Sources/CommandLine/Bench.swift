@@ -1,0 +1,235 @@
+import ArgumentParser
+import Foundation
+import PowerInfer
+import PowerInferKernels
+import PowerInferModel
+import PowerInferPlatform
+
+/// `powerinfer bench`: tokens per second, in the columns of llama-bench.
+struct Bench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Measure how fast a model reads prompts and decodes.",
+    discussion: """
+      The columns are those of llama-bench: pp512 reads a prompt of 512 tokens, tg128 decodes 128 tokens one by one, \
+      each from an empty context or after as many tokens as --n-depth says, without tokenizer and sampling; mean and \
+      standard deviation over the repetitions, after one run to warm up. For decoding there is the rate at which it reads memory (GB/s, 10^9 bytes per second of \
+      weights, keys and values) and how much that is of what this machine's memory gives to as many threads, measured \
+      right before; "≤" marks the rates of models that skip silent neurons, whose weights are counted but not read. For \
+      prompts there are the floating-point operations of products with weights. The memory alone is measured by --membw.
+
+      --compare sets quality beside speed: a table with a row for each activation source that the model has. All decode \
+      tokens of the text one by one, --n-gen of them after half a context, in turns, so that noise hits all alike; then each \
+      reads chunks of the text, leaving out the neurons that decoding leaves out. "active" is the share of neurons that \
+      fire, "computed" of those the source lists, "recall" how many of the first are among the second, "kept" how much of \
+      what all neurons contribute (|h| times the norm of the neuron's down projection) comes from those listed.
+
+      Examples:
+        powerinfer bench
+        powerinfer bench -m model.gguf -p 512 -n 128 -r 5 -t 1,2,4
+        powerinfer bench -m model.gguf -p 0 -n 64 --json
+        powerinfer bench -m model.gguf --profile     (time per stage)
+        powerinfer bench --membw -o csv              (the memory, without a model)
+        powerinfer bench --compare -f text.txt       (activation sources)
+      """)
+
+  @Option(
+    name: [.customShort("p"), .customLong("n-prompt")], parsing: .unconditional,
+    help: ArgumentHelp("Tokens of the prompt, one or several numbers; 0 skips the test.", valueName: "n,…"))
+  var promptTokens = NumberList([512])
+
+  @Option(
+    name: [.customShort("n"), .customLong("n-gen")], parsing: .unconditional,
+    help: ArgumentHelp("Tokens to decode, one or several numbers; 0 skips the test.", valueName: "n,…"))
+  var decodeTokens = NumberList([128])
+
+  @Option(
+    name: [.customShort("r"), .long], parsing: .unconditional,
+    help: ArgumentHelp("Runs of each test.", valueName: "n"))
+  var repetitions = 5
+
+  @Option(
+    name: [.customShort("t"), .long], parsing: .unconditional,
+    help: ArgumentHelp(
+      "Threads, one or several numbers. (default: the physical cores; environment: POWERINFER_THREADS)",
+      valueName: "n,…"))
+  var threads: NumberList?
+
+  @OptionGroup var choice: ModelChoice
+
+  @Option(
+    name: [.customShort("b"), .long], parsing: .unconditional,
+    help: ArgumentHelp("Tokens of a prompt read at once. (environment: POWERINFER_BATCH_SIZE)", valueName: "n"))
+  var batchSize: Int?
+
+  @OptionGroup var cacheOptions: CacheOptions
+  @OptionGroup var sparsityFlags: SparsityFlags
+  @OptionGroup var loadingFlags: LoadingFlags
+
+  @Option(
+    name: [.customShort("d"), .customLong("n-depth")], parsing: .unconditional,
+    help: ArgumentHelp("Tokens in the context before a test begins, one or several numbers.", valueName: "n,…"))
+  var depths = NumberList([0])
+
+  @Option(name: [.customShort("o"), .long], help: "How to print the results.")
+  var output = ResultFormat.markdown
+
+  @Flag(help: "Print JSON, as --output json does.")
+  var json = false
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "What the memory gives, in 10^9 bytes per second. (default: measured, a fraction of a second)", valueName: "GB/s")
+  )
+  var bandwidth: Double?
+
+  @Flag(help: "Show the time per stage of a pass, too (md or json).")
+  var profile = false
+
+  @Flag(help: "Measure only the memory: read, copy and STREAM's triad, for 1, 2, … threads or those of --threads.")
+  var membw = false
+
+  @OptionGroup(title: "Quality beside speed") var comparisonFlags: ComparisonFlags
+  @OptionGroup(title: "Quality beside speed") var textOptions: BenchTextOptions
+
+  private var format: ResultFormat { json ? .json : output }
+
+  func validate() throws {
+    if let bandwidth, !(bandwidth > 0 && bandwidth.isFinite) {
+      throw ValidationError("The option --bandwidth must be a number above 0, but it is \(bandwidth).")
+    }
+    if profile, format == .csv {
+      throw ValidationError("The option --profile shows tables of their own; print them with --output md or json.")
+    }
+    try validateComparison()
+    if profile, membw { throw ValidationError("Give either --profile or --membw, not both.") }
+    if repetitions < 1 {
+      throw ValidationError("The option --repetitions must be 1 or more, but it is \(repetitions).")
+    }
+    if tests.isEmpty { throw ValidationError("There is nothing to measure: --n-prompt and --n-gen are both 0.") }
+  }
+
+  private func validateComparison() throws {
+    try comparisonFlags.check(sparsityFlags)
+    guard comparisonFlags.compare else { return try textOptions.refuse() }
+    try textOptions.check()
+    if profile || membw { throw ValidationError("Give only one of --compare, --profile and --membw.") }
+    for (name, count) in [("threads", threads?.numbers.count ?? 1), ("n-gen", decodeTokens.numbers.count)]
+    where count != 1 {
+      throw ValidationError("With --compare the option --\(name) must be one number, but there are \(count).")
+    }
+    if decodeTokens.numbers == [0] { throw ValidationError("With --compare the option --n-gen must be 1 or more.") }
+    if comparisonFlags.perLayer, format == .csv {
+      throw ValidationError("The option --per-layer shows tables of their own; print them with --output md or json.")
+    }
+  }
+
+  private var tests: [SpeedTest] {
+    depths.numbers.flatMap { depth in
+      promptTokens.numbers.filter { $0 > 0 }.map { SpeedTest(.prompt, tokens: $0, depth: depth) }
+        + decodeTokens.numbers.filter { $0 > 0 }.map { SpeedTest(.decode, tokens: $0, depth: depth) }
+    }
+  }
+
+  func run() throws {
+    let environment = Environment()
+    var counts = threads.map(\.numbers)
+    if counts == nil, let count = try environment.value(Int?.none, or: "THREADS") { counts = [count] }
+    for count in counts ?? [] { try ThreadOption.check(count) }
+    if membw {
+      return try MemoryBench(format: format).run(
+        threads: counts ?? MemoryBench.threadCounts(cores: Processors.recommended))
+    }
+    let batchSize = try ModelOptions.resolve(batchSize: batchSize, environment)
+    let cache = try cacheOptions.resolve(environment)
+    let sparsity = try sparsityFlags.resolve(environment)
+    let path = try choice.locate(environment)
+    if comparisonFlags.compare {
+      let settings = SessionOptions(
+        threads: counts?.first, batchSize: batchSize ?? SessionOptions.defaultBatchSize, keyFormat: cache.keys,
+        valueFormat: cache.values)
+      return try compare(path, settings, sparsity)
+    }
+    let longest = tests.map(\.contextSize).max() ?? 1
+
+    var table = BenchTable(format)
+    for count in counts ?? [Processors.recommended] {
+      let engine = try Engine(
+        ModelOptions.Resolved(
+          path: path, threads: count, contextSize: .tokens(longest), batchSize: batchSize, cache: cache,
+          sparsity: sparsity, residency: loadingFlags.residency,
+          isProfiled: profile))
+      let bandwidth = try bandwidth(of: engine.session)
+      for test in tests { try table.add(row(test, engine, cache: cache, bandwidth: bandwidth)) }
+    }
+    try table.finish()
+  }
+
+  private func compare(_ path: String, _ settings: SessionOptions, _ sparsity: SparsityFlags.Resolved) throws {
+    let source = try textOptions.read()
+    let model = try LanguageModel(opening: path, residency: loadingFlags.residency)
+    var settings = settings
+    settings.sparsity = try sparsity.options(for: model)
+    let text = try ScoredText(
+      source, tokenizer: model.tokenizer, contextSize: textOptions.contextSize(of: model),
+      chunkLimit: textOptions.chunkLimit)
+    try Comparison(format: format, isPerLayer: comparisonFlags.perLayer).run(
+      SourceComparison(
+        model: model, text: text, options: settings, decoding: decodeTokens.numbers[0], turns: repetitions),
+      model: URL(filePath: path).lastPathComponent, threads: settings.threads ?? Processors.recommended)
+  }
+
+  /// Bytes per second; nil where no test needs it.
+  private func bandwidth(of session: Session) throws -> Double? {
+    if let bandwidth { return bandwidth * 1e9 }
+    return tests.contains { $0.kind == .decode } ? try session.measureBandwidth().best : nil
+  }
+
+  private func row(
+    _ test: SpeedTest, _ engine: Engine, cache: CacheOptions.Resolved, bandwidth: Double?
+  ) throws -> BenchRow {
+    let session = engine.session
+    let time = Date().formatted(.iso8601)
+    let progress = ProgressBar.onTerminal(test.name)
+    let speeds = try test.run(
+      on: session, vocabularySize: engine.vocabularySize, repetitions: repetitions,
+      onRun: { done, all in
+        // The run to warm up is no part of the profile either.
+        if done == 1 { session.resetMeasurements() }
+        progress.update(done, of: all)
+      })
+    progress.finish()
+    var row = BenchRow(
+      test: test, model: engine.summary, file: engine.path, modelBytes: engine.byteCount,
+      modelParameters: engine.parameterCount, threads: session.threads, batchSize: session.batchSize, cache: cache,
+      time: time,
+      samples: speeds)
+    switch test.kind {
+    case .prompt: row.operations = session.operations(prompt: test.tokens)
+    case .decode:
+      row.bytesPerToken = session.bytesPerToken(decoding: test.tokens, from: max(test.depth, 0))
+      row.bytesAreBound = session.bytesAreBound
+      row.sparsity = session.sparsityReport
+      row.bandwidth = bandwidth
+    }
+    // A prompt of one token is computed as decoding is.
+    row.profile = session.profileReports.first
+    return row
+  }
+}
+
+/// Numbers separated by commas.
+struct NumberList: ExpressibleByArgument, Equatable {
+  var numbers: [Int]
+
+  init(_ numbers: [Int]) { self.numbers = numbers }
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+    let numbers = parts.compactMap { Int($0) }.filter { $0 >= 0 }
+    guard numbers.count == parts.count else { return nil }
+    self.numbers = numbers
+  }
+
+  var defaultValueDescription: String { numbers.map(String.init).joined(separator: ",") }
+}

@@ -1,0 +1,71 @@
+import ArgumentParser
+import Foundation
+import PowerInferKernels
+
+/// The `POWERINFER_*` variables that stand behind the flags: a flag wins over its variable, a variable over the default.
+struct Environment {
+  var variables: [String: String]
+
+  init(_ variables: [String: String] = ProcessInfo.processInfo.environment) {
+    self.variables = variables
+  }
+
+  /// The variable's value; an empty one counts as none.
+  subscript(name: String) -> String? {
+    variables[name].flatMap { $0.isEmpty ? nil : $0 }
+  }
+
+  /// The flag, or else the variable `POWERINFER_<name>`.
+  ///
+  /// - Throws: `EnvironmentError` where the variable does not hold a value of this kind.
+  func value<Value: SettingValue>(_ flag: Value?, or name: String) throws(EnvironmentError) -> Value? {
+    if let flag { return flag }
+    return try value(of: "POWERINFER_" + name)
+  }
+
+  /// The value of a variable; nil where it is not set.
+  ///
+  /// - Throws: `EnvironmentError` where the variable does not hold a value of this kind.
+  func value<Value: SettingValue>(of variable: String) throws(EnvironmentError) -> Value? {
+    guard let text = self[variable] else { return nil }
+    guard let value = Value(argument: text) else {
+      throw EnvironmentError(variable: variable, expected: Value.expectation, found: text)
+    }
+    return value
+  }
+
+  /// Checks the instruction set that `POWERINFER_ISA` asks for, which the kernels read by themselves.
+  ///
+  /// - Throws: `EnvironmentError`.
+  func checkInstructionSet() throws(EnvironmentError) {
+    guard let name = self["POWERINFER_ISA"] else { return }
+    do {
+      _ = try InstructionSet.requested(name)
+    } catch {
+      let names = InstructionSet.supported.map(\.rawValue).joined(separator: ", ")
+      throw EnvironmentError(
+        variable: "POWERINFER_ISA", expected: "an instruction set of this processor (\(names))", found: name)
+    }
+  }
+}
+
+/// A value that a flag or a variable may hold, and what to call it in a sentence.
+protocol SettingValue: ExpressibleByArgument {
+  static var expectation: String { get }
+}
+
+extension Int: SettingValue { static var expectation: String { "a whole number" } }
+extension Int64: SettingValue { static var expectation: String { "a whole number" } }
+extension Float: SettingValue { static var expectation: String { "a number" } }
+extension String: SettingValue { static var expectation: String { "text" } }
+
+/// A variable that does not hold what it should.
+struct EnvironmentError: Error, Equatable, CustomStringConvertible {
+  var variable: String
+  var expected: String
+  var found: String
+
+  var description: String {
+    "The environment variable \(variable) must be \(expected), but it is \"\(found)\"."
+  }
+}

@@ -1,0 +1,24 @@
+import ArgumentParser
+import PowerInfer
+
+/// How many threads a command works with.
+struct ThreadOption: ParsableArguments {
+  @Option(
+    name: [.customShort("t"), .long], parsing: .unconditional,
+    help: ArgumentHelp("Threads. (default: the physical cores; environment: POWERINFER_THREADS)", valueName: "n"))
+  var threads: Int?
+
+  /// Nil for the physical cores.
+  ///
+  /// - Throws: `EnvironmentError`, `OptionError`.
+  func resolve(_ environment: Environment = Environment()) throws -> Int? {
+    let threads = try environment.value(threads, or: "THREADS")
+    try Self.check(threads)
+    return threads
+  }
+
+  /// - Throws: `OptionError` for a number of threads that no session takes.
+  static func check(_ threads: Int?) throws(OptionError) {
+    try OptionError.require(threads, in: SessionOptions.threadRange, "threads")
+  }
+}

@@ -1,0 +1,121 @@
+import ArgumentParser
+import PowerInfer
+import PowerInferPlatform
+
+/// `powerinfer run`: one answer, or a chat.
+struct Run: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Answer a prompt, or chat.",
+    discussion: """
+      With a prompt, the answer comes on standard output and what it cost on standard error. Without one, the prompt is \
+      read from standard input if that is a pipe or a file; on a terminal a chat begins (/help lists its commands). \
+      Ctrl-C stops an answer, a second one ends the program.
+
+      Examples:
+        powerinfer run "Why is the sky blue?"
+        powerinfer run -m model.gguf --temp 0 -n 100 "Write a haiku about rain."
+        powerinfer run --system "Answer in French." "Good morning!"
+        git diff | powerinfer run -m model.gguf --quiet
+        powerinfer run --raw --stop . "The capital of France is"
+        powerinfer run --json --seed 7 "Name a colour." | jq -r .text
+        powerinfer run                               (on a terminal: a chat)
+      """)
+
+  @OptionGroup(title: "Prompt") var promptOptions: PromptOptions
+
+  @Option(
+    name: [.long, .customLong("system-prompt")], parsing: .unconditional,
+    help: ArgumentHelp("Tell the model how to behave. (environment: POWERINFER_SYSTEM)", valueName: "text"))
+  var system: String?
+
+  @Flag(name: [.long, .customLong("no-template")], help: "Go on from the prompt as it is, without the chat template.")
+  var raw = false
+
+  @OptionGroup(title: "Model") var modelOptions: ModelOptions
+  @OptionGroup(title: "Length") var generationFlags: GenerationFlags
+  @OptionGroup(title: "Sampling") var samplingFlags: SamplingFlags
+
+  @Flag(help: "Print one JSON object with the answer and what it cost.")
+  var json = false
+
+  @Flag(help: "Print a JSON object per line: one for every piece of the answer as it comes, then what --json prints.")
+  var jsonLines = false
+
+  @Flag(name: [.customShort("q"), .long], help: "Print the answer and errors, nothing else.")
+  var quiet = false
+
+  @Flag(help: "Show the time per stage of a pass on standard error, after the answer or the chat.")
+  var profile = false
+
+  func validate() throws {
+    if json, jsonLines { throw ValidationError("Give either --json or --json-lines, not both.") }
+    if raw, system != nil {
+      throw ValidationError("A system prompt (--system) needs the chat template, but --raw goes without.")
+    }
+  }
+
+  func run() throws {
+    let environment = Environment()
+    let sampling = try samplingFlags.resolve(environment)
+    let generation = try generationFlags.resolve(environment, ignoreEnd: samplingFlags.ignoreEos)
+    let system = try environment.value(system, or: "SYSTEM").map(generationFlags.text)
+    var model = try modelOptions.resolve(environment)
+    model.isProfiled = profile
+    let text = try readPrompt()
+    if text == nil, let option = raw ? "raw" : json ? "json" : jsonLines ? "json-lines" : nil {
+      throw OptionError.needsPrompt(option: option)
+    }
+
+    let engine = try Engine(model)
+    // Also after an answer that was cancelled.
+    defer {
+      StandardOutput.note(ProfileReport.text(engine.session.profileReports))
+      if profile { StandardOutput.note(engine.session.sparsityReport.markdown) }
+    }
+    let cancellation = CancellationFlag()
+    let interrupts = Interrupts(cancelling: cancellation)
+    try withExtendedLifetime(interrupts) {
+      let generator = Generator(
+        evaluator: engine.session, vocabulary: engine.vocabulary(continuing: raw || !engine.hasChatTemplate),
+        sampler: try Sampler(sampling))
+      if let text {
+        try OneAnswer(
+          engine: engine, generator: generator, options: generation, cancellation: cancellation,
+          output: jsonLines ? .jsonLines : json ? .json : .text, isQuiet: quiet
+        ).answer(text, system: raw ? nil : system, isRaw: raw)
+      } else {
+        try chat(engine, generator, generation, cancellation, system: system, environment)
+      }
+    }
+  }
+
+  /// The prompt; nil for a chat.
+  private func readPrompt() throws -> String? {
+    let given = promptOptions.given.map(generationFlags.text)
+    let file = promptOptions.file ?? InputFile.standardInput
+    if given == nil, promptOptions.file == nil, Terminal.isTerminal(.input) { return nil }
+    var text = try given ?? InputFile.text(file)
+    // The line break at a file's end is no part of what somebody wants to say.
+    if given == nil, text.last == "\n" || text.last == "\r\n" { text.removeLast() }
+    if text.isEmpty { throw InputError.empty(given == nil ? file : nil) }
+    return text
+  }
+
+  private func chat(
+    _ engine: Engine, _ generator: Generator, _ options: GenerationOptions, _ cancellation: CancellationFlag,
+    system: String?, _ environment: Environment
+  ) throws {
+    guard engine.hasChatTemplate else { throw EngineError.noChatTemplate(engine.name) }
+    let isTerminal = Terminal.isTerminal(.output)
+    let style = Style(isTerminal: isTerminal, environment: environment)
+    if !quiet {
+      StandardOutput.note(style.dim("\(engine.name), \(engine.summary). /help lists what you can do.") + "\n")
+    }
+    let lines = LineSource(prompt: "> ", style: style, environment: environment)
+    try ChatLoop(
+      conversation: Conversation(generator: generator, systemPrompt: system) { try engine.tokens(of: $0) },
+      options: options, cancellation: cancellation, style: style, isQuiet: quiet, readLine: lines.next,
+      write: StandardOutput.write, makeProgressBar: { .reading }
+    ).run()
+  }
+}
