@@ -73,8 +73,8 @@ let package = Package(
     room("Jinja", [orderedCollections]),
     // Quantised blocks, matrix products, attention, norms; the thread team; picks the instruction set.
     room("Kernels", rooms("Platform") + [cKernels]),
-    // C inner loops, several instruction sets in one binary, no build flags.
-    .target(name: "CPowerInferKernels", path: "Sources/CKernels"),
+    // C inner loops, several instruction sets in one binary, no build flags. Includes are relative to the room's root.
+    .target(name: "CPowerInferKernels", path: "Sources/CKernels", cSettings: [.headerSearchPath(".")]),
     // The GGUF container, both magics: read, write, describe.
     room("GGUF", rooms("Platform") + [orderedCollections]),
     // Other people's tensor files: safetensors, and what torch.save writes. Nothing in them is run.

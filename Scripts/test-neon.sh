@@ -16,6 +16,6 @@ done
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-$compiler -std=gnu11 -O2 -Wall -ISources/CKernels/include Sources/CKernels/*.c Tests/CKernelsCheck/check.c \
-  -o "$folder/check" -lm
+$compiler -std=gnu11 -O2 -Wall -ISources/CKernels/include -ISources/CKernels Sources/CKernels/*/*.c \
+  Tests/CKernelsCheck/check.c -o "$folder/check" -lm
 $run "$folder/check"

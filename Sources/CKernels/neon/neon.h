@@ -34,19 +34,19 @@ PI_INLINE void sum4(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d, 
   vst1q_f32(out, vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)));
 }
 
-#include "plain.h"
+#include "shared/plain.h"
 
-#include "gram.h"
+#include "shared/gram.h"
 
-#include "stream.h"
+#include "shared/stream.h"
 
 enum { PRODUCT_ROWS = 8, PRODUCT_VECTORS = 2 };
 
-#include "float_products.h"
+#include "shared/float_products.h"
 
-#include "training.h"
+#include "shared/training.h"
 
-#include "select.h"
+#include "shared/select.h"
 
 enum { TILE_QUERIES = 6, TILE_VECTORS = 4, KEY_OFFSET = 0 };
 
@@ -58,11 +58,11 @@ PI_INLINE vi dot_codes(vi sum, key_codes keys, int32_t query) {
   return (vi)dot_fours((int32x4_t)sum, keys, vreinterpretq_s8_s32(vdupq_n_s32(query)));
 }
 
-#include "cache.h"
+#include "attention/cache.h"
 
-#include "attention.h"
+#include "attention/attention.h"
 
-#include "natural.h"
+#include "shared/natural.h"
 
 // The first and the second 16 codes, as signed bytes: unsigned codes are at most 63.
 typedef int8x16x2_t block_codes;
@@ -153,14 +153,14 @@ PI_INLINE float32x4_t add_block(uint32_t format, block_codes w, const int8_t *a,
   return vfmaq_n_f32(sum, vcvtq_f32_s32(vaddq_s32(first, second)), *scale);
 }
 
-#include "blockwise.h"
+#include "blockwise/blockwise.h"
 
-#include "neon_panels.h"
+#include "neon/neon_panels.h"
 
-#include "blockwise_panels.h"
+#include "blockwise/blockwise_panels.h"
 
-#include "blockwise_rows.h"
+#include "blockwise/blockwise_rows.h"
 
-#include "blockwise_accumulate.h"
+#include "blockwise/blockwise_accumulate.h"
 
-#include "blockwise_table.h"
+#include "blockwise/blockwise_table.h"

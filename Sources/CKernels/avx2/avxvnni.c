@@ -1,6 +1,6 @@
 // AVX2 with the 8-bit dot product instructions of AVX-VNNI: desktop processors without AVX-512 have them.
-#include "blocks.h"
-#include "detect.h"
+#include "blocks/blocks.h"
+#include "dispatch/detect.h"
 
 #if defined(__x86_64__)
 
@@ -42,7 +42,7 @@ PI_INLINE void panel_dots(uint32_t kind, const uint8_t *w, size_t groups, const 
   }
 }
 
-#include "avx2.h"
+#include "avx2/avx2.h"
 
 #pragma clang attribute pop
 

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "blocks.h"
+#include "blocks/blocks.h"
 
 // Sums are kept in lanes, so that compilers make vectors of the loops and the result does not depend on which they make.
 enum { LANES = 8 };

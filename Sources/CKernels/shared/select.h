@@ -1,6 +1,6 @@
 // Selection of entries by their values, for sets without an instruction to pack lanes.
 
-#include "keep.h"
+#include "shared/keep.h"
 
 static size_t PI_NAME(select)(const float *values, const uint32_t *list, uint32_t first, size_t count, uint32_t rule,
                               float threshold, uint32_t *kept, float *kept_values) {

@@ -1,6 +1,6 @@
 // 64-bit Arm with the instructions that every such processor has.
-#include "blocks.h"
-#include "detect.h"
+#include "blocks/blocks.h"
+#include "dispatch/detect.h"
 
 #if defined(__aarch64__)
 
@@ -20,7 +20,7 @@ PI_INLINE int32x4_t dot_fours(int32x4_t sum, int8x16_t a, int8x16_t b) {
   return vpadalq_s16(sum, vpaddq_s16(pairs_low, pairs_high));
 }
 
-#include "neon_lanes.h"
+#include "neon/neon_lanes.h"
 
 // How many products may be added in 16 bits: those of 8-bit codes are 128 * 127 at most, of others 32 * 127.
 PI_INLINE size_t steps_in_16_bits(uint32_t kind) { return kind == PI_Q8_0 ? 2 : 8; }
@@ -66,7 +66,7 @@ PI_INLINE void panel_dots(uint32_t kind, const uint8_t *w, size_t groups, const 
   }
 }
 
-#include "neon.h"
+#include "neon/neon.h"
 
 const pi_kernels *pi_kernels_neon_widening(void);
 const pi_kernels *pi_kernels_neon_widening(void) { return &table; }

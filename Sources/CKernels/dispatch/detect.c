@@ -1,4 +1,4 @@
-#include "detect.h"
+#include "dispatch/detect.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 // AVX-512 with VNNI; the same with BF16; the same beside AMX.
-#include "blocks.h"
-#include "detect.h"
+#include "blocks/blocks.h"
+#include "dispatch/detect.h"
 
 #if defined(__x86_64__)
 
@@ -34,19 +34,19 @@ PI_INLINE void sum4(__m512 a, __m512 b, __m512 c, __m512 d, float *out) { _mm_st
 PI_INLINE float sum1(__m512 v) { return _mm_cvtss_f32(sums_of_four(v, v, v, v)); }
 PI_INLINE float sum_lanes(__m512 v) { return sum1(v); }
 
-#include "plain.h"
+#include "shared/plain.h"
 
-#include "gram.h"
+#include "shared/gram.h"
 
-#include "stream.h"
+#include "shared/stream.h"
 
 enum { PRODUCT_ROWS = 12, PRODUCT_VECTORS = 2 };
 
-#include "float_products.h"
+#include "shared/float_products.h"
 
-#include "training.h"
+#include "shared/training.h"
 
-#include "avx512_select.h"
+#include "avx512/avx512_select.h"
 
 PI_INLINE float half_at(const uint8_t *p) { return _cvtsh_ss(pi_load_u16(p)); }
 
@@ -63,37 +63,37 @@ PI_INLINE vi dot_codes(vi sum, key_codes keys, int32_t query) {
   return (vi)_mm512_dpbusd_epi32((__m512i)sum, keys, _mm512_set1_epi32(query));
 }
 
-#include "cache.h"
+#include "attention/cache.h"
 
-#include "attention.h"
+#include "attention/attention.h"
 
-#include "avx512_codes.h"
+#include "avx512/avx512_codes.h"
 
-#include "avx512_panel_codes.h"
+#include "avx512/avx512_panel_codes.h"
 
-#include "avx512_panels.h"
+#include "avx512/avx512_panels.h"
 
-#include "avx512_multiply.h"
+#include "avx512/avx512_multiply.h"
 
-#include "avx512_accumulate.h"
+#include "avx512/avx512_accumulate.h"
 
 #pragma clang attribute pop
 
 #pragma clang attribute push(__attribute__((target(PI_TARGET ",avx512bf16"))), apply_to = function)
 
-#include "avx512_bf16.h"
+#include "avx512/avx512_bf16.h"
 
 #pragma clang attribute pop
 
 #pragma clang attribute push(__attribute__((target(PI_TARGET ",amx-tile,amx-int8"))), apply_to = function)
 
-#include "amx_tiles.h"
+#include "amx/amx_tiles.h"
 
-#include "amx.h"
+#include "amx/amx.h"
 
 #pragma clang attribute pop
 
-#include "table.h"
+#include "dispatch/table.h"
 
 static const pi_kernels table = PI_TABLE(5, avx512_multiply);
 static const pi_kernels bf16_table = PI_TABLE(5, avx512_multiply_with_bf16);

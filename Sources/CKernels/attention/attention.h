@@ -31,7 +31,7 @@ PI_INLINE vf decay(vf x) {
 
 PI_INLINE float decay_of(float x) { return decay(splat(x))[0]; }
 
-#include "attention_scores.h"
+#include "attention/attention_scores.h"
 
 // Turns a query's scores of the `count` positions that it sees in a tile into weights relative to its greatest score so far,
 // and adds them to its sum. Returns the factor that makes what was accumulated before relative to the same. A greatest

@@ -1,6 +1,6 @@
 // 64-bit Arm with the 8-bit dot product instructions. neon.c decides at run time.
-#include "blocks.h"
-#include "detect.h"
+#include "blocks/blocks.h"
+#include "dispatch/detect.h"
 
 #if defined(__aarch64__)
 
@@ -20,7 +20,7 @@ PI_INLINE int32x4_t dot_16(int8x16_t a, int8x16_t b) { return vdotq_s32(vdupq_n_
 
 PI_INLINE int32x4_t dot_fours(int32x4_t sum, int8x16_t a, int8x16_t b) { return vdotq_s32(sum, a, b); }
 
-#include "neon_lanes.h"
+#include "neon/neon_lanes.h"
 
 PI_INLINE int32x4_t dot_lane(int32x4_t sum, int8x16_t w, int8x16_t x, size_t lane) {
   switch (lane) {
@@ -53,7 +53,7 @@ PI_INLINE void panel_dots(uint32_t kind, const uint8_t *w, size_t groups, const 
   }
 }
 
-#include "neon.h"
+#include "neon/neon.h"
 
 #if defined(__clang__)
 #pragma clang attribute pop

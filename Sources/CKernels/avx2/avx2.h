@@ -53,19 +53,19 @@ PI_INLINE void sum4(__m256 a, __m256 b, __m256 c, __m256 d, float *out) { _mm_st
 PI_INLINE float sum1(__m256 v) { return _mm_cvtss_f32(sums_of_four(v, v, v, v)); }
 PI_INLINE float sum_lanes(__m256 v) { return sum1(v); }
 
-#include "plain.h"
+#include "shared/plain.h"
 
-#include "gram.h"
+#include "shared/gram.h"
 
-#include "stream.h"
+#include "shared/stream.h"
 
 enum { PRODUCT_ROWS = 4, PRODUCT_VECTORS = 2 };
 
-#include "float_products.h"
+#include "shared/float_products.h"
 
-#include "training.h"
+#include "shared/training.h"
 
-#include "avx2_select.h"
+#include "avx2/avx2_select.h"
 
 enum { TILE_QUERIES = 6, TILE_VECTORS = 2, KEY_OFFSET = 0 };
 
@@ -85,11 +85,11 @@ PI_INLINE vi dot_codes(vi sum, key_codes keys, int32_t query) {
   return (vi)_mm256_add_epi32((__m256i)sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
-#include "cache.h"
+#include "attention/cache.h"
 
-#include "attention.h"
+#include "attention/attention.h"
 
-#include "natural.h"
+#include "shared/natural.h"
 
 typedef __m256i block_codes;
 
@@ -162,14 +162,14 @@ PI_INLINE __m256 code_floats(block_codes w, bool is_signed, size_t i) {
   return _mm256_cvtepi32_ps(is_signed ? _mm256_cvtepi8_epi32(eight) : _mm256_cvtepu8_epi32(eight));
 }
 
-#include "blockwise.h"
+#include "blockwise/blockwise.h"
 
-#include "avx2_panels.h"
+#include "avx2/avx2_panels.h"
 
-#include "blockwise_panels.h"
+#include "blockwise/blockwise_panels.h"
 
-#include "blockwise_rows.h"
+#include "blockwise/blockwise_rows.h"
 
-#include "blockwise_accumulate.h"
+#include "blockwise/blockwise_accumulate.h"
 
-#include "blockwise_table.h"
+#include "blockwise/blockwise_table.h"

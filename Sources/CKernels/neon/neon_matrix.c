@@ -1,6 +1,6 @@
 // 64-bit Arm with the 8-bit matrix product instructions (i8mm). neon.c decides at run time.
-#include "blocks.h"
-#include "detect.h"
+#include "blocks/blocks.h"
+#include "dispatch/detect.h"
 
 #if defined(__aarch64__)
 
@@ -77,7 +77,7 @@ PI_INLINE void panel_dots(uint32_t kind, const uint8_t *w, size_t groups, const 
   }
 }
 
-#include "neon.h"
+#include "neon/neon.h"
 
 #if defined(__clang__)
 #pragma clang attribute pop

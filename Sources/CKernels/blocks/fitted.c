@@ -1,5 +1,5 @@
 // Blocks of 32 whose scales are searched for, and rows whose columns make up for each other's errors. Used when a model is made.
-#include "fitting.h"
+#include "blocks/fitting.h"
 
 // A block's scales as it stores them. Symmetric types: x = scale * code, code from `least`; others: x = scale * code + base.
 typedef struct {

@@ -3,7 +3,7 @@
 // 1. every sub-block by itself: codes for a row of candidate scales, and the best fit through each;
 // 2. the super-block's half-precision scale and, with it, every sub-block's integers, neighbours of the nearest included;
 // 3. that scale again, now the best for the codes found; 2 and 3 repeat while they help.
-#include "fitting.h"
+#include "blocks/fitting.h"
 
 enum { AFFINE = 32, SYMMETRIC = 16, ROUNDS = 4 };
 

@@ -1,5 +1,5 @@
 // The reference set: plain C, any processor. Codes of a token lie in their natural order.
-#include "blocks.h"
+#include "blocks/blocks.h"
 
 #include <math.h>
 
@@ -18,19 +18,19 @@ PI_INLINE void store_f16(uint16_t *p, vector4 v) {
 
 PI_INLINE float sum_lanes(vector4 v) { return (v[0] + v[1]) + (v[2] + v[3]); }
 
-#include "plain.h"
+#include "shared/plain.h"
 
-#include "gram.h"
+#include "shared/gram.h"
 
-#include "stream.h"
+#include "shared/stream.h"
 
 enum { PRODUCT_ROWS = 4, PRODUCT_VECTORS = 2 };
 
-#include "float_products.h"
+#include "shared/float_products.h"
 
-#include "training.h"
+#include "shared/training.h"
 
-#include "select.h"
+#include "shared/select.h"
 
 PI_INLINE float half_at(const uint8_t *p) { return pi_f16_at(p); }
 
@@ -53,11 +53,11 @@ PI_INLINE vi dot_codes(vi sum, key_codes keys, int32_t query) {
   return sum;
 }
 
-#include "cache.h"
+#include "attention/cache.h"
 
-#include "attention.h"
+#include "attention/attention.h"
 
-#include "natural.h"
+#include "shared/natural.h"
 
 static float weight_at(uint32_t format, const uint8_t *row, size_t c) {
   switch (format) {
@@ -148,7 +148,7 @@ static void portable_accumulate_rows(const pi_matrix *w, size_t rows, const floa
   }
 }
 
-#include "table.h"
+#include "dispatch/table.h"
 
 static const pi_kernels table = PI_TABLE(0, portable_multiply);
 

@@ -1,5 +1,5 @@
 // Whole blocks from and to floats, one element after the other. Used when a model is made or one embedding row is read.
-#include "blocks.h"
+#include "blocks/blocks.h"
 
 #include <math.h>
 

@@ -6,7 +6,7 @@
 // 24 KiB: Q4_0 73, 79, 79, 78, 75 %, Q8_0 63, 85, 94, 98, 99 %, Q6_K 72, 82, 87, 91, 87 %.
 enum { PREFETCH_BYTES = 16384, LISTED_BYTES = 8192 };
 
-#include "rows.h"
+#include "shared/rows.h"
 
 // Adds the products of one quad with one token; `scale` and `more` are those of weights and token multiplied.
 PI_INLINE __m512 add_quad(uint32_t format, quad q, const int8_t *codes, __m512 scale, __m512 more, __m512 sum) {

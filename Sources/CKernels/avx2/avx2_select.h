@@ -1,6 +1,6 @@
 // Selection of entries by their values, four at a time: a table moves the lanes that stay to the front.
 
-#include "keep.h"
+#include "shared/keep.h"
 
 PI_INLINE unsigned kept_lanes(uint32_t rule, __m128 v, __m128 threshold) {
   switch (rule) {
