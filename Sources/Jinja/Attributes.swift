@@ -21,7 +21,7 @@ extension Interpreter {
     case .string(let text): if let part = try scalar(index, of: text) { return .string(part) }
     case .markup(let text): if let part = try scalar(index, of: text) { return .markup(part) }
     case .range(let range):
-      if let position = position(index, count: range.count) { return .integer(range.start + position * range.step) }
+      if let position = position(index, count: range.count) { return .integer(range.element(position)) }
     default: break
     }
     if let name = index.text {

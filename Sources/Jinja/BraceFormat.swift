@@ -116,7 +116,8 @@ enum BraceFormat {
 
     private func positional(_ index: Int) throws -> Object {
       guard arguments.positional.indices.contains(index) else {
-        throw JinjaError.runtime("the format needs at least \(index + 1) values, found \(arguments.positional.count).")
+        throw JinjaError.runtime(
+          "the format has no value at position \(index), found \(arguments.positional.count) values.")
       }
       return arguments.positional[index]
     }

@@ -40,6 +40,9 @@ enum FilterTable {
     return nil
   }
 
+  /// All filters of the strict dialect.
+  static var names: [String] { table.keys.sorted() }
+
   private nonisolated(unsafe) static let table: [String: Filter] = {
     var table = TextFilters.table
     for more in [SequenceFilters.table, SelectionFilters.table, ValueFilters.table] {

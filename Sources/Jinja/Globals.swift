@@ -48,8 +48,7 @@ enum Globals {
       start: hasStop ? first : 0, stop: hasStop ? try binding.integer("stop", default: 0) : first,
       step: try binding.integer("step", default: 1))
     guard range.step != 0 else { throw JinjaError.runtime("the step of a range cannot be zero.") }
-    let (distance, overflows) = range.stop.subtractingReportingOverflow(range.start)
-    guard !overflows, range.step != Int.min, (distance / range.step) <= Limits.range, range.count <= Limits.range else {
+    guard range.count <= Limits.range else {
       throw JinjaError.limit("a range has more than \(Limits.range) elements.")
     }
     return .range(range)

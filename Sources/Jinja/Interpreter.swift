@@ -52,7 +52,7 @@ final class Interpreter {
 
   /// Counts bytes that an operation reads or makes.
   func charge(_ bytes: Int) throws {
-    work += max(bytes, 0)
+    work = work.addingSaturating(max(bytes, 0))
     guard work <= limits.work else {
       throw JinjaError.limit("it works through more than \(limits.work) bytes of text.")
     }
@@ -67,18 +67,18 @@ final class Interpreter {
   /// Refuses a list before it is made.
   func checkElements(_ count: Int) throws {
     guard count <= limits.elements else { throw JinjaError.limit("a list grows beyond \(limits.elements) elements.") }
-    try charge(count * 16)
+    try charge(count.multipliedSaturating(by: 16))
   }
 
   func repeating(_ text: String, _ count: Int) throws -> String {
-    let (bytes, overflows) = text.utf8.count.multipliedReportingOverflow(by: max(count, 0))
-    try checkText(overflows ? Int.max : bytes)
+    let bytes = text.utf8.count.multipliedSaturating(by: count)
+    try checkText(bytes)
     return String(repeating: text, count: bytes == 0 ? 0 : count)
   }
 
   func repeating(_ items: [Object], _ count: Int) throws -> [Object] {
-    let (total, overflows) = items.count.multipliedReportingOverflow(by: max(count, 0))
-    try checkElements(overflows ? Int.max : total)
+    let total = items.count.multipliedSaturating(by: count)
+    try checkElements(total)
     var result: [Object] = []
     result.reserveCapacity(total)
     if total > 0 { for _ in 0..<count { result += items } }
@@ -115,7 +115,7 @@ final class Interpreter {
   func register(_ list: Object.Sequence) { mutableLists.append(list) }
 
   func write(_ text: String) throws {
-    guard output.utf8.count + text.utf8.count <= limits.text else {
+    guard output.utf8.count.addingSaturating(text.utf8.count) <= limits.text else {
       throw JinjaError.limit("the rendered text grows beyond \(limits.text) bytes.")
     }
     try charge(text.utf8.count)

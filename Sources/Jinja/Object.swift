@@ -90,12 +90,19 @@ enum Object {
     let stop: Int
     let step: Int
 
+    /// The elements; `Int.max` stands for more than that.
     var count: Int {
-      if step > 0 { return start < stop ? (stop - start - 1) / step + 1 : 0 }
-      return start > stop ? (start - stop - 1) / -step + 1 : 0
+      guard step > 0 ? start < stop : start > stop else { return 0 }
+      // The bounds may be further apart than an `Int` reaches; their distance as unsigned numbers is right.
+      let (low, high) = step > 0 ? (start, stop) : (stop, start)
+      let distance = UInt(bitPattern: high) &- UInt(bitPattern: low)
+      return Int(clamping: (distance - 1) / step.magnitude + 1)
     }
 
-    var objects: [Object] { (0..<count).map { .integer(start + $0 * step) } }
+    /// The element at a position below `count`. It lies between the bounds, though the product may overflow on the way.
+    func element(_ position: Int) -> Int { start &+ position &* step }
+
+    var objects: [Object] { (0..<count).map { .integer(element($0)) } }
   }
 
   /// What a lazy filter gives: it can be read once.

@@ -61,7 +61,7 @@ enum PercentFormat {
       }
       var width: Int?
       try number(&width)
-      field.width = abs(width ?? 0)
+      field.width = Int(clamping: (width ?? 0).magnitude)
       if (width ?? 0) < 0 { field.alignment = "<" }
       if index < scalars.count, scalars[index] == "." {
         index += 1

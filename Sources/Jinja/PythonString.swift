@@ -126,9 +126,8 @@ enum PythonString {
 
   static func joined(_ parts: [String], by separator: String, _ interpreter: Interpreter) throws -> String {
     var bytes = 0
-    for part in parts { bytes += part.utf8.count }
-    let (gaps, overflows) = separator.utf8.count.multipliedReportingOverflow(by: max(parts.count - 1, 0))
-    try interpreter.checkText(overflows ? Int.max : bytes + gaps)
+    for part in parts { bytes = bytes.addingSaturating(part.utf8.count) }
+    try interpreter.checkText(bytes.addingSaturating(separator.utf8.count.multipliedSaturating(by: parts.count - 1)))
     return parts.joined(separator: separator)
   }
 
@@ -186,8 +185,8 @@ enum PythonString {
     _ text: String, to width: Int, with fill: String = " ", _ side: Side, _ interpreter: Interpreter
   ) throws -> String {
     guard fill.scalarCount == 1 else { throw JinjaError.runtime("the character to fill with must be one character.") }
-    let gap = width.subtractingReportingOverflow(text.scalarCount).partialValue
-    guard gap > 0, width > 0 else { return text }
+    let gap = max(width, 0) - text.scalarCount
+    guard gap > 0 else { return text }
     switch side {
     case .left: return text + (try interpreter.repeating(fill, gap))
     case .right: return try interpreter.repeating(fill, gap) + text

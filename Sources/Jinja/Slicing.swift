@@ -1,7 +1,9 @@
 /// Python's slices.
 enum Slicing {
-  /// The positions that `[from:to:by]` picks of `count` elements.
-  static func positions(count: Int, from: Int?, to: Int?, by: Int?) throws -> [Int] {
+  /// Where `[from:to:by]` of `count` elements begins, before which position it ends, and by how much it advances.
+  private static func bounds(
+    count: Int, from: Int?, to: Int?, by: Int?
+  ) throws -> (start: Int, stop: Int, step: Int) {
     let step = by ?? 1
     guard step != 0 else { throw JinjaError.runtime("the step of a slice cannot be zero.") }
     let (low, high) = step > 0 ? (0, count) : (-1, count - 1)
@@ -11,6 +13,12 @@ enum Slicing {
     }
     let start = from.map(clamp) ?? (step > 0 ? low : high)
     let stop = to.map(clamp) ?? (step > 0 ? high : low)
+    return (start, stop, step)
+  }
+
+  /// The positions that `[from:to:by]` picks of `count` elements.
+  static func positions(count: Int, from: Int?, to: Int?, by: Int?) throws -> [Int] {
+    let (start, stop, step) = try bounds(count: count, from: from, to: to, by: by)
     // A step beyond the count picks one element at most; a shorter one picks the same and cannot overflow.
     return Array(stride(from: start, to: stop, by: min(max(step, -count - 1), count + 1)))
   }
@@ -34,15 +42,19 @@ enum Slicing {
   }
 
   private static func slice(_ range: Object.Range, from: Int?, to: Int?, by: Int?) throws -> Object {
-    let picked = try positions(count: range.count, from: from, to: to, by: by)
-    let step = range.step.multipliedReportingOverflow(by: by ?? 1).partialValue
-    guard let first = picked.first, let last = picked.last else {
-      return .range(Object.Range(start: 0, stop: 0, step: 1))
+    let (start, stop, step) = try bounds(count: range.count, from: from, to: to, by: by)
+    // Python's ranges have no bounds of size; ours must be able to say all three numbers.
+    func scaled(_ factor: Int, plus base: Int) throws -> Int {
+      let (product, overflows) = factor.multipliedReportingOverflow(by: range.step)
+      let (sum, overflowsToo) = product.addingReportingOverflow(base)
+      guard !overflows, !overflowsToo else {
+        throw JinjaError.limit("the slice of a range has a bound or a step that does not fit in 64 bits.")
+      }
+      return sum
     }
-    let edge = step > 0 ? 1 : -1
     return .range(
       Object.Range(
-        start: range.start + first * range.step, stop: range.start + last * range.step + edge,
-        step: step == 0 ? 1 : step))
+        start: try scaled(start, plus: range.start), stop: try scaled(stop, plus: range.start),
+        step: try scaled(step, plus: 0)))
   }
 }

@@ -11,6 +11,8 @@ enum StringMethods {
       })
   }
 
+  static var names: [String] { table.keys.sorted() }
+
   private nonisolated(unsafe) static let table: [String: Method] = {
     var table = trimming
     for more in [searching, shaping, classes] { table.merge(more) { _, new in new } }
@@ -183,7 +185,7 @@ enum StringMethods {
         "width", default: 0)
       let hasSign = text.hasPrefix("+") || text.hasPrefix("-")
       let digits = hasSign ? String(text.dropFirst()) : text
-      let inner = hasSign ? width.subtractingReportingOverflow(1).partialValue : width
+      let inner = hasSign ? max(width, 1) - 1 : width
       return .string(
         (hasSign ? String(text.prefix(1)) : "")
           + (try PythonString.padded(digits, to: inner, with: "0", .right, interpreter)))
@@ -195,7 +197,7 @@ enum StringMethods {
       for scalar in text.unicodeScalars {
         if scalar == "\t" {
           let gap = size > 0 ? size - column % size : 0
-          try interpreter.checkText(result.utf8.count.addingReportingOverflow(gap).partialValue)
+          try interpreter.checkText(result.utf8.count.addingSaturating(gap))
           result += String(repeating: " ", count: gap)
           column += gap
         } else {

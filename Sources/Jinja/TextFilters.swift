@@ -63,8 +63,7 @@ enum TextFilters {
     }
     let lines = PythonString.splitLines(try call.string() + "\n")
     let isBlankIndented = binding.isTrue("blank")
-    let (bytes, overflows) = space.utf8.count.multipliedReportingOverflow(by: lines.count)
-    try call.interpreter.checkText(overflows ? Int.max : bytes)
+    try call.interpreter.checkText(space.utf8.count.multipliedSaturating(by: lines.count))
     var result = binding.isTrue("first") ? space : ""
     for (index, line) in lines.enumerated() {
       if index > 0 { result += "\n" + (isBlankIndented || !line.isEmpty ? space : "") }
@@ -83,7 +82,7 @@ enum TextFilters {
         "the filter 'truncate' needs a length of at least \(end.scalarCount) and a leeway of at least 0.")
     }
     let scalars = Array(try call.string().unicodeScalars)
-    guard scalars.count > length.addingReportingOverflow(leeway).partialValue else { return call.input }
+    guard scalars.count > length.addingSaturating(leeway) else { return call.input }
     let kept = String(scalars: scalars.prefix(length - end.scalarCount))
     if binding.isTrue("killwords") { return call.marked(kept + end) }
     return call.marked(PythonString.split(kept, at: " ", limit: 1, fromRight: true)[0] + end)

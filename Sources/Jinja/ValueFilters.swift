@@ -126,7 +126,13 @@ enum ValueFilters {
   }
 
   private static func rounded(_ value: Int, toPower power: Int) throws -> Object {
-    guard power < 19 else { return .integer(0) }
+    guard power < 19 else {
+      // Half of 10^19 is below what 64 bits hold, 10^19 itself is not.
+      guard power > 19 || value.magnitude <= 5_000_000_000_000_000_000 else {
+        throw JinjaError.limit("a rounded number does not fit in 64 bits.")
+      }
+      return .integer(0)
+    }
     var scale = 1
     for _ in 0..<power { scale *= 10 }
     let rest = ((value % scale) + scale) % scale
@@ -152,7 +158,12 @@ enum ValueFilters {
     }
     let base: Double = isBinary ? 1024 : 1000
     if bytes == 1 { return .string("1 Byte") }
-    if bytes < base { return .string("\(Int(max(bytes, -1e18))) Bytes") }
+    if bytes < base {
+      guard let whole = Int(exactly: bytes.rounded(.towardZero)) else {
+        throw JinjaError.limit("the number \(PythonText.number(bytes)) does not fit in 64 bits.")
+      }
+      return .string("\(whole) Bytes")
+    }
     var unit = base
     let letters =
       isBinary ? ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi"] : ["k", "M", "G", "T", "P", "E", "Z", "Y"]
