@@ -57,6 +57,11 @@ import Testing
     #expect(sparse["isBandwidthMeasured"] as? Bool == false)
   }
 
+  @Test func scratchSpaceBeyondAllMemoryDoesNotFit() async throws {
+    let report = try await json("plan %m.gguf --cpu-bandwidth 1 -c 100 --scratch \(Int.max)")
+    #expect(report["mainMemoryBytes"] as? Int == .max && report["fits"] as? Bool == false)
+  }
+
   /// Keys and values in 8.5 bits instead of 16.
   @Test func theCachesTypeCounts() async throws {
     func cache(_ flags: String) async throws -> Int {

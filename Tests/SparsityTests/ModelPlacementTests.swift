@@ -75,6 +75,23 @@ import Testing
     #expect(sentence { _ = try place(-1) } == "The budget is -1 bytes, expected 0 or more.")
   }
 
+  @Test func mainMemoryHoldsTheFileAndWhatIsNotOnTheGPU() throws {
+    let cost = CostModel(gpu: try DeviceSpeed(bytesPerSecond: 100), cpu: try DeviceSpeed(bytesPerSecond: 10))
+    func bytes(scratch: Int, budget: Int) throws -> Int {
+      let parts = [
+        PlacedPart(.scratch, byteCount: scratch, bytesPerToken: 0),
+        PlacedPart(.attention, byteCount: 20, bytesPerToken: 20),
+        PlacedPart(.cache, byteCount: 5, bytesPerToken: 0),
+      ]
+      return try ModelPlacement(parts: parts, loads: [], budget: budget, cost: cost).mainMemoryBytes(fileBytes: 1000)
+    }
+    #expect(try bytes(scratch: 10, budget: 0) == 1015)
+    #expect(try bytes(scratch: 10, budget: 30) == 1005)
+    #expect(try bytes(scratch: 10, budget: .max) == 1000)
+    for scratch in [Int.max - 1005, .max - 1004, .max] { #expect(try bytes(scratch: scratch, budget: 0) == .max) }
+    #expect(try bytes(scratch: .max, budget: .max) == 1005)
+  }
+
   @Test func contextsAndBatchesThatCannotBeAreRefused() throws {
     let model = try model(TinyModel())
     func complaint(context: Int, batch: Int) -> String {

@@ -24,8 +24,7 @@ struct PlanReport: Encodable {
     allNeurons: Double, isMeasured: Bool, available: Int = Memory.available
   ) {
     self.placement = report
-    let beside = placement.parts.filter { !$0.isOnGPU && ($0.kind == .cache || $0.kind == .scratch) }
-    mainMemoryBytes = model.file.byteCount + beside.reduce(0) { $0 + $1.byteCount }
+    mainMemoryBytes = placement.mainMemoryBytes(fileBytes: model.file.byteCount)
     mainMemoryAvailable = available
     fits = mainMemoryBytes <= available
     tokensPerSecond = placement.tokensPerSecond

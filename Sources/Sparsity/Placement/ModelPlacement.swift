@@ -21,6 +21,19 @@ public struct ModelPlacement: Sendable, Equatable {
   /// Expected tokens in a second, one after another.
   public var tokensPerSecond: Double { 1 / secondsPerToken }
 
+  /// Bytes of main memory in use: the model's file, whose weights stay there, and what of cache and scratch space is not
+  /// on the GPU. `Int.max` stands for more than can be counted.
+  ///
+  /// - Parameter fileBytes: of the model's file.
+  public func mainMemoryBytes(fileBytes: Int) -> Int {
+    let beside = parts.filter { !$0.isOnGPU && ($0.kind == .cache || $0.kind == .scratch) }
+    return beside.reduce(fileBytes) { total, part in
+      // The scratch space is a number from the command line.
+      let (sum, overflows) = total.addingReportingOverflow(part.byteCount)
+      return overflows ? .max : sum
+    }
+  }
+
   private var fixedBytes: Int { parts.reduce(0) { $0 + ($1.isOnGPU ? $1.byteCount : 0) } }
 
   /// Places a model.
