@@ -10,8 +10,8 @@ struct AttributePath {
       return
     }
     parts = PythonString.split(text, at: ".", limit: -1).map { part in
-      let isNumber = !part.isEmpty && part.unicodeScalars.allSatisfy(\.isASCIIDigit)
-      return isNumber ? Int(part).map { .integer($0) } ?? .string(part) : .string(part)
+      let isNumber = !part.isEmpty && part.string.unicodeScalars.allSatisfy(\.isASCIIDigit)
+      return isNumber ? Int(part.string).map { .integer($0) } ?? .string(part) : .string(part)
     }
   }
 

@@ -18,16 +18,16 @@ extension Interpreter {
       if let key = try? Key(index), let entry = mapping.entries[key] { return entry.value }
     case .list(let sequence), .tuple(let sequence):
       if let position = position(index, count: sequence.items.count) { return sequence.items[position] }
-    case .string(let text): if let part = try scalar(index, of: text) { return .string(part) }
-    case .markup(let text): if let part = try scalar(index, of: text) { return .markup(part) }
+    case .string(let text): if let part = try character(index, of: text) { return .string(part) }
+    case .markup(let text): if let part = try character(index, of: text) { return .markup(part) }
     case .range(let range):
       if let position = position(index, count: range.count) { return .integer(range.element(position)) }
     default: break
     }
-    if let name = index.text {
+    if let name = index.text?.string {
       return try member(name, of: object) ?? missing(name, of: object)
     }
-    return .because("\(Interpreter.describe(object)) has no element \(try index.represented()).")
+    return .because("\(Interpreter.describe(object)) has no element \(try index.represented().string).")
   }
 
   private func position(_ index: Object, count: Int) -> Int? {
@@ -36,12 +36,14 @@ extension Interpreter {
     return position >= 0 && position < count ? position : nil
   }
 
-  private func scalar(_ index: Object, of text: String) throws -> String? {
+  private func character(_ index: Object, of text: Text) throws -> Text? {
     guard let wanted = index.integer else { return nil }
-    try charge(text.utf8.count)
-    let scalars = text.unicodeScalars
+    try charge(text.byteCount)
+    let scalars = text.string.unicodeScalars
     guard let position = position(.integer(wanted), count: scalars.count) else { return nil }
-    return String(scalars[scalars.index(scalars.startIndex, offsetBy: position)])
+    let start = scalars.index(scalars.startIndex, offsetBy: position)
+    let offset = text.string.utf8.distance(from: text.string.startIndex, to: start)
+    return text.bytes(offset..<offset + UTF8.width(scalars[start]))
   }
 
   private func missing(_ name: String, of object: Object) -> Object {

@@ -51,16 +51,16 @@ struct Binding {
     return try integer(name, default: 0)
   }
 
-  func string(_ name: String) throws -> String {
+  func text(_ name: String) throws -> Text {
     guard let value = values[name] else { throw JinjaError.runtime("'\(function)' needs the argument '\(name)'.") }
     guard let text = value.text else { throw wrong(name, "a string", value) }
     return text
   }
 
   /// A string that `None` leaves open.
-  func optionalString(_ name: String) throws -> String? {
+  func optionalText(_ name: String) throws -> Text? {
     guard let value = values[name], !value.isNone else { return nil }
-    return try string(name)
+    return try text(name)
   }
 
   func isTrue(_ name: String, default initial: Bool = false) -> Bool { values[name]?.isTrue ?? initial }

@@ -2,9 +2,9 @@ import OrderedCollections
 
 /// Python's `str.format`, with the sandbox's rules for attributes.
 enum BraceFormat {
-  static func format(_ format: String, _ arguments: Arguments, _ interpreter: Interpreter) throws -> String {
+  static func format(_ format: Text, _ arguments: Arguments, _ interpreter: Interpreter) throws -> Text {
     var formatter = Formatter(arguments: arguments, interpreter: interpreter)
-    return try formatter.format(Array(format.unicodeScalars), depth: 2)
+    return try formatter.format(format.letters, depth: 2)
   }
 
   private struct Formatter {
@@ -13,17 +13,17 @@ enum BraceFormat {
     /// The next automatic position; nil once positions are written out.
     var automatic: Int? = 0
 
-    mutating func format(_ scalars: [Unicode.Scalar], depth: Int) throws -> String {
+    mutating func format(_ letters: [Letter], depth: Int) throws -> Text {
       guard depth >= 0 else { throw JinjaError.runtime("places in a format are nested too deep.") }
-      var result = ""
+      var result = Text()
       var index = 0
-      while index < scalars.count {
-        let scalar = scalars[index]
-        let isDoubled = index + 1 < scalars.count && scalars[index + 1] == scalar
+      while index < letters.count {
+        let scalar = letters[index].scalar
+        let isDoubled = index + 1 < letters.count && letters[index + 1].scalar == scalar
         if scalar == "{", !isDoubled {
-          let end = try fieldEnd(scalars, index + 1)
-          result += try field(Array(scalars[index + 1..<end]), depth: depth)
-          try interpreter.checkText(result.utf8.count)
+          let end = try fieldEnd(letters, index + 1)
+          result += try field(Array(letters[index + 1..<end]), depth: depth)
+          try interpreter.checkText(result.size)
           index = end + 1
           continue
         }
@@ -31,24 +31,25 @@ enum BraceFormat {
           guard isDoubled else { throw JinjaError.runtime("the format has a single '}'.") }
           index += 1
         }
-        result.unicodeScalars.append(scalar)
+        result.append(letters[index])
         index += 1
       }
       return result
     }
 
-    private func fieldEnd(_ scalars: [Unicode.Scalar], _ start: Int) throws -> Int {
+    private func fieldEnd(_ letters: [Letter], _ start: Int) throws -> Int {
       var open = 1
-      for index in start..<scalars.count {
-        if scalars[index] == "{" { open += 1 }
-        if scalars[index] == "}" { open -= 1 }
+      for index in start..<letters.count {
+        if letters[index].scalar == "{" { open += 1 }
+        if letters[index].scalar == "}" { open -= 1 }
         if open == 0 { return index }
       }
       throw JinjaError.runtime("a place in the format has no '}'.")
     }
 
     /// `name!conversion:specification`
-    private mutating func field(_ scalars: [Unicode.Scalar], depth: Int) throws -> String {
+    private mutating func field(_ letters: [Letter], depth: Int) throws -> Text {
+      let scalars = letters.map(\.scalar)
       var bracket = false
       let nameEnd =
         scalars.firstIndex { scalar in
@@ -70,7 +71,7 @@ enum BraceFormat {
           throw JinjaError.runtime("expected ':' after a conversion in the format.")
         }
       }
-      let specification = try format(Array(rest.dropFirst()), depth: depth - 1)
+      let specification = try format(letters.suffix(max(rest.count - 1, 0)), depth: depth - 1)
       return try show(object, specification)
     }
 
@@ -104,7 +105,7 @@ enum BraceFormat {
         let part = String(scalars: name[start..<end])
         guard !part.isEmpty else { throw JinjaError.runtime("a place in the format has an empty name.") }
         if isElement {
-          object = try interpreter.element(Int(part).map { .integer($0) } ?? .string(part), of: object)
+          object = try interpreter.element(Int(part).map { .integer($0) } ?? .string(Text(part)), of: object)
           index = end + 1
         } else {
           object = try interpreter.attribute(part, of: object)
@@ -122,9 +123,9 @@ enum BraceFormat {
       return arguments.positional[index]
     }
 
-    private func show(_ object: Object, _ specification: String) throws -> String {
+    private func show(_ object: Object, _ specification: Text) throws -> Text {
       if specification.isEmpty { return try object.printed() }
-      let field = try parse(Array(specification.unicodeScalars))
+      let field = try parse(specification.letters)
       switch object {
       case .string(let text), .markup(let text):
         guard field.type == nil || field.type == "s" else { throw unknown(specification, object) }
@@ -147,12 +148,13 @@ enum BraceFormat {
       }
     }
 
-    private func unknown(_ specification: String, _ object: Object) -> JinjaError {
-      .runtime("the format '\(specification)' does not fit a value of type '\(object.typeName)'.")
+    private func unknown(_ specification: Text, _ object: Object) -> JinjaError {
+      .runtime("the format '\(specification.string)' does not fit a value of type '\(object.typeName)'.")
     }
 
     /// `[[fill]align][sign][#][0][width][,][.precision][type]`
-    private func parse(_ scalars: [Unicode.Scalar]) throws -> FieldFormat {
+    private func parse(_ letters: [Letter]) throws -> FieldFormat {
+      let scalars = letters.map(\.scalar)
       var field = FieldFormat()
       var index = 0
       func at(_ offset: Int) -> Unicode.Scalar { index + offset < scalars.count ? scalars[index + offset] : "\0" }
@@ -168,7 +170,7 @@ enum BraceFormat {
         return value
       }
       if isAlignment(at(1)) {
-        field.fill = at(0)
+        field.fill = letters[index]
         field.alignment = at(1)
         index += 2
       } else if isAlignment(at(0)) {
@@ -185,7 +187,7 @@ enum BraceFormat {
       }
       if at(0) == "0" {
         if field.alignment == nil {
-          field.fill = "0"
+          field.fill = Letter(scalar: "0", isTrusted: false)
           field.alignment = "="
         }
         index += 1

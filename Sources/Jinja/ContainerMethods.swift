@@ -49,7 +49,7 @@ enum DictionaryMethods {
       let key = binding["key"] ?? .none
       if let entry = mapping.entries.removeValue(forKey: try Key(key)) { return entry.value }
       guard let value = binding["default"] else {
-        throw JinjaError.runtime("the dictionary has no key \(try key.represented()).")
+        throw JinjaError.runtime("the dictionary has no key \(try key.represented().string).")
       }
       return value
     case "popitem":
@@ -127,7 +127,7 @@ enum ListMethods {
           let range = try Slicing.positions(
             count: sequence.items.count, from: try binding.integer("start"), to: try binding.integer("stop"), by: nil)
           guard let index = try range.first(where: { try Operators.areEqual(sequence.items[$0], wanted) }) else {
-            throw JinjaError.runtime("the list does not hold \(try wanted.represented()).")
+            throw JinjaError.runtime("the list does not hold \(try wanted.represented().string).")
           }
           return .integer(index)
         })
@@ -165,7 +165,7 @@ enum ListMethods {
       let binding = try Binding(arguments, to: ["value"], required: 1, keywords: false, of: name)
       let wanted = binding["value"] ?? .none
       guard let index = try sequence.items.firstIndex(where: { try Operators.areEqual($0, wanted) }) else {
-        throw JinjaError.runtime("the list does not hold \(try wanted.represented()).")
+        throw JinjaError.runtime("the list does not hold \(try wanted.represented().string).")
       }
       sequence.items.remove(at: index)
     case "sort":

@@ -12,19 +12,19 @@ struct FilterCall {
   }
 
   /// The input as text, as `str()` gives it.
-  func text() throws -> String { try input.printed() }
+  func text() throws -> Text { try input.printed(limit: interpreter.limits.text) }
 
   func items() throws -> [Object] { try interpreter.items(of: input) }
 
   /// The input, which has to be a string already.
-  func string() throws -> String {
+  func string() throws -> Text {
     if let text = input.text { return text }
     if case .undefined(let reason) = input { throw JinjaError.runtime(reason.sentence) }
     throw JinjaError.runtime("the filter '\(name)' needs a string, found '\(input.typeName)'.")
   }
 
   /// A text that keeps the input's mark as HTML.
-  func marked(_ text: String) -> Object {
+  func marked(_ text: Text) -> Object {
     if case .markup = input { return .markup(text) }
     return .string(text)
   }

@@ -28,14 +28,16 @@ enum Globals {
       "raise_exception",
       Object.Function("raise_exception") { _, arguments in
         let binding = try Binding(arguments, to: ["message"], required: 1, of: "raise_exception")
-        throw JinjaError(kind: .raised, message: try (binding["message"] ?? .none).printed())
+        throw JinjaError(kind: .raised, message: try (binding["message"] ?? .none).printed().string)
       }
     ),
     (
       "strftime_now",
       Object.Function("strftime_now") { interpreter, arguments in
         let binding = try Binding(arguments, to: ["format"], required: 1, of: "strftime_now")
-        return .string(try interpreter.clock.formatted(try binding.string("format")))
+        // The digits are the clock's, all else is the format's.
+        let format = try binding.text("format")
+        return .string(Text(try interpreter.clock.formatted(format.string), isTrusted: format.isTrusted))
       }
     ),
   ]
@@ -73,7 +75,7 @@ enum Globals {
       }
     case nil: break
     }
-    for (key, value) in arguments.keywords { try mapping.set(.string(key), value) }
+    for (key, value) in arguments.keywords { try mapping.set(.string(Text(key)), value) }
   }
 
   private static func cycler(_ arguments: Arguments) throws -> Object {

@@ -9,7 +9,7 @@ extension Interpreter {
     case .boolean(let value): return .boolean(value)
     case .integer(let value): return .integer(value)
     case .double(let value): return .double(value)
-    case .string(let text): return .string(text)
+    case .string(let text): return .string(Text(text, isTrusted: true))
     case .captured: return captured
     case .name(let name): return scope.value(name) ?? .because("'\(name)' is undefined.")
     default: return try deeper { try checked(try evaluateOperation(expression)) }
@@ -19,7 +19,7 @@ extension Interpreter {
   /// Refuses results that have grown too large or too deep.
   private func checked(_ object: Object) throws -> Object {
     switch object {
-    case .string(let text), .markup(let text): try checkText(text.utf8.count)
+    case .string(let text), .markup(let text): try checkText(text.size)
     case .list(let sequence), .tuple(let sequence):
       guard sequence.items.count <= limits.elements else {
         throw JinjaError.limit("a list grows beyond \(limits.elements) elements.")
@@ -97,10 +97,10 @@ extension Interpreter {
   }
 
   private func evaluateConcatenation(_ items: [Expression]) throws -> Object {
-    var text = ""
+    var text = Text()
     for item in items {
-      text += try evaluate(item).printed()
-      try checkText(text.utf8.count)
+      text += try evaluate(item).printed(limit: limits.text)
+      try checkText(text.size)
     }
     return .string(text)
   }
@@ -169,7 +169,7 @@ extension Interpreter {
     guard let filter = FilterTable.filter(named: name, dialect: dialect) else {
       throw JinjaError.runtime("there is no filter named '\(name)'.")
     }
-    if let text = object.text { try charge(text.utf8.count) }
+    if let text = object.text { try charge(text.byteCount) }
     return try filter(FilterCall(name: name, input: object, arguments: arguments, interpreter: self))
   }
 
@@ -202,11 +202,11 @@ extension Interpreter {
     case .range(let range): return range.objects
     case .iterator(let iterator): return try iterator.drain()
     case .string(let text):
-      try checkElements(text.utf8.count)
-      return text.unicodeScalars.map { .string(String($0)) }
+      try checkElements(text.byteCount)
+      return text.letters.map { .string(Text([$0])) }
     case .markup(let text):
-      try checkElements(text.utf8.count)
-      return text.unicodeScalars.map { .markup(String($0)) }
+      try checkElements(text.byteCount)
+      return text.letters.map { .markup(Text([$0])) }
     default: throw JinjaError.runtime("a value of type '\(object.typeName)' has no elements to go through.")
     }
   }

@@ -11,7 +11,7 @@ final class Interpreter {
   private(set) var line = 1
   var scope: Scope
   /// The text written so far; while a macro or a block captures its text, only that.
-  private var output = ""
+  private var output = Text()
   /// The input of the first filter of a filter block.
   var captured: Object = .none
   private var steps = 0
@@ -30,7 +30,7 @@ final class Interpreter {
     for (name, function) in Globals.functions { scope.set(name, .function(function)) }
   }
 
-  func render(_ statements: [Statement]) throws -> String {
+  func render(_ statements: [Statement]) throws -> Text {
     defer {
       for scope in scopes { scope.clear() }
       for mapping in mutables { mapping.entries = [:] }
@@ -70,10 +70,10 @@ final class Interpreter {
     try charge(count.multipliedSaturating(by: 16))
   }
 
-  func repeating(_ text: String, _ count: Int) throws -> String {
-    let bytes = text.utf8.count.multipliedSaturating(by: count)
-    try checkText(bytes)
-    return String(repeating: text, count: bytes == 0 ? 0 : count)
+  func repeating(_ text: Text, _ count: Int) throws -> Text {
+    let size = text.size.multipliedSaturating(by: count)
+    try checkText(size)
+    return text.repeated(size == 0 ? 0 : count)
   }
 
   func repeating(_ items: [Object], _ count: Int) throws -> [Object] {
@@ -114,18 +114,18 @@ final class Interpreter {
   func register(_ mapping: Object.Mapping) { mutables.append(mapping) }
   func register(_ list: Object.Sequence) { mutableLists.append(list) }
 
-  func write(_ text: String) throws {
-    guard output.utf8.count.addingSaturating(text.utf8.count) <= limits.text else {
+  func write(_ text: Text) throws {
+    guard output.size.addingSaturating(text.size) <= limits.text else {
       throw JinjaError.limit("the rendered text grows beyond \(limits.text) bytes.")
     }
-    try charge(text.utf8.count)
+    try charge(text.byteCount)
     output += text
   }
 
   /// The text that `body` writes, kept out of the output; nil for the signal means it ran to its end.
-  func capture(_ body: () throws -> Signal) throws -> (text: String, signal: Signal) {
+  func capture(_ body: () throws -> Signal) throws -> (text: Text, signal: Signal) {
     let outer = output
-    output = ""
+    output = Text()
     let signal: Signal
     do {
       signal = try body()
@@ -151,8 +151,8 @@ final class Interpreter {
 
   private func execute(_ statement: Statement) throws -> Signal {
     switch statement.kind {
-    case .text(let text): try write(text)
-    case .print(let expression): try write(try evaluate(expression).printed())
+    case .text(let text): try write(Text(text, isTrusted: true))
+    case .print(let expression): try write(try evaluate(expression).printed(limit: limits.text))
     case .assign(let target, let value): try assign(try evaluate(value), to: target)
     case .macro(let macro):
       if let name = macro.name { scope.set(name, .function(function(of: macro, in: scope))) }
@@ -174,7 +174,7 @@ final class Interpreter {
     case .filterBlock(let filter, let body):
       let (text, signal) = try scoped { try capture { try execute(body) } }
       guard signal == .end else { return signal }
-      try write(try filtered(text, by: filter).printed())
+      try write(try filtered(text, by: filter).printed(limit: limits.text))
     case .with(let bindings, let body):
       let values = try bindings.map { try evaluate($0.value) }
       return try scoped {
@@ -187,13 +187,13 @@ final class Interpreter {
       guard case .call(let callee, let arguments) = call.kind else { return .end }
       var values = try evaluate(arguments)
       values.keywords["caller"] = caller
-      try write(try self.call(try evaluate(callee), values).printed())
+      try write(try self.call(try evaluate(callee), values).printed(limit: limits.text))
     default: break
     }
     return .end
   }
 
-  private func filtered(_ text: String, by filter: Expression) throws -> Object {
+  private func filtered(_ text: Text, by filter: Expression) throws -> Object {
     let outer = captured
     defer { captured = outer }
     captured = .string(text)
@@ -252,7 +252,7 @@ final class Interpreter {
       guard case .namespace(let mapping)? = scope.value(name) else {
         throw JinjaError.runtime("'\(name)' is not a namespace, so that '\(name).\(attribute)' cannot be set.")
       }
-      try mapping.set(.string(attribute), value)
+      try mapping.set(.string(Text(attribute)), value)
       guard mapping.depth <= Limits.containerDepth else {
         throw JinjaError.limit("a value is nested deeper than \(Limits.containerDepth) levels.")
       }
@@ -272,8 +272,8 @@ final class Interpreter {
     scopes.append(home)
     let attributes: (String) -> Object? = { name in
       switch name {
-      case "name": macro.name.map { .string($0) } ?? Object.none
-      case "arguments": .tuple(macro.parameters.map { .string($0.name) })
+      case "name": macro.name.map { .string(Text($0)) } ?? Object.none
+      case "arguments": .tuple(macro.parameters.map { .string(Text($0.name)) })
       case "catch_kwargs": .boolean(macro.usesKeywords)
       case "catch_varargs": .boolean(macro.usesExtras)
       case "caller": .boolean(macro.usesCaller)
@@ -328,7 +328,7 @@ final class Interpreter {
     }
     if macro.usesKeywords {
       let rest = Object.Mapping()
-      for (key, value) in keywords { try rest.set(.string(key), value) }
+      for (key, value) in keywords { try rest.set(.string(Text(key)), value) }
       scope.set("kwargs", .dictionary(rest))
     } else if let unknown = keywords.keys.first {
       throw JinjaError.runtime("the macro '\(name)' has no parameter '\(unknown)'.")

@@ -3,29 +3,29 @@ import OrderedCollections
 /// Writes objects as JSON exactly as Python's `json.dumps` does: templates show tools to models in this form.
 struct JSONWriter {
   var escapesNonASCII = false
-  var indent: String?
-  var itemSeparator = ", "
-  var keySeparator = ": "
+  var indent: Text?
+  var itemSeparator: Text = ", "
+  var keySeparator: Text = ": "
   var sortsKeys = false
   let interpreter: Interpreter
 
-  func text(_ object: Object) throws -> String {
-    var output = ""
+  func text(_ object: Object) throws -> Text {
+    var output = Text()
     try write(object, depth: 0, into: &output)
     return output
   }
 
-  private func write(_ object: Object, depth: Int, into output: inout String) throws {
+  private func write(_ object: Object, depth: Int, into output: inout Text) throws {
     guard depth <= Limits.containerDepth else {
       throw JinjaError.limit("a value is nested deeper than \(Limits.containerDepth) levels.")
     }
     switch object {
     case .none: output += "null"
     case .boolean(let value): output += value ? "true" : "false"
-    case .integer(let value): output += String(value)
-    case .double(let value): output += number(value)
+    case .integer(let value): output += Text(String(value))
+    case .double(let value): output += Text(number(value))
     case .string(let text), .markup(let text):
-      try interpreter.charge(text.utf8.count)
+      try interpreter.charge(text.byteCount)
       write(text, into: &output)
     case .list(let sequence), .tuple(let sequence):
       try write(sequence.items, "[", "]", depth, into: &output) { item, output in
@@ -41,14 +41,14 @@ struct JSONWriter {
       throw JinjaError.runtime("'tojson' cannot write an undefined value: " + reason.sentence)
     default: throw JinjaError.runtime("'tojson' cannot write a value of type '\(object.typeName)'.")
     }
-    guard output.utf8.count <= interpreter.limits.text else {
+    guard output.size <= interpreter.limits.text else {
       throw JinjaError.limit("a text grows beyond \(interpreter.limits.text) bytes.")
     }
   }
 
   private func write<Item>(
-    _ items: [Item], _ open: String, _ close: String, _ depth: Int, into output: inout String,
-    _ writeItem: (Item, inout String) throws -> Void
+    _ items: [Item], _ open: Text, _ close: Text, _ depth: Int, into output: inout Text,
+    _ writeItem: (Item, inout Text) throws -> Void
   ) throws {
     output += open
     for (index, item) in items.enumerated() {
@@ -60,12 +60,12 @@ struct JSONWriter {
     output += close
   }
 
-  private func newLine(_ depth: Int, into output: inout String) throws {
+  private func newLine(_ depth: Int, into output: inout Text) throws {
     guard let indent else { return }
     output += "\n" + (try interpreter.repeating(indent, depth))
   }
 
-  private func entries(_ mapping: Object.Mapping) throws -> [(String, Object)] {
+  private func entries(_ mapping: Object.Mapping) throws -> [(Text, Object)] {
     var entries = mapping.entries.values.map { ($0.key, $0.value) }
     if sortsKeys {
       let order = try Sorting.sorted(entries.indices.map { .tuple([entries[$0].0, .integer($0)]) })
@@ -77,13 +77,13 @@ struct JSONWriter {
     return try entries.map { (try key($0.0), $0.1) }
   }
 
-  private func key(_ object: Object) throws -> String {
+  private func key(_ object: Object) throws -> Text {
     switch object {
     case .string(let text), .markup(let text): return text
     case .none: return "null"
     case .boolean(let value): return value ? "true" : "false"
-    case .integer(let value): return String(value)
-    case .double(let value): return number(value)
+    case .integer(let value): return Text(String(value))
+    case .double(let value): return Text(number(value))
     default: throw JinjaError.runtime("'tojson' cannot write a key of type '\(object.typeName)'.")
     }
   }
@@ -94,32 +94,29 @@ struct JSONWriter {
     return PythonText.number(value)
   }
 
-  private func write(_ text: String, into output: inout String) {
+  private func write(_ text: Text, into output: inout Text) {
     output += "\""
-    for scalar in text.unicodeScalars {
+    output += text.mapped { scalar in
       switch scalar {
-      case "\"": output += "\\\""
-      case "\\": output += "\\\\"
-      case "\n": output += "\\n"
-      case "\r": output += "\\r"
-      case "\t": output += "\\t"
-      case "\u{8}": output += "\\b"
-      case "\u{c}": output += "\\f"
+      case "\"": "\\\""
+      case "\\": "\\\\"
+      case "\n": "\\n"
+      case "\r": "\\r"
+      case "\t": "\\t"
+      case "\u{8}": "\\b"
+      case "\u{c}": "\\f"
+      case "\u{7F}": String(scalar)
       default:
-        if scalar.value < 0x20 || (escapesNonASCII && scalar.value > 0x7E) {
-          if scalar.value == 0x7F { output.unicodeScalars.append(scalar) } else { writeEscape(scalar, into: &output) }
-        } else {
-          output.unicodeScalars.append(scalar)
-        }
+        scalar.value < 0x20 || (escapesNonASCII && scalar.value > 0x7F) ? escape(scalar) : String(scalar)
       }
     }
     output += "\""
   }
 
-  private func writeEscape(_ scalar: Unicode.Scalar, into output: inout String) {
-    for unit in String(scalar).utf16 {
+  private func escape(_ scalar: Unicode.Scalar) -> String {
+    String(scalar).utf16.map { unit in
       let code = String(unit, radix: 16)
-      output += "\\u" + String(repeating: "0", count: 4 - code.count) + code
-    }
+      return "\\u" + String(repeating: "0", count: 4 - code.count) + code
+    }.joined()
   }
 }

@@ -17,7 +17,7 @@ enum Key: Hashable {
     case .boolean(let value): self = .integer(value ? 1 : 0)
     case .double(let value):
       if let whole = Int(exactly: value) { self = .integer(whole) } else { self = .double(value) }
-    case .string(let text), .markup(let text): self = .string(text)
+    case .string(let text), .markup(let text): self = .string(text.string)
     case .tuple(let sequence): self = .tuple(try sequence.items.map(Key.init))
     default: throw JinjaError.runtime("a value of type '\(object.typeName)' cannot be the key of a dictionary.")
     }
@@ -55,8 +55,6 @@ extension String {
 
   /// Python's order of strings: by code point, which is the order of their UTF-8 bytes.
   func precedes(_ other: String) -> Bool { utf8.lexicographicallyPrecedes(other.utf8) }
-
-  var scalarCount: Int { unicodeScalars.count }
 
   init(scalars: some Swift.Sequence<Unicode.Scalar>) {
     var view = String.UnicodeScalarView()

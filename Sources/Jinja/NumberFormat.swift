@@ -2,7 +2,7 @@ import Foundation
 
 /// A number or a text laid out to a width, for `%` and `format`.
 struct FieldFormat {
-  var fill: Unicode.Scalar = " "
+  var fill = Letter(scalar: " ", isTrusted: false)
   /// `<`, `>`, `^` or `=` (between sign and digits).
   var alignment: Unicode.Scalar?
   /// `+`, `-` or a space.
@@ -16,13 +16,13 @@ struct FieldFormat {
   /// Digits after the point beyond which no double has anything to say.
   private static let precisionLimit = 1_100
 
-  func laidOut(_ text: String, _ interpreter: Interpreter) throws -> String {
+  func laidOut(_ text: Text, _ interpreter: Interpreter) throws -> Text {
     var body = text
-    if let precision { body = String(scalars: body.unicodeScalars.prefix(precision)) }
+    if let precision { body = Text(body.letters.prefix(precision)) }
     return try padded(sign: "", body, default: "<", interpreter)
   }
 
-  func laidOut(_ value: Int, _ interpreter: Interpreter) throws -> String {
+  func laidOut(_ value: Int, _ interpreter: Interpreter) throws -> Text {
     let magnitude = value.magnitude
     let digits: String
     switch type {
@@ -34,13 +34,13 @@ struct FieldFormat {
       guard let code = UInt32(exactly: value), let scalar = Unicode.Scalar(code) else {
         throw JinjaError.runtime("\(value) is not the code of a character.")
       }
-      return try padded(sign: "", String(scalar), default: "<", interpreter)
+      return try padded(sign: "", Text(String(scalar)), default: "<", interpreter)
     default: digits = grouped(String(magnitude))
     }
-    return try padded(sign: signText(value < 0), digits, default: ">", interpreter)
+    return try padded(sign: Text(signText(value < 0)), Text(digits), default: ">", interpreter)
   }
 
-  func laidOut(_ value: Double, _ interpreter: Interpreter) throws -> String {
+  func laidOut(_ value: Double, _ interpreter: Interpreter) throws -> Text {
     guard precision ?? 0 <= FieldFormat.precisionLimit else {
       throw JinjaError.limit("a number is shown with at most \(FieldFormat.precisionLimit) digits.")
     }
@@ -65,7 +65,8 @@ struct FieldFormat {
     } else {
       body = grouped(body)
     }
-    return try padded(sign: signText(value.sign == .minus && !value.isNaN), body, default: ">", interpreter)
+    let sign = Text(signText(value.sign == .minus && !value.isNaN))
+    return try padded(sign: sign, Text(body), default: ">", interpreter)
   }
 
   private func signText(_ isNegative: Bool) -> String {
@@ -83,11 +84,11 @@ struct FieldFormat {
   }
 
   private func padded(
-    sign: String, _ body: String, default side: Unicode.Scalar, _ interpreter: Interpreter
-  ) throws -> String {
+    sign: Text, _ body: Text, default side: Unicode.Scalar, _ interpreter: Interpreter
+  ) throws -> Text {
     let gap = width - sign.scalarCount - body.scalarCount
     guard gap > 0 else { return sign + body }
-    func space(_ count: Int) throws -> String { try interpreter.repeating(String(fill), count) }
+    func space(_ count: Int) throws -> Text { try interpreter.repeating(Text([fill]), count) }
     switch alignment ?? side {
     case "<": return sign + body + (try space(gap))
     case "^": return try space(gap / 2) + sign + body + space(gap - gap / 2)

@@ -9,9 +9,9 @@ enum Object {
   case boolean(Bool)
   case integer(Int)
   case double(Double)
-  case string(String)
+  case string(Text)
   /// A string that `safe` or `escape` has marked as HTML.
-  case markup(String)
+  case markup(Text)
   case list(Sequence)
   case tuple(Sequence)
   case dictionary(Mapping)
@@ -178,7 +178,7 @@ extension Object {
   static func tuple(_ items: [Object]) -> Object { .tuple(Sequence(items)) }
 
   /// The text of a string, marked or not.
-  var text: String? {
+  var text: Text? {
     switch self {
     case .string(let text), .markup(let text): text
     default: nil

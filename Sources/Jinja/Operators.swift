@@ -178,7 +178,7 @@ enum Operators {
     guard depth <= Limits.containerDepth else {
       throw JinjaError.limit("a value is nested deeper than \(Limits.containerDepth) levels.")
     }
-    if let a = left.text, let b = right.text { return a.isSameText(as: b) }
+    if let a = left.text, let b = right.text { return a.string.isSameText(as: b.string) }
     if let a = left.integer, let b = right.integer { return a == b }
     if let a = left.double, let b = right.double { return a == b }
     switch (left, right) {
@@ -222,7 +222,7 @@ enum Operators {
   }
 
   static func isLess(_ left: Object, _ right: Object, _ sign: String = "<") throws -> Bool {
-    if let a = left.text, let b = right.text { return a.precedes(b) }
+    if let a = left.text, let b = right.text { return a.string.precedes(b.string) }
     if let a = left.integer, let b = right.integer { return a < b }
     if let a = left.double, let b = right.double { return a < b }
     switch (left, right) {
@@ -254,8 +254,8 @@ enum Operators {
         if case .undefined(let reason) = item { throw JinjaError.runtime(reason.sentence) }
         throw JinjaError.runtime("'in' a string needs a string before it, found '\(item.typeName)'.")
       }
-      try interpreter.charge(text.utf8.count)
-      return PythonString.find(part, in: text) != nil
+      try interpreter.charge(text.byteCount)
+      return PythonString.find(part.string, in: text.string) != nil
     case .dictionary(let mapping): return mapping.entries[try Key(item)] != nil
     case .view(let view) where view.kind == .keys: return view.mapping.entries[try Key(item)] != nil
     default:
@@ -269,7 +269,7 @@ extension Object.Mapping {
   /// The entries whose keys are strings, by name.
   var namedEntries: OrderedDictionary<String, Object> {
     var result: OrderedDictionary<String, Object> = [:]
-    for entry in entries.values { if let name = entry.key.text { result[name] = entry.value } }
+    for entry in entries.values { if let name = entry.key.text?.string { result[name] = entry.value } }
     return result
   }
 }

@@ -3,9 +3,10 @@ import OrderedCollections
 
 /// Python's `%` operator on strings.
 enum PercentFormat {
-  static func format(_ format: String, _ arguments: Arguments, _ interpreter: Interpreter) throws -> String {
-    let scalars = Array(format.unicodeScalars)
-    var result = ""
+  static func format(_ format: Text, _ arguments: Arguments, _ interpreter: Interpreter) throws -> Text {
+    let letters = format.letters
+    let scalars = letters.map(\.scalar)
+    var result = Text()
     var index = 0
     var used = 0
     var usesNames = false
@@ -32,7 +33,7 @@ enum PercentFormat {
     while index < scalars.count {
       guard scalars[index] == "%" else {
         let end = scalars[index...].firstIndex(of: "%") ?? scalars.count
-        result += String(scalars: scalars[index..<end])
+        result += Text(letters[index..<end])
         index = end
         continue
       }
@@ -73,7 +74,7 @@ enum PercentFormat {
       let letter = scalars[index]
       index += 1
       if letter == "%" {
-        result += "%"
+        result.append(letters[index - 1])
         continue
       }
       let value: Object
@@ -86,10 +87,10 @@ enum PercentFormat {
         value = try next()
       }
       if isZeroFilled, field.alignment == nil, letter != "s", letter != "r", letter != "c" {
-        field.fill = "0"
+        field.fill = Letter(scalar: "0", isTrusted: false)
         field.alignment = "="
       }
-      try interpreter.checkText(result.utf8.count)
+      try interpreter.checkText(result.size)
       result += try show(value, as: letter, field, interpreter)
     }
     // A lone dictionary may stay unused, as in Python.
@@ -102,7 +103,7 @@ enum PercentFormat {
 
   private static func show(
     _ value: Object, as letter: Unicode.Scalar, _ field: FieldFormat, _ interpreter: Interpreter
-  ) throws -> String {
+  ) throws -> Text {
     var field = field
     field.alignment = field.alignment ?? ">"
     switch letter {
@@ -124,11 +125,11 @@ enum PercentFormat {
       if let precision = field.precision {
         let digits = String(integer.magnitude, radix: isDecimal ? 10 : letter == "o" ? 8 : 16)
         let missing = precision - digits.count
-        let sign = integer < 0 ? "-" : field.sign == "-" ? "" : String(field.sign)
+        let sign = Text(integer < 0 ? "-" : field.sign == "-" ? "" : String(field.sign))
         field.precision = nil
-        field.fill = " "
+        field.fill = Letter(scalar: " ", isTrusted: false)
         if field.alignment == "=" { field.alignment = ">" }
-        return try field.laidOut(sign + interpreter.repeating("0", max(missing, 0)) + digits, interpreter)
+        return try field.laidOut(sign + interpreter.repeating("0", max(missing, 0)) + Text(digits), interpreter)
       }
       return try field.laidOut(integer, interpreter)
     case "f", "F", "e", "E", "g", "G":

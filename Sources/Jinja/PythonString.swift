@@ -31,125 +31,140 @@ enum PythonString {
     return true
   }
 
-  static func strip(_ text: String, _ characters: String?, left: Bool = true, right: Bool = true) -> String {
-    let set = characters.map { Set($0.unicodeScalars) }
+  static func strip(_ text: Text, _ characters: Text?, left: Bool = true, right: Bool = true) -> Text {
+    let set = characters.map { Set($0.string.unicodeScalars) }
     func goes(_ scalar: Unicode.Scalar) -> Bool { set?.contains(scalar) ?? scalar.isPythonSpace }
-    var rest = Substring(text).unicodeScalars
+    let scalars = text.string.unicodeScalars
+    var rest = scalars[...]
     if left { while let first = rest.first, goes(first) { rest.removeFirst() } }
     if right { while let last = rest.last, goes(last) { rest.removeLast() } }
-    return String(Substring(rest))
+    func offset(_ index: String.Index) -> Int { text.string.utf8.distance(from: text.string.startIndex, to: index) }
+    return text.bytes(offset(rest.startIndex)..<offset(rest.endIndex))
   }
 
   /// `split()` without a separator: at runs of space, none of them at the ends.
-  static func splitAtSpace(_ text: String, limit: Int, fromRight: Bool = false) -> [String] {
-    var scalars = Array(text.unicodeScalars)
-    if fromRight { scalars.reverse() }
-    var parts: [Scalars] = []
+  static func splitAtSpace(_ text: Text, limit: Int, fromRight: Bool = false) -> [Text] {
+    var letters = text.letters
+    if fromRight { letters.reverse() }
+    func part(_ range: Range<Int>) -> Text {
+      fromRight ? Text(letters[range].reversed()) : Text(letters[range])
+    }
+    var parts: [Text] = []
     var index = 0
     while true {
-      while index < scalars.count, scalars[index].isPythonSpace { index += 1 }
-      guard index < scalars.count else { break }
+      while index < letters.count, letters[index].scalar.isPythonSpace { index += 1 }
+      guard index < letters.count else { break }
       if limit >= 0, parts.count == limit {
         // The rest stays as it is, with the space at its end.
-        parts.append(Array(scalars[index...]))
+        parts.append(part(index..<letters.count))
         break
       }
       let start = index
-      while index < scalars.count, !scalars[index].isPythonSpace { index += 1 }
-      parts.append(Array(scalars[start..<index]))
+      while index < letters.count, !letters[index].scalar.isPythonSpace { index += 1 }
+      parts.append(part(start..<index))
     }
-    if fromRight { return parts.reversed().map { String(scalars: $0.reversed()) } }
-    return parts.map { String(scalars: $0) }
+    return fromRight ? parts.reversed() : parts
   }
 
   /// `split(separator, limit)`; a negative limit means no limit.
-  static func split(_ text: String, at separator: String, limit: Int, fromRight: Bool = false) -> [String] {
-    let text = Array(text.utf8)
+  static func split(_ text: Text, at separator: String, limit: Int, fromRight: Bool = false) -> [Text] {
+    let bytes = Array(text.string.utf8)
     let separator = Array(separator.utf8)
-    var parts: [String] = []
-    func part(_ range: Range<Int>) -> String { String(decoding: text[range], as: UTF8.self) }
+    var parts: [Text] = []
     if fromRight {
-      var end = text.count
-      while limit < 0 || parts.count < limit, let found = findLast(separator, in: text, before: end) {
-        parts.append(part(found + separator.count..<end))
+      var end = bytes.count
+      while limit < 0 || parts.count < limit, let found = findLast(separator, in: bytes, before: end) {
+        parts.append(text.bytes(found + separator.count..<end))
         end = found
       }
-      parts.append(part(0..<end))
+      parts.append(text.prefix(bytes: end))
       return parts.reversed()
     }
     var start = 0
-    while limit < 0 || parts.count < limit, let found = find(separator, in: text, from: start) {
-      parts.append(part(start..<found))
+    while limit < 0 || parts.count < limit, let found = find(separator, in: bytes, from: start) {
+      parts.append(text.bytes(start..<found))
       start = found + separator.count
     }
-    parts.append(part(start..<text.count))
+    parts.append(text.dropFirst(bytes: start))
     return parts
   }
 
-  static func splitLines(_ text: String, keepingEnds: Bool = false) -> [String] {
-    let scalars = Array(text.unicodeScalars)
-    var lines: [String] = []
+  static func splitLines(_ text: Text, keepingEnds: Bool = false) -> [Text] {
+    let letters = text.letters
+    var lines: [Text] = []
     var start = 0
     var index = 0
-    while index < scalars.count {
-      guard scalars[index].isPythonLineEnd else {
+    while index < letters.count {
+      guard letters[index].scalar.isPythonLineEnd else {
         index += 1
         continue
       }
       let end = index
-      index += scalars[index] == "\r" && index + 1 < scalars.count && scalars[index + 1] == "\n" ? 2 : 1
-      lines.append(String(scalars: scalars[start..<(keepingEnds ? index : end)]))
+      let isPair = letters[index].scalar == "\r" && index + 1 < letters.count && letters[index + 1].scalar == "\n"
+      index += isPair ? 2 : 1
+      lines.append(Text(letters[start..<(keepingEnds ? index : end)]))
       start = index
     }
-    if start < scalars.count { lines.append(String(scalars: scalars[start...])) }
+    if start < letters.count { lines.append(Text(letters[start...])) }
     return lines
   }
 
   /// `replace(old, new, limit)`, refusing a result that grows too large.
   static func replace(
-    _ old: String, with new: String, in text: String, limit: Int, _ interpreter: Interpreter
-  ) throws -> String {
-    try interpreter.charge(text.utf8.count)
-    let parts: [String]
+    _ old: String, with new: Text, in text: Text, limit: Int, _ interpreter: Interpreter
+  ) throws -> Text {
+    try interpreter.charge(text.byteCount)
     if old.isEmpty {
       // An empty text stands before every character and at the end.
-      let scalars = Array(text.unicodeScalars)
-      let places = limit < 0 ? scalars.count + 1 : min(limit, scalars.count + 1)
+      let letters = text.letters
+      let places = limit < 0 ? letters.count + 1 : min(limit, letters.count + 1)
       guard places > 0 else { return text }
-      let singles = scalars.prefix(places - 1).map { String($0) }
-      parts = [""] + singles + [String(scalars: scalars.dropFirst(places - 1))]
-      return try joined(parts, by: new, interpreter)
+      let singles = letters.prefix(places - 1).map { Text([$0]) }
+      return try joined([""] + singles + [Text(letters.dropFirst(places - 1))], by: new, interpreter)
     }
-    parts = split(text, at: old, limit: limit)
-    return try joined(parts, by: new, interpreter)
+    return try joined(split(text, at: old, limit: limit), by: new, interpreter)
   }
 
-  static func joined(_ parts: [String], by separator: String, _ interpreter: Interpreter) throws -> String {
-    var bytes = 0
-    for part in parts { bytes = bytes.addingSaturating(part.utf8.count) }
-    try interpreter.checkText(bytes.addingSaturating(separator.utf8.count.multipliedSaturating(by: parts.count - 1)))
-    return parts.joined(separator: separator)
+  /// Every `old` replaced by `new`, which is trusted as what it replaces.
+  static func rewrite(_ old: String, as new: String, in text: Text) -> Text {
+    let bytes = Array(text.string.utf8)
+    let old = Array(old.utf8)
+    var result = Text()
+    var start = 0
+    while let found = find(old, in: bytes, from: start) {
+      result += text.bytes(start..<found)
+      start = found + old.count
+      result += Text(new, isTrusted: text.bytes(found..<start).isTrusted)
+    }
+    return start == 0 ? text : result + text.dropFirst(bytes: start)
   }
 
-  static func capitalized(_ text: String) -> String {
-    guard let first = text.unicodeScalars.first else { return text }
-    return first.properties.titlecaseMapping + String(scalars: text.unicodeScalars.dropFirst()).lowercased()
+  static func joined(_ parts: [Text], by separator: Text, _ interpreter: Interpreter) throws -> Text {
+    var size = separator.size.multipliedSaturating(by: parts.count - 1)
+    for part in parts { size = size.addingSaturating(part.size) }
+    try interpreter.checkText(size)
+    return parts.joined(by: separator)
+  }
+
+  static func capitalized(_ text: Text) -> Text {
+    var isFirst = true
+    return text.mapped { scalar in
+      defer { isFirst = false }
+      return isFirst ? scalar.properties.titlecaseMapping : scalar.properties.lowercaseMapping
+    }
   }
 
   /// `str.title`: a letter after anything that is not a letter becomes large.
-  static func title(_ text: String) -> String {
-    var result = ""
+  static func title(_ text: Text) -> Text {
     var insideWord = false
-    for scalar in text.unicodeScalars {
-      result += insideWord ? scalar.properties.lowercaseMapping : scalar.properties.titlecaseMapping
-      insideWord = scalar.isCased
+    return text.mapped { scalar in
+      defer { insideWord = scalar.isCased }
+      return insideWord ? scalar.properties.lowercaseMapping : scalar.properties.titlecaseMapping
     }
-    return result
   }
 
-  static func swapCase(_ text: String) -> String {
-    text.unicodeScalars.map { $0.isPythonUpper ? $0.properties.lowercaseMapping : $0.properties.uppercaseMapping }
-      .joined()
+  static func swapCase(_ text: Text) -> Text {
+    text.mapped { $0.isPythonUpper ? $0.properties.lowercaseMapping : $0.properties.uppercaseMapping }
   }
 
   static func isLower(_ text: String) -> Bool {
@@ -182,8 +197,8 @@ enum PythonString {
 
   /// Fills up to `width` scalars; Python puts the odd one to the left of a centred text when the width is odd.
   static func padded(
-    _ text: String, to width: Int, with fill: String = " ", _ side: Side, _ interpreter: Interpreter
-  ) throws -> String {
+    _ text: Text, to width: Int, with fill: Text = " ", _ side: Side, _ interpreter: Interpreter
+  ) throws -> Text {
     guard fill.scalarCount == 1 else { throw JinjaError.runtime("the character to fill with must be one character.") }
     let gap = max(width, 0) - text.scalarCount
     guard gap > 0 else { return text }

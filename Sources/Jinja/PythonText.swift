@@ -2,54 +2,84 @@ import OrderedCollections
 
 /// How Python writes values: `str()` and `repr()`.
 extension Object {
-  /// What printing the value shows.
-  func printed() throws -> String {
+  /// What printing the value shows, at most `limit` bytes of it.
+  func printed(limit: Int = Limits.standard.text) throws -> Text {
     switch self {
     case .undefined: return ""
     case .string(let text), .markup(let text): return text
-    default: return try represented()
+    default: return try represented(limit: limit)
     }
   }
 
-  /// The value as Python's `repr` writes it.
-  func represented(depth: Int = 0) throws -> String {
+  /// The value as Python's `repr` writes it, at most `limit` bytes of it: a list that holds another one twice may be
+  /// small and its text endless.
+  func represented(limit: Int = Limits.standard.text) throws -> Text {
+    var output = Text()
+    try represent(into: &output, depth: 0, limit)
+    return output
+  }
+
+  private func represent(into output: inout Text, depth: Int, _ limit: Int) throws {
     guard depth <= Limits.containerDepth else {
       throw JinjaError.limit("a value is nested deeper than \(Limits.containerDepth) levels.")
     }
     switch self {
-    case .undefined: return "Undefined"
+    case .list(let sequence): try Object.represent(sequence.items, "[", "]", into: &output, depth, limit)
+    case .tuple(let sequence):
+      try Object.represent(sequence.items, "(", sequence.items.count == 1 ? ",)" : ")", into: &output, depth, limit)
+    case .dictionary(let mapping): try Object.represent(mapping, into: &output, depth, limit)
+    case .view(let view):
+      try Object.represent(view.objects, Text("dict_\(view.kind.rawValue)(["), "])", into: &output, depth, limit)
+    case .namespace(let mapping):
+      output += "<Namespace "
+      try Object.represent(mapping, into: &output, depth, limit)
+      output += ">"
+    case .markup(let text): output += "Markup(" + PythonText.quoted(text) + ")"
+    case .string(let text): output += PythonText.quoted(text)
+    default: output += Text(simpleRepresentation)
+    }
+    guard output.size <= limit else { throw JinjaError.limit("a text grows beyond \(limit) bytes.") }
+  }
+
+  /// What `repr` writes of values that hold no others.
+  private var simpleRepresentation: String {
+    switch self {
     case .none: return "None"
     case .boolean(let value): return value ? "True" : "False"
     case .integer(let value): return String(value)
     case .double(let value): return PythonText.number(value)
-    case .string(let text): return PythonText.quoted(text)
-    case .markup(let text): return "Markup(\(PythonText.quoted(text)))"
-    case .list(let sequence): return "[" + (try Object.joined(sequence.items, depth)) + "]"
-    case .tuple(let sequence):
-      return "(" + (try Object.joined(sequence.items, depth)) + (sequence.items.count == 1 ? ",)" : ")")
-    case .dictionary(let mapping): return try Object.braced(mapping, depth)
-    case .view(let view): return "dict_\(view.kind.rawValue)([" + (try Object.joined(view.objects, depth)) + "])"
     case .range(let range):
       return range.step == 1
         ? "range(\(range.start), \(range.stop))" : "range(\(range.start), \(range.stop), \(range.step))"
-    case .namespace(let mapping): return "<Namespace \(try Object.braced(mapping, depth))>"
     case .iterator(let iterator): return "<\(iterator.name) object>"
     case .function(let function):
       guard let macro = function.macro else { return "<function \(function.name)>" }
       return macro.name.map { "<Macro '\($0)'>" } ?? "<Macro anonymous>"
     case .loop(let loop): return "<LoopContext \(loop.index + 1)/\(loop.items.count)>"
+    default: return typeName
     }
   }
 
-  private static func joined(_ items: [Object], _ depth: Int) throws -> String {
-    try items.map { try $0.represented(depth: depth + 1) }.joined(separator: ", ")
+  private static func represent(
+    _ items: [Object], _ open: Text, _ close: Text, into output: inout Text, _ depth: Int, _ limit: Int
+  ) throws {
+    output += open
+    for (index, item) in items.enumerated() {
+      if index > 0 { output += ", " }
+      try item.represent(into: &output, depth: depth + 1, limit)
+    }
+    output += close
   }
 
-  private static func braced(_ mapping: Mapping, _ depth: Int) throws -> String {
-    let entries = try mapping.entries.values.map {
-      try $0.key.represented(depth: depth + 1) + ": " + $0.value.represented(depth: depth + 1)
+  private static func represent(_ mapping: Mapping, into output: inout Text, _ depth: Int, _ limit: Int) throws {
+    output += "{"
+    for (index, entry) in mapping.entries.values.enumerated() {
+      if index > 0 { output += ", " }
+      try entry.key.represent(into: &output, depth: depth + 1, limit)
+      output += ": "
+      try entry.value.represent(into: &output, depth: depth + 1, limit)
     }
-    return "{" + entries.joined(separator: ", ") + "}"
+    output += "}"
   }
 }
 
@@ -84,29 +114,20 @@ enum PythonText {
   }
 
   /// A string in quotes, as `repr` writes it: single ones unless only they stand inside.
-  static func quoted(_ text: String) -> String {
-    let quote: Unicode.Scalar = text.utf8.contains(0x27) && !text.utf8.contains(0x22) ? "\"" : "'"
-    var result = String.UnicodeScalarView()
-    result.append(quote)
-    for scalar in text.unicodeScalars {
+  static func quoted(_ text: Text) -> Text {
+    let bytes = text.string.utf8
+    let quote: Unicode.Scalar = bytes.contains(0x27) && !bytes.contains(0x22) ? "\"" : "'"
+    let inside = text.mapped { scalar in
       switch scalar {
-      case "\\": result.append(contentsOf: "\\\\".unicodeScalars)
-      case "\n": result.append(contentsOf: "\\n".unicodeScalars)
-      case "\r": result.append(contentsOf: "\\r".unicodeScalars)
-      case "\t": result.append(contentsOf: "\\t".unicodeScalars)
-      case quote:
-        result.append("\\")
-        result.append(scalar)
-      default:
-        if scalar.isPythonPrintable {
-          result.append(scalar)
-        } else {
-          result.append(contentsOf: escape(scalar).unicodeScalars)
-        }
+      case "\\": "\\\\"
+      case "\n": "\\n"
+      case "\r": "\\r"
+      case "\t": "\\t"
+      case quote: "\\" + String(scalar)
+      default: scalar.isPythonPrintable ? String(scalar) : escape(scalar)
       }
     }
-    result.append(quote)
-    return String(result)
+    return Text(String(quote)) + inside + Text(String(quote))
   }
 
   private static func escape(_ scalar: Unicode.Scalar) -> String {
@@ -116,19 +137,16 @@ enum PythonText {
   }
 
   /// `&`, `<`, `>`, `"` and `'` as HTML entities, as markupsafe writes them.
-  static func escapedHTML(_ text: String) -> String {
-    var result = ""
-    result.reserveCapacity(text.utf8.count)
-    for scalar in text.unicodeScalars {
+  static func escapedHTML(_ text: Text) -> Text {
+    text.mapped { scalar in
       switch scalar {
-      case "&": result += "&amp;"
-      case "<": result += "&lt;"
-      case ">": result += "&gt;"
-      case "\"": result += "&#34;"
-      case "'": result += "&#39;"
-      default: result.unicodeScalars.append(scalar)
+      case "&": "&amp;"
+      case "<": "&lt;"
+      case ">": "&gt;"
+      case "\"": "&#34;"
+      case "'": "&#39;"
+      default: String(scalar)
       }
     }
-    return result
   }
 }

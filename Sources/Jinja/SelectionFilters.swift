@@ -31,7 +31,7 @@ enum SelectionFilters {
       let path = try AttributePath(attribute)
       return { item in try path?.value(in: item, default: initial, call.interpreter) ?? item }
     }
-    guard !arguments.positional.isEmpty, let name = arguments.positional.removeFirst().text else {
+    guard !arguments.positional.isEmpty, let name = arguments.positional.removeFirst().text?.string else {
       throw JinjaError.runtime("the filter 'map' needs the name of a filter, or 'attribute='.")
     }
     return { item in
@@ -57,7 +57,7 @@ enum SelectionFilters {
       return try call.items().filter { item in
         try call.interpreter.step()
         let value = try path?.value(in: item, call.interpreter) ?? item
-        guard let name = test?.text else { return value.isTrue == keeps }
+        guard let name = test?.text?.string else { return value.isTrue == keeps }
         return try call.interpreter.apply(test: name, to: value, arguments) == keeps
       }
     }

@@ -31,7 +31,7 @@ enum SequenceFilters {
 
   private static func reverse(_ call: FilterCall) throws -> Object {
     _ = try call.bind()
-    if let text = call.input.text { return call.marked(String(scalars: text.unicodeScalars.reversed())) }
+    if let text = call.input.text { return call.marked(Text(text.letters.reversed())) }
     let items = try call.items()
     if case .iterator = call.input { return .list(items.reversed()) }
     return .iterator(Object.Iterator("reversed", depth: call.input.depth) { items.reversed() })
@@ -56,7 +56,7 @@ enum SequenceFilters {
       if case .undefined(let reason) = call.input { throw JinjaError.runtime(reason.sentence) }
       throw JinjaError.runtime("the filter 'dictsort' needs a dictionary, found '\(call.input.typeName)'.")
     }
-    let by = binding["by"]?.text ?? "key"
+    let by = binding["by"]?.text?.string ?? "key"
     guard by == "key" || by == "value" else {
       throw JinjaError.runtime("the filter 'dictsort' sorts by 'key' or 'value'.")
     }

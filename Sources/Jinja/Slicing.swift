@@ -31,8 +31,8 @@ enum Slicing {
       return try positions(count: items.count, from: from, to: to, by: by).map { items[$0] }
     }
     switch object {
-    case .string(let text): return .string(String(scalars: try pick(Array(text.unicodeScalars))))
-    case .markup(let text): return .markup(String(scalars: try pick(Array(text.unicodeScalars))))
+    case .string(let text): return .string(Text(try pick(text.letters)))
+    case .markup(let text): return .markup(Text(try pick(text.letters)))
     case .list(let sequence): return .list(try pick(sequence.items))
     case .tuple(let sequence): return .tuple(try pick(sequence.items))
     case .range(let range): return try slice(range, from: from, to: to, by: by)

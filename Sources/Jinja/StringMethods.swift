@@ -1,12 +1,12 @@
 /// The methods of Python's `str`.
 enum StringMethods {
-  typealias Method = (String, Arguments, Interpreter) throws -> Object
+  typealias Method = (Text, Arguments, Interpreter) throws -> Object
 
-  static func method(_ name: String, of text: String) -> Object? {
+  static func method(_ name: String, of text: Text) -> Object? {
     guard let method = table[name] else { return nil }
     return .function(
       Object.Function(name) { interpreter, arguments in
-        try interpreter.charge(text.utf8.count)
+        try interpreter.charge(text.byteCount)
         return try method(text, arguments, interpreter)
       })
   }
@@ -19,7 +19,7 @@ enum StringMethods {
     return table
   }()
 
-  private static func plain(_ name: String, _ body: @escaping (String) -> Object) -> Method {
+  private static func plain(_ name: String, _ body: @escaping (Text) -> Object) -> Method {
     { text, arguments, _ in
       _ = try Binding(arguments, to: [], of: name)
       return body(text)
@@ -29,28 +29,28 @@ enum StringMethods {
   private nonisolated(unsafe) static let trimming: [String: Method] = [
     "strip": { text, arguments, _ in
       let binding = try Binding(arguments, to: ["chars"], keywords: false, of: "strip")
-      return .string(PythonString.strip(text, try binding.optionalString("chars")))
+      return .string(PythonString.strip(text, try binding.optionalText("chars")))
     },
     "lstrip": { text, arguments, _ in
       let binding = try Binding(arguments, to: ["chars"], keywords: false, of: "lstrip")
-      return .string(PythonString.strip(text, try binding.optionalString("chars"), right: false))
+      return .string(PythonString.strip(text, try binding.optionalText("chars"), right: false))
     },
     "rstrip": { text, arguments, _ in
       let binding = try Binding(arguments, to: ["chars"], keywords: false, of: "rstrip")
-      return .string(PythonString.strip(text, try binding.optionalString("chars"), left: false))
+      return .string(PythonString.strip(text, try binding.optionalText("chars"), left: false))
     },
     "removeprefix": { text, arguments, _ in
-      let prefix = try Binding(arguments, to: ["prefix"], required: 1, keywords: false, of: "removeprefix").string(
-        "prefix")
-      let (whole, part) = (Array(text.utf8), Array(prefix.utf8))
-      return .string(whole.starts(with: part) ? String(decoding: whole.dropFirst(part.count), as: UTF8.self) : text)
+      let binding = try Binding(arguments, to: ["prefix"], required: 1, keywords: false, of: "removeprefix")
+      let prefix = try binding.text("prefix")
+      let isThere = text.string.utf8.starts(with: prefix.string.utf8)
+      return .string(isThere ? text.dropFirst(bytes: prefix.byteCount) : text)
     },
     "removesuffix": { text, arguments, _ in
-      let suffix = try Binding(arguments, to: ["suffix"], required: 1, keywords: false, of: "removesuffix").string(
-        "suffix")
-      let (whole, part) = (Array(text.utf8), Array(suffix.utf8))
-      guard whole.count >= part.count, whole.suffix(part.count).elementsEqual(part) else { return .string(text) }
-      return .string(String(decoding: whole.dropLast(part.count), as: UTF8.self))
+      let binding = try Binding(arguments, to: ["suffix"], required: 1, keywords: false, of: "removesuffix")
+      let suffix = try binding.text("suffix")
+      let rest = text.byteCount - suffix.byteCount
+      guard rest >= 0, text.string.utf8.dropFirst(rest).elementsEqual(suffix.string.utf8) else { return .string(text) }
+      return .string(text.prefix(bytes: rest))
     },
     "split": { text, arguments, interpreter in try split(text, arguments, interpreter, "split") },
     "rsplit": { text, arguments, interpreter in try split(text, arguments, interpreter, "rsplit") },
@@ -63,14 +63,14 @@ enum StringMethods {
   ]
 
   private static func split(
-    _ text: String, _ arguments: Arguments, _ interpreter: Interpreter, _ name: String
+    _ text: Text, _ arguments: Arguments, _ interpreter: Interpreter, _ name: String
   ) throws -> Object {
     let binding = try Binding(arguments, to: ["sep", "maxsplit"], of: name)
     let limit = try binding.integer("maxsplit", default: -1)
-    let parts: [String]
-    if let separator = try binding.optionalString("sep") {
+    let parts: [Text]
+    if let separator = try binding.optionalText("sep") {
       guard !separator.isEmpty else { throw JinjaError.runtime("'\(name)' needs a separator that is not empty.") }
-      parts = PythonString.split(text, at: separator, limit: limit, fromRight: name == "rsplit")
+      parts = PythonString.split(text, at: separator.string, limit: limit, fromRight: name == "rsplit")
     } else {
       parts = PythonString.splitAtSpace(text, limit: limit, fromRight: name == "rsplit")
     }
@@ -78,11 +78,13 @@ enum StringMethods {
     return .list(parts.map { .string($0) })
   }
 
-  private static func partition(_ text: String, _ arguments: Arguments, _ name: String) throws -> Object {
-    let separator = try Binding(arguments, to: ["sep"], required: 1, keywords: false, of: name).string("sep")
+  private static func partition(_ text: Text, _ arguments: Arguments, _ name: String) throws -> Object {
+    let separator = try Binding(arguments, to: ["sep"], required: 1, keywords: false, of: name).text("sep")
     guard !separator.isEmpty else { throw JinjaError.runtime("'\(name)' needs a separator that is not empty.") }
-    let parts = PythonString.split(text, at: separator, limit: 1, fromRight: name == "rpartition")
-    if parts.count == 2 { return .tuple([.string(parts[0]), .string(separator), .string(parts[1])]) }
+    let parts = PythonString.split(text, at: separator.string, limit: 1, fromRight: name == "rpartition")
+    // What stands between the parts is the text's own, not the argument.
+    let between = parts[0].byteCount..<parts[0].byteCount + separator.byteCount
+    if parts.count == 2 { return .tuple([.string(parts[0]), .string(text.bytes(between)), .string(parts[1])]) }
     let empty = Object.string("")
     return .tuple(name == "partition" ? [.string(text), empty, empty] : [empty, empty, .string(text)])
   }
@@ -110,19 +112,18 @@ enum StringMethods {
       let binding = try Binding(arguments, to: ["old", "new", "count"], required: 2, keywords: false, of: "replace")
       return .string(
         try PythonString.replace(
-          try binding.string("old"), with: try binding.string("new"), in: text,
+          try binding.text("old").string, with: try binding.text("new"), in: text,
           limit: try binding.integer("count", default: -1), interpreter))
     },
   ]
 
   /// The searched part, the scalars between the optional bounds (nil when they are beyond the end), and their start.
   private static func search(
-    _ text: String, _ arguments: Arguments, _ name: String
+    _ text: Text, _ arguments: Arguments, _ name: String
   ) throws -> (PythonString.Scalars, PythonString.Scalars?, Int) {
     let binding = try Binding(arguments, to: ["sub", "start", "end"], required: 1, keywords: false, of: name)
-    let scalars = Array(text.unicodeScalars)
-    let (window, start) = try bounded(scalars, binding)
-    return (Array(try binding.string("sub").unicodeScalars), window, start)
+    let (window, start) = try bounded(Array(text.string.unicodeScalars), binding)
+    return (Array(try binding.text("sub").string.unicodeScalars), window, start)
   }
 
   private static func bounded(
@@ -136,7 +137,7 @@ enum StringMethods {
     return (start <= end ? Array(scalars[start..<end]) : nil, start)
   }
 
-  private static func position(_ text: String, _ arguments: Arguments, _ name: String) throws -> Int? {
+  private static func position(_ text: Text, _ arguments: Arguments, _ name: String) throws -> Int? {
     let (part, window, start) = try search(text, arguments, name)
     guard let window else { return nil }
     let hit =
@@ -151,14 +152,14 @@ enum StringMethods {
   }
 
   private static func hasEdge(
-    _ text: String, _ arguments: Arguments, _ interpreter: Interpreter, _ name: String
+    _ text: Text, _ arguments: Arguments, _ interpreter: Interpreter, _ name: String
   ) throws -> Object {
     let binding = try Binding(arguments, to: ["affix", "start", "end"], required: 1, keywords: false, of: name)
     var affixes = [binding["affix"] ?? .none]
     if case .tuple(let choices) = affixes[0] { affixes = choices.items }
-    let (window, _) = try bounded(Array(text.unicodeScalars), binding)
+    let (window, _) = try bounded(Array(text.string.unicodeScalars), binding)
     for affix in affixes {
-      guard let affix = affix.text else {
+      guard let affix = affix.text?.string else {
         throw JinjaError.runtime("'\(name)' takes a string or a tuple of strings, found '\(affix.typeName)'.")
       }
       guard let window else { continue }
@@ -173,7 +174,9 @@ enum StringMethods {
   private nonisolated(unsafe) static let shaping: [String: Method] = [
     "upper": plain("upper") { .string($0.uppercased()) },
     "lower": plain("lower") { .string($0.lowercased()) },
-    "casefold": plain("casefold") { .string($0.lowercased().replacing("ß", with: "ss")) },
+    "casefold": plain("casefold") { text in
+      .string(text.lowercased().mapped { $0 == "ß" ? "ss" : String($0) })
+    },
     "capitalize": plain("capitalize") { .string(PythonString.capitalized($0)) },
     "title": plain("title") { .string(PythonString.title($0)) },
     "swapcase": plain("swapcase") { .string(PythonString.swapCase($0)) },
@@ -183,26 +186,25 @@ enum StringMethods {
     "zfill": { text, arguments, interpreter in
       let width = try Binding(arguments, to: ["width"], required: 1, keywords: false, of: "zfill").integer(
         "width", default: 0)
-      let hasSign = text.hasPrefix("+") || text.hasPrefix("-")
-      let digits = hasSign ? String(text.dropFirst()) : text
-      let inner = hasSign ? max(width, 1) - 1 : width
-      return .string(
-        (hasSign ? String(text.prefix(1)) : "")
-          + (try PythonString.padded(digits, to: inner, with: "0", .right, interpreter)))
+      let sign = text.string.utf8.first
+      let hasSign = sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-")
+      let digits = try PythonString.padded(
+        text.dropFirst(bytes: hasSign ? 1 : 0), to: hasSign ? max(width, 1) - 1 : width, with: "0", .right, interpreter)
+      return .string(text.prefix(bytes: hasSign ? 1 : 0) + digits)
     },
     "expandtabs": { text, arguments, interpreter in
       let size = try Binding(arguments, to: ["tabsize"], of: "expandtabs").integer("tabsize", default: 8)
-      var result = ""
+      var result = Text()
       var column = 0
-      for scalar in text.unicodeScalars {
-        if scalar == "\t" {
+      for letter in text.letters {
+        if letter.scalar == "\t" {
           let gap = size > 0 ? size - column % size : 0
-          try interpreter.checkText(result.utf8.count.addingSaturating(gap))
-          result += String(repeating: " ", count: gap)
+          try interpreter.checkText(result.size.addingSaturating(gap))
+          result += try interpreter.repeating(" ", gap)
           column += gap
         } else {
-          result.unicodeScalars.append(scalar)
-          column = scalar == "\n" || scalar == "\r" ? 0 : column + 1
+          result.append(letter)
+          column = letter.scalar == "\n" || letter.scalar == "\r" ? 0 : column + 1
         }
       }
       return .string(result)
@@ -230,16 +232,16 @@ enum StringMethods {
   ]
 
   private static func pad(
-    _ text: String, _ arguments: Arguments, _ interpreter: Interpreter, _ side: PythonString.Side, _ name: String
+    _ text: Text, _ arguments: Arguments, _ interpreter: Interpreter, _ side: PythonString.Side, _ name: String
   ) throws -> Object {
     let binding = try Binding(arguments, to: ["width", "fillchar"], required: 1, keywords: false, of: name)
-    let fill = binding["fillchar"] == nil ? " " : try binding.string("fillchar")
+    let fill = binding["fillchar"] == nil ? " " : try binding.text("fillchar")
     return .string(
       try PythonString.padded(text, to: try binding.integer("width", default: 0), with: fill, side, interpreter))
   }
 
   private static func every(_ name: String, _ test: @escaping (Unicode.Scalar) -> Bool) -> Method {
-    plain(name) { text in .boolean(!text.isEmpty && text.unicodeScalars.allSatisfy(test)) }
+    plain(name) { text in .boolean(!text.isEmpty && text.string.unicodeScalars.allSatisfy(test)) }
   }
 
   private nonisolated(unsafe) static let classes: [String: Method] = [
@@ -249,13 +251,14 @@ enum StringMethods {
     "isalpha": every("isalpha") { $0.isPythonLetter },
     "isalnum": every("isalnum") { $0.isPythonLetter || $0.isPythonNumeric },
     "isspace": every("isspace") { $0.isPythonSpace },
-    "isascii": plain("isascii") { text in .boolean(text.utf8.allSatisfy { $0 < 0x80 }) },
-    "isprintable": plain("isprintable") { text in .boolean(text.unicodeScalars.allSatisfy(\.isPythonPrintable)) },
-    "islower": plain("islower") { .boolean(PythonString.isLower($0)) },
-    "isupper": plain("isupper") { .boolean(PythonString.isUpper($0)) },
-    "istitle": plain("istitle") { .boolean(PythonString.isTitle($0)) },
+    "isascii": plain("isascii") { text in .boolean(text.string.utf8.allSatisfy { $0 < 0x80 }) },
+    "isprintable": plain("isprintable") { text in .boolean(text.string.unicodeScalars.allSatisfy(\.isPythonPrintable))
+    },
+    "islower": plain("islower") { .boolean(PythonString.isLower($0.string)) },
+    "isupper": plain("isupper") { .boolean(PythonString.isUpper($0.string)) },
+    "istitle": plain("istitle") { .boolean(PythonString.isTitle($0.string)) },
     "isidentifier": plain("isidentifier") { text in
-      let scalars = text.unicodeScalars
+      let scalars = text.string.unicodeScalars
       guard let first = scalars.first, first == "_" || first.properties.isXIDStart else { return .boolean(false) }
       return .boolean(scalars.allSatisfy { $0 == "_" || $0.properties.isXIDContinue })
     },

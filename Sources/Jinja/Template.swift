@@ -29,11 +29,28 @@ public struct Template: Sendable {
   public func render(
     _ context: OrderedDictionary<String, Value>, clock: Clock = .system, limits: Limits = .standard
   ) throws -> String {
+    try rendered(context, clock: clock, limits: limits).text
+  }
+
+  /// The text of the template with `context` as its variables, and which of its bytes are the template's own.
+  ///
+  /// - Parameters:
+  ///   - context: the variables.
+  ///   - trustedNames: those among them whose texts count as the template's own, such as `bos_token`.
+  ///   - clock: what `strftime_now` reads.
+  ///   - limits: how much work and text the template may make.
+  /// - Throws: as ``render(_:clock:limits:)``.
+  public func rendered(
+    _ context: OrderedDictionary<String, Value>, trusting trustedNames: Set<String> = [], clock: Clock = .system,
+    limits: Limits = .standard
+  ) throws -> RenderedText {
     try DeepStack.run {
       let interpreter = Interpreter(dialect: dialect, clock: clock, limits: limits)
       do {
-        for (name, value) in context { interpreter.scope.set(name, try Object(value)) }
-        return try interpreter.render(statements)
+        for (name, value) in context {
+          interpreter.scope.set(name, try Object(value, isTrusted: trustedNames.contains(name)))
+        }
+        return RenderedText(try interpreter.render(statements))
       } catch var error as JinjaError {
         error.line = error.line ?? interpreter.line
         throw error
@@ -44,7 +61,7 @@ public struct Template: Sendable {
 
 extension Object {
   /// A copy of a caller's value.
-  init(_ value: Value, depth: Int = 0) throws {
+  init(_ value: Value, isTrusted: Bool, depth: Int = 0) throws {
     guard depth <= Limits.containerDepth else {
       throw JinjaError.limit("a value is nested deeper than \(Limits.containerDepth) levels.")
     }
@@ -53,11 +70,14 @@ extension Object {
     case .boolean(let value): self = .boolean(value)
     case .integer(let value): self = .integer(value)
     case .double(let value): self = .double(value)
-    case .string(let text): self = .string(text)
-    case .list(let items): self = .list(try items.map { try Object($0, depth: depth + 1) })
+    case .string(let text): self = .string(Text(text, isTrusted: isTrusted))
+    case .list(let items): self = .list(try items.map { try Object($0, isTrusted: isTrusted, depth: depth + 1) })
     case .dictionary(let entries):
       let mapping = Mapping()
-      for (key, value) in entries { try mapping.set(.string(key), try Object(value, depth: depth + 1)) }
+      for (key, value) in entries {
+        try mapping.set(
+          .string(Text(key, isTrusted: isTrusted)), try Object(value, isTrusted: isTrusted, depth: depth + 1))
+      }
       self = .dictionary(mapping)
     }
   }

@@ -51,8 +51,8 @@ enum TestTable {
       }
     },
     "escaped": plain { if case .markup = $0 { true } else { false } },
-    "lower": plain { PythonString.isLower(try $0.printed()) },
-    "upper": plain { PythonString.isUpper(try $0.printed()) },
+    "lower": plain { PythonString.isLower(try $0.printed().string) },
+    "upper": plain { PythonString.isUpper(try $0.printed().string) },
     "odd": Test(arguments: 0) { object, _, interpreter in
       try Operators.areEqual(try rest(object, .integer(2), interpreter), .integer(1))
     },
@@ -63,10 +63,10 @@ enum TestTable {
       try Operators.areEqual(try rest(object, divisor, interpreter), .integer(0))
     },
     "filter": Test(arguments: 0) { object, _, interpreter in
-      guard let name = object.text else { return false }
+      guard let name = object.text?.string else { return false }
       return FilterTable.filter(named: name, dialect: interpreter.dialect) != nil
     },
-    "test": plain { object in object.text.map { test(named: $0) != nil } ?? false },
+    "test": plain { object in object.text.map { test(named: $0.string) != nil } ?? false },
     "sameas": Test(arguments: 1) { left, right, _ in try areSame(left, right) },
     "in": relation(.within),
     "eq": relation(.equal), "==": relation(.equal), "equalto": relation(.equal),

@@ -9,7 +9,7 @@ enum TextFilters {
     "capitalize": mapping(PythonString.capitalized),
     "title": mapping(title),
     "trim": { call in
-      let characters = try call.bind("chars").optionalString("chars")
+      let characters = try call.bind("chars").optionalText("chars")
       return call.marked(PythonString.strip(try call.text(), characters))
     },
     "replace": replace, "center": center, "indent": indent, "truncate": truncate, "wordwrap": wordWrap,
@@ -17,7 +17,7 @@ enum TextFilters {
     "escape": escape, "e": escape, "forceescape": forceEscape, "safe": safe, "xmlattr": attributes,
   ]
 
-  private static func mapping(_ transform: @escaping (String) -> String) -> FilterTable.Filter {
+  private static func mapping(_ transform: @escaping (Text) -> Text) -> FilterTable.Filter {
     { call in
       _ = try call.bind()
       return call.marked(transform(try call.text()))
@@ -25,27 +25,22 @@ enum TextFilters {
   }
 
   /// jinja2's own notion of a title: words begin after space, `-`, `(`, `{`, `[` and `<` only.
-  private static func title(_ text: String) -> String {
-    var result = ""
+  private static func title(_ text: Text) -> Text {
     var isWordStart = true
-    for scalar in text.unicodeScalars {
+    return text.mapped { scalar in
       let isBoundary = scalar.isPythonSpace || "-({[<".unicodeScalars.contains(scalar)
-      if isBoundary {
-        result.unicodeScalars.append(scalar)
-      } else {
-        result += isWordStart ? scalar.properties.uppercaseMapping : scalar.properties.lowercaseMapping
-      }
-      isWordStart = isBoundary
+      defer { isWordStart = isBoundary }
+      if isBoundary { return String(scalar) }
+      return isWordStart ? scalar.properties.uppercaseMapping : scalar.properties.lowercaseMapping
     }
-    return result
   }
 
   private static func replace(_ call: FilterCall) throws -> Object {
     let binding = try call.bind("old", "new", "count", required: 2)
     return .string(
       try PythonString.replace(
-        try (binding["old"] ?? .none).printed(), with: try (binding["new"] ?? .none).printed(), in: try call.text(),
-        limit: try binding.integer("count") ?? -1, call.interpreter))
+        try (binding["old"] ?? .none).printed().string, with: try (binding["new"] ?? .none).printed(),
+        in: try call.text(), limit: try binding.integer("count") ?? -1, call.interpreter))
   }
 
   private static func center(_ call: FilterCall) throws -> Object {
@@ -55,7 +50,7 @@ enum TextFilters {
 
   private static func indent(_ call: FilterCall) throws -> Object {
     let binding = try call.bind("width", "first", "blank")
-    let space: String
+    let space: Text
     if let text = binding["width"]?.text {
       space = text
     } else {
@@ -63,10 +58,10 @@ enum TextFilters {
     }
     let lines = PythonString.splitLines(try call.string() + "\n")
     let isBlankIndented = binding.isTrue("blank")
-    try call.interpreter.checkText(space.utf8.count.multipliedSaturating(by: lines.count))
+    try call.interpreter.checkText(space.size.multipliedSaturating(by: lines.count))
     var result = binding.isTrue("first") ? space : ""
     for (index, line) in lines.enumerated() {
-      if index > 0 { result += "\n" + (isBlankIndented || !line.isEmpty ? space : "") }
+      if index > 0 { result += isBlankIndented || !line.isEmpty ? "\n" + space : "\n" }
       result += line
     }
     return call.marked(result)
@@ -75,22 +70,22 @@ enum TextFilters {
   private static func truncate(_ call: FilterCall) throws -> Object {
     let binding = try call.bind("length", "killwords", "end", "leeway")
     let length = try binding.integer("length", default: 255)
-    let end = binding["end"] == nil ? "..." : try binding.string("end")
+    let end = binding["end"] == nil ? "..." : try binding.text("end")
     let leeway = try binding.integer("leeway") ?? 5
     guard length >= end.scalarCount, leeway >= 0 else {
       throw JinjaError.runtime(
         "the filter 'truncate' needs a length of at least \(end.scalarCount) and a leeway of at least 0.")
     }
-    let scalars = Array(try call.string().unicodeScalars)
-    guard scalars.count > length.addingSaturating(leeway) else { return call.input }
-    let kept = String(scalars: scalars.prefix(length - end.scalarCount))
+    let letters = try call.string().letters
+    guard letters.count > length.addingSaturating(leeway) else { return call.input }
+    let kept = Text(letters.prefix(length - end.scalarCount))
     if binding.isTrue("killwords") { return call.marked(kept + end) }
     return call.marked(PythonString.split(kept, at: " ", limit: 1, fromRight: true)[0] + end)
   }
 
   private static func wordWrap(_ call: FilterCall) throws -> Object {
     let binding = try call.bind("width", "break_long_words", "wrapstring", "break_on_hyphens")
-    let separator = try binding.optionalString("wrapstring") ?? "\n"
+    let separator = try binding.optionalText("wrapstring") ?? "\n"
     let wrapper = WordWrapper(
       width: try binding.integer("width", default: 79),
       breaksLongWords: binding.isTrue("break_long_words", default: true),
@@ -107,7 +102,7 @@ enum TextFilters {
     _ = try call.bind()
     var count = 0
     var insideWord = false
-    for scalar in try call.text().unicodeScalars {
+    for scalar in try call.text().string.unicodeScalars {
       if scalar.isWordPart, !insideWord { count += 1 }
       insideWord = scalar.isWordPart
     }
@@ -154,14 +149,15 @@ enum TextFilters {
     guard case .dictionary(let mapping) = call.input else {
       throw JinjaError.runtime("the filter 'xmlattr' needs a dictionary, found '\(call.input.typeName)'.")
     }
-    var parts: [String] = []
+    var parts: [Text] = []
     for entry in mapping.entries.values where !entry.value.isNone && !entry.value.isUndefined {
       guard let key = entry.key.text,
-        !key.unicodeScalars.contains(where: { " \t\n\r\u{b}\u{c}/>=".unicodeScalars.contains($0) })
-      else { throw JinjaError.runtime("\(try entry.key.represented()) is not the name of an attribute.") }
-      parts.append(PythonText.escapedHTML(key) + "=\"" + PythonText.escapedHTML(try entry.value.printed()) + "\"")
+        !key.string.unicodeScalars.contains(where: { " \t\n\r\u{b}\u{c}/>=".unicodeScalars.contains($0) })
+      else { throw JinjaError.runtime("\(try entry.key.represented().string) is not the name of an attribute.") }
+      parts.append(
+        PythonText.escapedHTML(key) + "=\"" + PythonText.escapedHTML(try entry.value.printed()) + "\"")
     }
-    let text = parts.joined(separator: " ")
+    let text = try PythonString.joined(parts, by: " ", call.interpreter)
     return .string(binding.isTrue("autospace", default: true) && !text.isEmpty ? " " + text : text)
   }
 
@@ -169,30 +165,28 @@ enum TextFilters {
     _ = try call.bind()
     var text = try call.text()
     for (open, close) in [("<!--", "-->"), ("<", ">")] {
-      var parts: [String] = []
-      var bytes = Array(text.utf8)[...]
-      while let start = PythonString.find(Array(open.utf8), in: Array(bytes), from: 0),
-        let end = PythonString.find(Array(close.utf8), in: Array(bytes), from: start + open.utf8.count)
+      let bytes = Array(text.string.utf8)
+      var parts: [Text] = []
+      var start = 0
+      while let tag = PythonString.find(Array(open.utf8), in: bytes, from: start),
+        let end = PythonString.find(Array(close.utf8), in: bytes, from: tag + open.utf8.count)
       {
-        try call.interpreter.charge(bytes.count)
-        parts.append(String(decoding: bytes.prefix(start), as: UTF8.self))
-        bytes = bytes.dropFirst(end + close.utf8.count)
+        parts.append(text.bytes(start..<tag))
+        start = end + close.utf8.count
       }
-      parts.append(String(decoding: bytes, as: UTF8.self))
+      parts.append(text.dropFirst(bytes: start))
       text = parts.joined()
     }
-    let words = PythonString.splitAtSpace(text, limit: -1).joined(separator: " ")
+    let words = PythonString.splitAtSpace(text, limit: -1).joined(by: " ")
     return .string(unescapedHTML(words))
   }
 
-  private static func unescapedHTML(_ text: String) -> String {
-    var result = text
+  private static func unescapedHTML(_ text: Text) -> Text {
     let entities = [
       ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#34;", "\""), ("&#39;", "'"), ("&apos;", "'"),
       ("&nbsp;", "\u{a0}"), ("&amp;", "&"),
     ]
-    for (entity, plain) in entities { result = result.replacing(entity, with: plain) }
-    return result
+    return entities.reduce(text) { PythonString.rewrite($1.0, as: $1.1, in: $0) }
   }
 
   private static func urlEncode(_ call: FilterCall) throws -> Object {
@@ -201,19 +195,24 @@ enum TextFilters {
     switch call.input {
     case .dictionary(let mapping): pairs = mapping.pairs
     case .list, .tuple, .view, .iterator, .range: pairs = try call.items()
-    default: return .string(quoted(try call.text(), keeping: "/"))
+    default: return .string(quoted(try call.text(), space: "%20", keeping: "/"))
     }
     let parts = try pairs.map { pair in
       let items = try call.interpreter.items(of: pair)
       guard items.count == 2 else { throw JinjaError.runtime("the filter 'urlencode' needs pairs of key and value.") }
-      return try items.map { quoted(try $0.printed(), keeping: "").replacing("%20", with: "+") }.joined(separator: "=")
+      return try items.map { quoted(try $0.printed(), space: "+", keeping: nil) }.joined(by: "=")
     }
-    return .string(parts.joined(separator: "&"))
+    return .string(try PythonString.joined(parts, by: "&", call.interpreter))
   }
 
-  private static func quoted(_ text: String, keeping safe: String) -> String {
-    var allowed = CharacterSet(charactersIn: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~")
-    allowed.insert(charactersIn: safe)
-    return text.addingPercentEncoding(withAllowedCharacters: allowed) ?? text
+  /// Letters, digits and a few marks as they are, all else as the numbers of its bytes.
+  private static func quoted(_ text: Text, space: String, keeping safe: Unicode.Scalar?) -> Text {
+    text.mapped { scalar in
+      switch scalar {
+      case "A"..."Z", "a"..."z", "0"..."9", "_", ".", "-", "~", safe: String(scalar)
+      case " ": space
+      default: String(scalar).utf8.map { ($0 < 16 ? "%0" : "%") + String($0, radix: 16, uppercase: true) }.joined()
+      }
+    }
   }
 }

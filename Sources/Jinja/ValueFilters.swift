@@ -52,8 +52,8 @@ enum ValueFilters {
       }
       return .integer(whole)
     case .string(let text), .markup(let text):
-      if let value = parse(text, base: try binding.integer("base", default: 10)) { return .integer(value) }
-      guard let value = parse(text), let whole = Int(exactly: value.rounded(.towardZero)) else { return initial }
+      if let value = parse(text.string, base: try binding.integer("base", default: 10)) { return .integer(value) }
+      guard let value = parse(text.string), let whole = Int(exactly: value.rounded(.towardZero)) else { return initial }
       return .integer(whole)
     default: return call.input.integer.map { .integer($0) } ?? initial
     }
@@ -62,20 +62,20 @@ enum ValueFilters {
   private static func double(_ call: FilterCall) throws -> Object {
     let binding = try call.bind("default")
     if case .undefined(let reason) = call.input { throw JinjaError.runtime(reason.sentence) }
-    if let value = call.input.double ?? call.input.text.flatMap(parse) { return .double(value) }
+    if let value = call.input.double ?? call.input.text.flatMap({ parse($0.string) }) { return .double(value) }
     return binding["default"] ?? .double(0)
   }
 
   /// A number in Python's notation; nil for anything else.
   private static func parse(_ text: String) -> Double? {
-    let trimmed = PythonString.strip(text, nil)
-    guard let digits = withoutUnderscores(trimmed), digits.utf8.allSatisfy({ $0 < 0x80 }) else { return nil }
+    let trimmed = PythonString.strip(Text(text), nil)
+    guard let digits = withoutUnderscores(trimmed.string), digits.utf8.allSatisfy({ $0 < 0x80 }) else { return nil }
     guard !digits.lowercased().contains("x"), !digits.contains("(") else { return nil }
     return Double(digits)
   }
 
   private static func parse(_ text: String, base: Int) -> Int? {
-    guard var digits = withoutUnderscores(PythonString.strip(text, nil)) else { return nil }
+    guard var digits = withoutUnderscores(PythonString.strip(Text(text), nil).string) else { return nil }
     let isNegative = digits.hasPrefix("-")
     if isNegative || digits.hasPrefix("+") { digits.removeFirst() }
     guard !digits.hasPrefix("-"), !digits.hasPrefix("+") else { return nil }
@@ -100,7 +100,7 @@ enum ValueFilters {
   private static func round(_ call: FilterCall) throws -> Object {
     let binding = try call.bind("precision", "method")
     let precision = try binding.integer("precision", default: 0)
-    let method = binding["method"]?.text ?? "common"
+    let method = binding["method"]?.text?.string ?? "common"
     guard ["common", "ceil", "floor"].contains(method) else {
       throw JinjaError.runtime("the filter 'round' knows the methods 'common', 'ceil' and 'floor'.")
     }
@@ -145,7 +145,7 @@ enum ValueFilters {
   }
 
   private static func attribute(_ call: FilterCall) throws -> Object {
-    let name = try call.bind("name", required: 1).string("name")
+    let name = try call.bind("name", required: 1).text("name").string
     if case .undefined(let reason) = call.input { throw JinjaError.runtime(reason.sentence) }
     return try call.interpreter.member(name, of: call.input)
       ?? .because("a value of type '\(call.input.typeName)' has no attribute '\(name)'.")
@@ -153,7 +153,9 @@ enum ValueFilters {
 
   private static func fileSize(_ call: FilterCall) throws -> Object {
     let isBinary = try call.bind("binary").isTrue("binary")
-    guard let bytes = call.input.double ?? call.input.text.flatMap(parse), bytes.isFinite, bytes.magnitude < 1e30 else {
+    guard let bytes = call.input.double ?? call.input.text.flatMap({ parse($0.string) }), bytes.isFinite,
+      bytes.magnitude < 1e30
+    else {
       throw JinjaError.runtime("the filter 'filesizeformat' needs a number, found '\(call.input.typeName)'.")
     }
     let base: Double = isBinary ? 1024 : 1000
@@ -162,7 +164,7 @@ enum ValueFilters {
       guard let whole = Int(exactly: bytes.rounded(.towardZero)) else {
         throw JinjaError.limit("the number \(PythonText.number(bytes)) does not fit in 64 bits.")
       }
-      return .string("\(whole) Bytes")
+      return .string(Text("\(whole) Bytes"))
     }
     var unit = base
     let letters =
@@ -170,7 +172,7 @@ enum ValueFilters {
     for letter in letters {
       unit *= base
       if bytes < unit || letter == letters.last {
-        return .string(String(format: "%.1f ", base * bytes / unit) + letter + "B")
+        return .string(Text(String(format: "%.1f ", base * bytes / unit) + letter + "B"))
       }
     }
     return .none
@@ -201,6 +203,7 @@ enum ValueFilters {
   /// The value of a JSON text; only in the lenient dialect.
   static func fromJSON(_ call: FilterCall) throws -> Object {
     _ = try call.bind()
-    return try Object(try Value(json: try call.string()))
+    let text = try call.string()
+    return try Object(try Value(json: text.string), isTrusted: text.isTrusted)
   }
 }
