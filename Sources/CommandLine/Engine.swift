@@ -11,6 +11,8 @@ final class Engine {
   private let model: LanguageModel
   let session: Session
   private let template: ChatRenderer?
+  /// Whether a prompt's spellings of control tokens count, whoever wrote them.
+  private let parsesSpecial: Bool
 
   /// - Throws: a sentence where the file cannot be opened or is not a model that can run.
   init(_ options: ModelOptions.Resolved) throws {
@@ -30,7 +32,8 @@ final class Engine {
       case .tokens(let count): count
       }
     session = try Session(model: model, options: settings)
-    template = try ChatRenderer(model: model)
+    parsesSpecial = options.parsesSpecial
+    template = try ChatRenderer(model: model, trustsMessages: parsesSpecial)
   }
 
   /// The file's name, for reports.
@@ -50,16 +53,17 @@ final class Engine {
 
   /// A plain text as tokens, with the special tokens that the model wants around one.
   func tokens(of text: String) -> [Int32] {
-    model.tokenizer.encode(text, addSpecial: true, parseSpecial: false)
+    model.tokenizer.encode(text, addSpecial: true, parseSpecial: parsesSpecial)
   }
 
-  /// A conversation as tokens, with the start of an answer after it, by the model's own template.
+  /// A conversation as tokens, with the start of an answer after it, by the model's own template. Control tokens come from
+  /// the template alone, unless the options say otherwise.
   ///
   /// - Throws: `EngineError.noChatTemplate` and what the template throws.
   func tokens(of messages: [Message]) throws -> [Int32] {
     guard let template else { throw EngineError.noChatTemplate(name) }
     let tokenizer = model.tokenizer
-    let tokens = tokenizer.encode(try template.render(messages), addSpecial: false, parseSpecial: true)
+    let tokens = tokenizer.encode(try template.render(messages), addSpecial: false)
     // Some templates spell the token that begins a text, others leave it to the tokenizer.
     guard tokenizer.addsBOS, let bos = tokenizer.bos, tokens.first != bos else { return tokens }
     return [bos] + tokens

@@ -31,6 +31,13 @@ struct Run: ParsableCommand {
   @Flag(name: [.long, .customLong("no-template")], help: "Go on from the prompt as it is, without the chat template.")
   var raw = false
 
+  @Flag(
+    help: """
+      Read control tokens spelt anywhere in the prompt, such as <|im_end|>, as such. Without it, only those of the chat \
+      template count.
+      """)
+  var parseSpecial = false
+
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
   @OptionGroup(title: "Length") var generationFlags: GenerationFlags
   @OptionGroup(title: "Sampling") var samplingFlags: SamplingFlags
@@ -61,6 +68,7 @@ struct Run: ParsableCommand {
     let system = try environment.value(system, or: "SYSTEM").map(generationFlags.text)
     var model = try modelOptions.resolve(environment)
     model.isProfiled = profile
+    model.parsesSpecial = parseSpecial
     let text = try readPrompt()
     if text == nil, let option = raw ? "raw" : json ? "json" : jsonLines ? "json-lines" : nil {
       throw OptionError.needsPrompt(option: option)

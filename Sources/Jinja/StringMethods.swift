@@ -252,7 +252,8 @@ enum StringMethods {
     "isalnum": every("isalnum") { $0.isPythonLetter || $0.isPythonNumeric },
     "isspace": every("isspace") { $0.isPythonSpace },
     "isascii": plain("isascii") { text in .boolean(text.string.utf8.allSatisfy { $0 < 0x80 }) },
-    "isprintable": plain("isprintable") { text in .boolean(text.string.unicodeScalars.allSatisfy(\.isPythonPrintable))
+    "isprintable": plain("isprintable") { text in
+      .boolean(text.string.unicodeScalars.allSatisfy(\.isPythonPrintable))
     },
     "islower": plain("islower") { .boolean(PythonString.isLower($0.string)) },
     "isupper": plain("isupper") { .boolean(PythonString.isUpper($0.string)) },

@@ -36,20 +36,18 @@ public struct Template: Sendable {
   ///
   /// - Parameters:
   ///   - context: the variables.
-  ///   - trustedNames: those among them whose texts count as the template's own, such as `bos_token`.
+  ///   - trusted: what of them counts as the template's own too; nothing, unless told.
   ///   - clock: what `strftime_now` reads.
   ///   - limits: how much work and text the template may make.
   /// - Throws: as ``render(_:clock:limits:)``.
   public func rendered(
-    _ context: OrderedDictionary<String, Value>, trusting trustedNames: Set<String> = [], clock: Clock = .system,
-    limits: Limits = .standard
+    _ context: OrderedDictionary<String, Value>, trusting trusted: TrustedVariables = TrustedVariables(),
+    clock: Clock = .system, limits: Limits = .standard
   ) throws -> RenderedText {
     try DeepStack.run {
       let interpreter = Interpreter(dialect: dialect, clock: clock, limits: limits)
       do {
-        for (name, value) in context {
-          interpreter.scope.set(name, try Object(value, isTrusted: trustedNames.contains(name)))
-        }
+        for (name, value) in context { interpreter.scope.set(name, try trusted.object(name, value)) }
         return RenderedText(try interpreter.render(statements))
       } catch var error as JinjaError {
         error.line = error.line ?? interpreter.line

@@ -12,7 +12,7 @@ import Testing
   ]
 
   /// Small limits keep what does succeed short.
-  private static let limits = {
+  static let limits = {
     var limits = Limits()
     limits.steps = 2_000
     limits.text = 1 << 16

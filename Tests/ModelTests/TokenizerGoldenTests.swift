@@ -60,7 +60,7 @@ import Testing
   }
 
   /// The embedded model, or another with the same vocabulary named in the environment.
-  private static let smolLM2: String? = {
+  static let smolLM2: String? = {
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()
     let embedded = root.appendingPathComponent("Models/smollm2-135m-relu.q4_0.powerinfer.gguf").path

@@ -33,6 +33,8 @@ struct ModelOptions: ParsableArguments {
     var sparsity = SparsityFlags.Resolved()
     var residency = Residency.automatic
     var isProfiled = false
+    /// Whether control tokens count wherever a prompt spells them.
+    var parsesSpecial = false
   }
 
   enum ContextSize: Equatable {

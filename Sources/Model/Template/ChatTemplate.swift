@@ -12,6 +12,12 @@ public struct ChatTemplate: Sendable {
   public let eosToken: String
   private let template: Template
 
+  /// Roles that programs give to messages. Templates may make tokens of them, as in `<|{{ message.role }}|>`; any other
+  /// role is just a text.
+  public static let knownRoles: Set<String> = [
+    "system", "developer", "user", "assistant", "model", "tool", "function", "ipython", "observation",
+  ]
+
   /// - Parameters:
   ///   - source: the template itself.
   ///   - bosToken: what `bos_token` prints.
@@ -54,7 +60,23 @@ public struct ChatTemplate: Sendable {
     return tokens[id]
   }
 
-  /// The prompt of a conversation.
+  /// The prompt of a conversation, as a plain text. To cut it into tokens, take
+  /// ``rendered(messages:tools:addGenerationPrompt:extra:clock:limits:)``: a text alone does not say who spelt a control
+  /// token in it.
+  public func render(
+    messages: [ChatMessage], tools: [Value]? = nil, addGenerationPrompt: Bool = true,
+    extra: OrderedDictionary<String, Value> = [:], clock: Clock = .system, limits: Limits = .standard
+  ) throws -> String {
+    try rendered(
+      messages: messages, tools: tools, addGenerationPrompt: addGenerationPrompt, extra: extra, clock: clock,
+      limits: limits
+    ).text
+  }
+
+  /// The prompt of a conversation, and which of its bytes are the template's own.
+  ///
+  /// Trusted are the literals of the template, `bos_token`, `eos_token`, and a message's role if it is one of
+  /// ``knownRoles``; not the rest of the messages, the tools and further variables.
   ///
   /// - Parameters:
   ///   - messages: the conversation, oldest first.
@@ -65,10 +87,10 @@ public struct ChatTemplate: Sendable {
   ///   - limits: how much work and text the template may make.
   /// - Throws: `JinjaError`; of kind `.raised`, with the template's own message, when the template refuses the
   ///   conversation, for example a system message that the model does not know.
-  public func render(
+  public func rendered(
     messages: [ChatMessage], tools: [Value]? = nil, addGenerationPrompt: Bool = true,
     extra: OrderedDictionary<String, Value> = [:], clock: Clock = .system, limits: Limits = .standard
-  ) throws -> String {
+  ) throws -> RenderedText {
     var context: OrderedDictionary<String, Value> = [
       "messages": .list(messages.map(\.value)),
       "tools": tools.map { .list($0) } ?? .none,
@@ -77,8 +99,14 @@ public struct ChatTemplate: Sendable {
       "bos_token": .string(bosToken),
       "eos_token": .string(eosToken),
     ]
-    for (name, value) in extra { context[name] = value }
-    return try template.render(context, clock: clock, limits: limits)
+    var trusted = TrustedVariables(
+      names: ["bos_token", "eos_token"], words: ["messages": ["role": Self.knownRoles]])
+    for (name, value) in extra {
+      context[name] = value
+      trusted.names.remove(name)
+      trusted.words[name] = nil
+    }
+    return try template.rendered(context, trusting: trusted, clock: clock, limits: limits)
   }
 }
 

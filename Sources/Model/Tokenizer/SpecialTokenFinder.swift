@@ -1,12 +1,30 @@
+import PowerInferJinja
+
 /// Finds the tokens that are matched in the text itself, before it is cut into ordinary tokens.
 struct SpecialTokenFinder: Sendable {
   struct Entry: Sendable {
     var id: Int32
     var text: [UInt8]
-    /// Found only where the caller asks for control tokens.
+    /// Found only where the caller lets control tokens count.
     var isControl: Bool
     var stripsLeft: Bool
     var stripsRight: Bool
+  }
+
+  /// Where the spelling of a control token is one.
+  enum ControlTokens {
+    case nowhere
+    case everywhere
+    /// Where all of its bytes are trusted.
+    case trusted(in: RenderedText)
+
+    func count(_ range: Range<Int>) -> Bool {
+      switch self {
+      case .nowhere: false
+      case .everywhere: true
+      case .trusted(let text): text.isTrusted(range)
+      }
+    }
   }
 
   enum Fragment: Equatable {
@@ -37,12 +55,12 @@ struct SpecialTokenFinder: Sendable {
   /// Cuts a text at its special tokens.
   ///
   /// Where occurrences overlap the longest token wins, wherever it stands; among those of one token, the leftmost.
-  func fragments(of text: UnsafeBufferPointer<UInt8>, includingControl: Bool) -> [Fragment] {
+  func fragments(of text: UnsafeBufferPointer<UInt8>, control: ControlTokens) -> [Fragment] {
     guard !text.isEmpty else { return [] }
     var matches: [(place: Int, start: Int, entry: Int)] = []
     for start in 0..<text.count where startsAnEntry[Int(text[start])] {
       forEachMatch(in: text, at: start) { entry in
-        if includingControl || !entries[entry].isControl {
+        if !entries[entry].isControl || control.count(start..<start + entries[entry].text.count) {
           matches.append((precedence[entry], start, entry))
         }
       }

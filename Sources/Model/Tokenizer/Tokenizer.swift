@@ -1,3 +1,5 @@
+public import PowerInferJinja
+
 /// Turns text into the token ids of one vocabulary and back.
 ///
 /// The ids are those that llama.cpp gives for the same metadata. Immutable, so that any number of threads may share it.
@@ -126,34 +128,51 @@ public final class Tokenizer: Sendable {
   ///   - text: any text.
   ///   - addSpecial: Puts ``bos`` in front and ``eos`` behind where the model expects them.
   ///   - parseSpecial: Reads the spelling of a control token, such as `<|im_start|>`, as that token. Without it no
-  ///     text yields a control token, so use it for templates, never for what a user typed.
+  ///     text yields a control token. It believes whoever wrote the text: for a conversation, take ``encode(_:addSpecial:)``.
   public func encode(_ text: String, addSpecial: Bool = true, parseSpecial: Bool = false) -> [Int32] {
     var text = text
-    return text.withUTF8 { encode(utf8: $0, addSpecial: addSpecial, parseSpecial: parseSpecial) }
+    return text.withUTF8 {
+      encode(utf8: $0, addSpecial: addSpecial, control: parseSpecial ? .everywhere : .nowhere)
+    }
+  }
+
+  /// Cuts a rendered template into tokens, as a whole.
+  ///
+  /// The spelling of a control token counts only where all of its bytes are trusted, so that no message ends its own turn.
+  /// Tokens of the type ``Vocabulary/TokenType/userDefined`` are found everywhere.
+  /// - Parameters:
+  ///   - text: what a template has made of a conversation.
+  ///   - addSpecial: Puts ``bos`` in front and ``eos`` behind where the model expects them. Most templates do so themselves.
+  public func encode(_ text: RenderedText, addSpecial: Bool) -> [Int32] {
+    var string = text.text
+    return string.withUTF8 { encode(utf8: $0, addSpecial: addSpecial, control: .trusted(in: text)) }
   }
 
   /// Cuts bytes into tokens, as ``encode(_:addSpecial:parseSpecial:)`` does.
   ///
   /// A byte that is not part of valid UTF-8 becomes its byte token (SentencePiece) or U+FFFD (byte-pair).
   public func encode(bytes: [UInt8], addSpecial: Bool = true, parseSpecial: Bool = false) -> [Int32] {
-    bytes.withUnsafeBufferPointer { buffer in
+    let control: SpecialTokenFinder.ControlTokens = parseSpecial ? .everywhere : .nowhere
+    return bytes.withUnsafeBufferPointer { buffer in
       if case .bytePair = encoder, !UTF8Scan.isValid(buffer) {
         return UTF8Scan.repaired(buffer).withUnsafeBufferPointer {
-          encode(utf8: $0, addSpecial: addSpecial, parseSpecial: parseSpecial)
+          encode(utf8: $0, addSpecial: addSpecial, control: control)
         }
       }
-      return encode(utf8: buffer, addSpecial: addSpecial, parseSpecial: parseSpecial)
+      return encode(utf8: buffer, addSpecial: addSpecial, control: control)
     }
   }
 
-  private func encode(utf8 text: UnsafeBufferPointer<UInt8>, addSpecial: Bool, parseSpecial: Bool) -> [Int32] {
+  private func encode(
+    utf8 text: UnsafeBufferPointer<UInt8>, addSpecial: Bool, control: SpecialTokenFinder.ControlTokens
+  ) -> [Int32] {
     var output: [Int32] = []
     output.reserveCapacity(text.count / 3 + 2)
     if addSpecial, addsBOS, let bos { output.append(bos) }
     var merger = PairMerger()
     var scratch = ScalarText()
     var followsToken = true
-    for fragment in specials.fragments(of: text, includingControl: parseSpecial) {
+    for fragment in specials.fragments(of: text, control: control) {
       switch fragment {
       case .token(let id):
         output.append(id)
