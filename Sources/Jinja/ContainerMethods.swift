@@ -114,19 +114,20 @@ enum ListMethods {
     switch name {
     case "count":
       return .function(
-        Object.Function(name) { _, arguments in
+        Object.Function(name) { interpreter, arguments in
           let binding = try Binding(arguments, to: ["value"], required: 1, keywords: false, of: name)
           let wanted = binding["value"] ?? .none
-          return .integer(try sequence.items.filter { try Operators.areEqual($0, wanted) }.count)
+          return .integer(try sequence.items.filter { try Operators.areEqual($0, wanted, interpreter) }.count)
         })
     case "index":
       return .function(
-        Object.Function(name) { _, arguments in
+        Object.Function(name) { interpreter, arguments in
           let binding = try Binding(arguments, to: ["value", "start", "stop"], required: 1, keywords: false, of: name)
           let wanted = binding["value"] ?? .none
           let range = try Slicing.positions(
             count: sequence.items.count, from: try binding.integer("start"), to: try binding.integer("stop"), by: nil)
-          guard let index = try range.first(where: { try Operators.areEqual(sequence.items[$0], wanted) }) else {
+          guard let index = try range.first(where: { try Operators.areEqual(sequence.items[$0], wanted, interpreter) })
+          else {
             throw JinjaError.runtime("the list does not hold \(try wanted.represented().string).")
           }
           return .integer(index)
@@ -164,13 +165,14 @@ enum ListMethods {
     case "remove":
       let binding = try Binding(arguments, to: ["value"], required: 1, keywords: false, of: name)
       let wanted = binding["value"] ?? .none
-      guard let index = try sequence.items.firstIndex(where: { try Operators.areEqual($0, wanted) }) else {
+      guard let index = try sequence.items.firstIndex(where: { try Operators.areEqual($0, wanted, interpreter) })
+      else {
         throw JinjaError.runtime("the list does not hold \(try wanted.represented().string).")
       }
       sequence.items.remove(at: index)
     case "sort":
       let binding = try Binding(arguments, to: ["reverse"], of: name)
-      sequence.items = try Sorting.sorted(sequence.items, reversed: binding.isTrue("reverse"))
+      sequence.items = try Sorting.sorted(sequence.items, reversed: binding.isTrue("reverse"), interpreter)
     case "reverse":
       _ = try Binding(arguments, to: [], of: name)
       sequence.items.reverse()

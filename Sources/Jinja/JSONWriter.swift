@@ -68,7 +68,7 @@ struct JSONWriter {
   private func entries(_ mapping: Object.Mapping) throws -> [(Text, Object)] {
     var entries = mapping.entries.values.map { ($0.key, $0.value) }
     if sortsKeys {
-      let order = try Sorting.sorted(entries.indices.map { .tuple([entries[$0].0, .integer($0)]) })
+      let order = try Sorting.sorted(entries.indices.map { .tuple([entries[$0].0, .integer($0)]) }, interpreter)
       entries = order.compactMap { pair in
         guard case .tuple(let sequence) = pair, let index = sequence.items[1].integer else { return nil }
         return entries[index]

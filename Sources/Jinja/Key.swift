@@ -10,6 +10,16 @@ enum Key: Hashable {
   case tuple([Key])
 
   init(_ object: Object) throws {
+    var parts = 0
+    try self.init(object, &parts)
+  }
+
+  /// Counts the parts of a tuple, which may hold another one twice, and so on.
+  private init(_ object: Object, _ parts: inout Int) throws {
+    parts += 1
+    guard parts <= Limits.keyParts else {
+      throw JinjaError.limit("the key of a dictionary has more than \(Limits.keyParts) parts.")
+    }
     switch object {
     case .none: self = .none
     case .undefined: self = .undefined
@@ -18,7 +28,10 @@ enum Key: Hashable {
     case .double(let value):
       if let whole = Int(exactly: value) { self = .integer(whole) } else { self = .double(value) }
     case .string(let text), .markup(let text): self = .string(text.string)
-    case .tuple(let sequence): self = .tuple(try sequence.items.map(Key.init))
+    case .tuple(let sequence):
+      var keys: [Key] = []
+      for item in sequence.items { keys.append(try Key(item, &parts)) }
+      self = .tuple(keys)
     default: throw JinjaError.runtime("a value of type '\(object.typeName)' cannot be the key of a dictionary.")
     }
   }

@@ -20,6 +20,8 @@ public struct Limits: Sendable {
   static let expressionDepth = 250
   /// Nested evaluations, calls of macros included.
   static let recursion = 2_000
+  /// Values in a tuple, and in those inside it, that is the key of a dictionary.
+  static let keyParts = 10_000
   /// Nested lists and dictionaries.
   static let containerDepth = 500
   /// Bytes of stack for the thread that reads or renders: `recursion` turns of a debug build fit well.

@@ -41,7 +41,7 @@ final class LoopState {
     case "previtem": index > 0 ? items[index - 1] : .because("there is no previous item.")
     case "nextitem": index + 1 < items.count ? items[index + 1] : .because("there is no next item.")
     case "cycle": .function(Object.Function("cycle") { [self] _, arguments in try cycle(arguments.positional) })
-    case "changed": .function(Object.Function("changed") { [self] _, arguments in try changed(arguments.positional) })
+    case "changed": .function(Object.Function("changed") { [self] in try changed($1.positional, $0) })
     default: nil
     }
   }
@@ -51,8 +51,10 @@ final class LoopState {
     return choices[index % choices.count]
   }
 
-  private func changed(_ value: [Object]) throws -> Object {
-    if let last = changedValue, try Operators.areEqual(.tuple(last), .tuple(value)) { return .boolean(false) }
+  private func changed(_ value: [Object], _ interpreter: Interpreter) throws -> Object {
+    if let last = changedValue, try Operators.areEqual(.tuple(last), .tuple(value), interpreter) {
+      return .boolean(false)
+    }
     changedValue = value
     return .boolean(true)
   }

@@ -159,22 +159,29 @@ enum Operators {
 
   // MARK: Comparison
 
+  /// Bytes of work that a comparison of two values counts as.
+  private static let comparisonCost = 64
+
   static func compare(
     _ relation: Expression.Relation, _ left: Object, _ right: Object, _ interpreter: Interpreter
   ) throws -> Bool {
     switch relation {
-    case .equal: try areEqual(left, right)
-    case .notEqual: try !areEqual(left, right)
-    case .less: try isLess(left, right, "<")
-    case .greater: try isLess(right, left, ">")
-    case .lessOrEqual: try isLessOrEqual(left, right, "<=")
-    case .greaterOrEqual: try isLessOrEqual(right, left, ">=")
+    case .equal: try areEqual(left, right, interpreter)
+    case .notEqual: try !areEqual(left, right, interpreter)
+    case .less: try isLess(left, right, interpreter, "<")
+    case .greater: try isLess(right, left, interpreter, ">")
+    case .lessOrEqual: try isLessOrEqual(left, right, interpreter, "<=")
+    case .greaterOrEqual: try isLessOrEqual(right, left, interpreter, ">=")
     case .within: try contains(right, left, interpreter)
     case .notWithin: try !contains(right, left, interpreter)
     }
   }
 
-  static func areEqual(_ left: Object, _ right: Object, depth: Int = 0) throws -> Bool {
+  static func areEqual(
+    _ left: Object, _ right: Object, _ interpreter: Interpreter, depth: Int = 0
+  ) throws -> Bool {
+    // A list that holds another one twice may be small and its walk endless.
+    try interpreter.charge(comparisonCost)
     guard depth <= Limits.containerDepth else {
       throw JinjaError.limit("a value is nested deeper than \(Limits.containerDepth) levels.")
     }
@@ -184,11 +191,11 @@ enum Operators {
     switch (left, right) {
     case (.none, .none), (.undefined, .undefined): return true
     case (.list(let a), .list(let b)), (.tuple(let a), .tuple(let b)):
-      return try a === b || equalItems(a.items, b.items, depth)
-    case (.dictionary(let a), .dictionary(let b)): return try a === b || equalEntries(a, b, depth)
+      return try a === b || equalItems(a.items, b.items, interpreter, depth)
+    case (.dictionary(let a), .dictionary(let b)): return try a === b || equalEntries(a, b, interpreter, depth)
     case (.view(let a), .view(let b)):
       if a.kind == .values || b.kind == .values { return false }
-      return try a.kind == b.kind && equalItems(a.objects, b.objects, depth)
+      return try a.kind == b.kind && equalItems(a.objects, b.objects, interpreter, depth)
     case (.range(let a), .range(let b)): return equalRanges(a, b)
     case (.namespace(let a), .namespace(let b)): return a === b
     case (.iterator(let a), .iterator(let b)): return a === b
@@ -202,16 +209,21 @@ enum Operators {
     a.count == b.count && (a.count == 0 || (a.start == b.start && (a.count == 1 || a.step == b.step)))
   }
 
-  private static func equalItems(_ a: [Object], _ b: [Object], _ depth: Int) throws -> Bool {
+  private static func equalItems(
+    _ a: [Object], _ b: [Object], _ interpreter: Interpreter, _ depth: Int
+  ) throws -> Bool {
     guard a.count == b.count else { return false }
-    for (x, y) in zip(a, b) where try !areEqual(x, y, depth: depth + 1) { return false }
+    for (x, y) in zip(a, b) where try !areEqual(x, y, interpreter, depth: depth + 1) { return false }
     return true
   }
 
-  private static func equalEntries(_ a: Object.Mapping, _ b: Object.Mapping, _ depth: Int) throws -> Bool {
+  private static func equalEntries(
+    _ a: Object.Mapping, _ b: Object.Mapping, _ interpreter: Interpreter, _ depth: Int
+  ) throws -> Bool {
     guard a.entries.count == b.entries.count else { return false }
     for (key, entry) in a.entries {
-      guard let other = b.entries[key], try areEqual(entry.value, other.value, depth: depth + 1) else { return false }
+      guard let other = b.entries[key], try areEqual(entry.value, other.value, interpreter, depth: depth + 1)
+      else { return false }
     }
     return true
   }
@@ -221,28 +233,38 @@ enum Operators {
     return JinjaError.runtime("'\(sign)' does not work between '\(left.typeName)' and '\(right.typeName)'.")
   }
 
-  static func isLess(_ left: Object, _ right: Object, _ sign: String = "<") throws -> Bool {
+  static func isLess(
+    _ left: Object, _ right: Object, _ interpreter: Interpreter, _ sign: String = "<"
+  ) throws -> Bool {
+    try interpreter.charge(comparisonCost)
     if let a = left.text, let b = right.text { return a.string.precedes(b.string) }
     if let a = left.integer, let b = right.integer { return a < b }
     if let a = left.double, let b = right.double { return a < b }
     switch (left, right) {
     case (.list(let a), .list(let b)), (.tuple(let a), .tuple(let b)):
-      for (x, y) in zip(a.items, b.items) where try !areEqual(x, y) { return try isLess(x, y, sign) }
+      for (x, y) in zip(a.items, b.items) where try !areEqual(x, y, interpreter) {
+        return try isLess(x, y, interpreter, sign)
+      }
       return a.items.count < b.items.count
     default: throw unordered(left, right, sign)
     }
   }
 
-  private static func isLessOrEqual(_ left: Object, _ right: Object, _ sign: String) throws -> Bool {
+  private static func isLessOrEqual(
+    _ left: Object, _ right: Object, _ interpreter: Interpreter, _ sign: String
+  ) throws -> Bool {
+    try interpreter.charge(comparisonCost)
     if let a = left.integer, let b = right.integer { return a <= b }
     if let a = left.double, let b = right.double { return a <= b }
     switch (left, right) {
     case (.list(let a), .list(let b)), (.tuple(let a), .tuple(let b)):
-      for (x, y) in zip(a.items, b.items) where try !areEqual(x, y) { return try isLessOrEqual(x, y, sign) }
+      for (x, y) in zip(a.items, b.items) where try !areEqual(x, y, interpreter) {
+        return try isLessOrEqual(x, y, interpreter, sign)
+      }
       return a.items.count <= b.items.count
     default:
       guard left.text != nil, right.text != nil else { throw unordered(left, right, sign) }
-      return try !isLess(right, left, sign)
+      return try !isLess(right, left, interpreter, sign)
     }
   }
 
@@ -259,7 +281,9 @@ enum Operators {
     case .dictionary(let mapping): return mapping.entries[try Key(item)] != nil
     case .view(let view) where view.kind == .keys: return view.mapping.entries[try Key(item)] != nil
     default:
-      for candidate in try interpreter.items(of: container) where try areEqual(candidate, item) { return true }
+      for candidate in try interpreter.items(of: container) where try areEqual(candidate, item, interpreter) {
+        return true
+      }
       return false
     }
   }

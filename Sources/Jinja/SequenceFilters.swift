@@ -8,8 +8,8 @@ enum SequenceFilters {
       return .list(try call.items())
     },
     "first": first, "last": last, "reverse": reverse, "sort": sort, "dictsort": dictionarySort, "unique": unique,
-    "min": { try extreme($0) { try Operators.isLess($0, $1) } },
-    "max": { try extreme($0) { try Operators.isLess($1, $0) } },
+    "min": { try extreme($0, isLargest: false) },
+    "max": { try extreme($0, isLargest: true) },
     "sum": sum, "groupby": groupBy, "batch": batch, "slice": slice, "items": items,
   ]
 
@@ -41,7 +41,7 @@ enum SequenceFilters {
     let binding = try call.bind("reverse", "case_sensitive", "attribute")
     let isSensitive = binding.isTrue("case_sensitive")
     let paths = try AttributePath.several(binding["attribute"])
-    let sorted = try Sorting.sorted(try call.items(), reversed: binding.isTrue("reverse")) { item in
+    let sorted = try Sorting.sorted(try call.items(), reversed: binding.isTrue("reverse"), call.interpreter) { item in
       let keys = try paths.map { path in
         (try path?.value(in: item, call.interpreter) ?? item).folded(isSensitive)
       }
@@ -61,7 +61,7 @@ enum SequenceFilters {
       throw JinjaError.runtime("the filter 'dictsort' sorts by 'key' or 'value'.")
     }
     let isSensitive = binding.isTrue("case_sensitive")
-    let sorted = try Sorting.sorted(mapping.pairs, reversed: binding.isTrue("reverse")) { pair in
+    let sorted = try Sorting.sorted(mapping.pairs, reversed: binding.isTrue("reverse"), call.interpreter) { pair in
       guard case .tuple(let sequence) = pair else { return pair }
       return sequence.items[by == "key" ? 0 : 1].folded(isSensitive)
     }
@@ -86,13 +86,16 @@ enum SequenceFilters {
     .iterator(Object.Iterator("generator", depth: call.input.depth + 1, items))
   }
 
-  private static func extreme(_ call: FilterCall, _ isBetter: (Object, Object) throws -> Bool) throws -> Object {
+  private static func extreme(_ call: FilterCall, isLargest: Bool) throws -> Object {
     let binding = try call.bind("case_sensitive", "attribute")
     let path = try AttributePath(binding["attribute"])
     var best: (item: Object, key: Object)?
     for item in try call.items() {
       let key = (try path?.value(in: item, call.interpreter) ?? item).folded(binding.isTrue("case_sensitive"))
-      if let current = best, try !isBetter(key, current.key) { continue }
+      if let current = best {
+        let (less, more) = isLargest ? (current.key, key) : (key, current.key)
+        guard try Operators.isLess(less, more, call.interpreter) else { continue }
+      }
       best = (item, key)
     }
     return best?.item ?? .because("there is nothing to compare, the sequence is empty.")
@@ -119,11 +122,15 @@ enum SequenceFilters {
     func key(_ item: Object) throws -> Object {
       try path?.value(in: item, default: binding["default"], call.interpreter) ?? item
     }
-    let sorted = try Sorting.sorted(try call.items(), reversed: false) { try key($0).folded(isSensitive) }
+    let sorted = try Sorting.sorted(try call.items(), reversed: false, call.interpreter) {
+      try key($0).folded(isSensitive)
+    }
     var groups: [(key: Object, items: [Object])] = []
     for item in sorted {
       let value = try key(item)
-      if let last = groups.last, try Operators.areEqual(last.key.folded(isSensitive), value.folded(isSensitive)) {
+      if let last = groups.last,
+        try Operators.areEqual(last.key.folded(isSensitive), value.folded(isSensitive), call.interpreter)
+      {
         groups[groups.count - 1].items.append(item)
       } else {
         groups.append((value, [item]))

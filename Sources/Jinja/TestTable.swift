@@ -54,20 +54,20 @@ enum TestTable {
     "lower": plain { PythonString.isLower(try $0.printed().string) },
     "upper": plain { PythonString.isUpper(try $0.printed().string) },
     "odd": Test(arguments: 0) { object, _, interpreter in
-      try Operators.areEqual(try rest(object, .integer(2), interpreter), .integer(1))
+      try Operators.areEqual(try rest(object, .integer(2), interpreter), .integer(1), interpreter)
     },
     "even": Test(arguments: 0) { object, _, interpreter in
-      try Operators.areEqual(try rest(object, .integer(2), interpreter), .integer(0))
+      try Operators.areEqual(try rest(object, .integer(2), interpreter), .integer(0), interpreter)
     },
     "divisibleby": Test(arguments: 1) { object, divisor, interpreter in
-      try Operators.areEqual(try rest(object, divisor, interpreter), .integer(0))
+      try Operators.areEqual(try rest(object, divisor, interpreter), .integer(0), interpreter)
     },
     "filter": Test(arguments: 0) { object, _, interpreter in
       guard let name = object.text?.string else { return false }
       return FilterTable.filter(named: name, dialect: interpreter.dialect) != nil
     },
     "test": plain { object in object.text.map { test(named: $0.string) != nil } ?? false },
-    "sameas": Test(arguments: 1) { left, right, _ in try areSame(left, right) },
+    "sameas": Test(arguments: 1) { try areSame($0, $1, $2) },
     "in": relation(.within),
     "eq": relation(.equal), "==": relation(.equal), "equalto": relation(.equal),
     "ne": relation(.notEqual), "!=": relation(.notEqual),
@@ -78,11 +78,11 @@ enum TestTable {
   ]
 
   /// Identity for what can change; equality of kind and value for the rest.
-  private static func areSame(_ left: Object, _ right: Object) throws -> Bool {
+  private static func areSame(_ left: Object, _ right: Object, _ interpreter: Interpreter) throws -> Bool {
     switch (left, right) {
     case (.list(let a), .list(let b)), (.tuple(let a), .tuple(let b)): a === b
     case (.dictionary(let a), .dictionary(let b)): a === b
-    default: left.typeName == right.typeName ? try Operators.areEqual(left, right) : false
+    default: left.typeName == right.typeName ? try Operators.areEqual(left, right, interpreter) : false
     }
   }
 }

@@ -71,6 +71,11 @@ import Testing
     "{% set ns = namespace(t=1) %}{% for i in range(9999) %}{% set ns.t = {1: ns.t} %}{% endfor %}",
     "{{ range(100000) | join('x' * 100000) }}",
     "{{ ('x' * 100000) | replace('x', 'y' * 100000) }}",
+    "{% set ns = namespace(t=[]) %}{% for i in range(99) %}{% set ns.t = [ns.t, ns.t] %}{% endfor %}{{ ns.t }}",
+    "{% set ns = namespace(t=[]) %}{% for i in range(99) %}{% set ns.t = [ns.t, ns.t] %}{% endfor %}{{ ns.t | tojson }}",
+    "{% set ns = namespace(t=()) %}{% for i in range(99) %}{% set ns.t = (ns.t, ns.t) %}{% endfor %}{{ {ns.t: 1} }}",
+    "{% set ns = namespace(a=[], b=[]) %}{% for i in range(99) %}{% set ns.a = [ns.a, ns.a] %}{% set ns.b = [ns.b, ns.b] %}"
+      + "{% endfor %}{{ ns.a == ns.b }}",
     "{{ 1e300 | int }}",
     "{{ 1 | round(99999999) }}",
     "{{ 10.0 ** 400 }}",
@@ -78,6 +83,7 @@ import Testing
     var limits = Limits()
     limits.steps = 200_000
     limits.text = 1 << 20
+    limits.work = 100 << 20
     #expect(Golden.render(source, [:], limits: limits).error?.kind == .limit)
   }
 
