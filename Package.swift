@@ -104,7 +104,9 @@ let package = Package(
         + [testKit, crypto],
       resources: [.copy("Golden")]),
     tests(
-      "CommandLineTests", [.byName(name: "PowerInferCommandLine")] + rooms("Toolkit", "Sparsity", "GGUF") + [testKit]),
+      "CommandLineTests",
+      [.byName(name: "PowerInferCommandLine")] + rooms("Toolkit", "Inference", "Sparsity", "Model", "Jinja", "GGUF")
+        + [testKit]),
   ],
   swiftLanguageModes: [.v6]
 )
