@@ -8,27 +8,11 @@ enum PythonString {
   }
 
   static func find<Element: Equatable>(_ part: [Element], in text: [Element], from start: Int) -> Int? {
-    guard let first = part.first else { return start <= text.count ? start : nil }
-    var index = start
-    while index + part.count <= text.count {
-      if text[index] == first, matches(part, in: text, at: index) { return index }
-      index += 1
-    }
-    return nil
+    PartFinder(part).first(in: text, from: start)
   }
 
   static func findLast<Element: Equatable>(_ part: [Element], in text: [Element], before end: Int) -> Int? {
-    var index = end - part.count
-    while index >= 0 {
-      if matches(part, in: text, at: index) { return index }
-      index -= 1
-    }
-    return nil
-  }
-
-  private static func matches<Element: Equatable>(_ part: [Element], in text: [Element], at index: Int) -> Bool {
-    for offset in 0..<part.count where text[index + offset] != part[offset] { return false }
-    return true
+    PartFinder(part.reversed()).first(in: text[..<end].reversed(), from: 0).map { end - $0 - part.count }
   }
 
   static func strip(_ text: Text, _ characters: Text?, left: Bool = true, right: Bool = true) -> Text {
@@ -80,8 +64,9 @@ enum PythonString {
       parts.append(text.prefix(bytes: end))
       return parts.reversed()
     }
+    let finder = PartFinder(separator)
     var start = 0
-    while limit < 0 || parts.count < limit, let found = find(separator, in: bytes, from: start) {
+    while limit < 0 || parts.count < limit, let found = finder.first(in: bytes, from: start) {
       parts.append(text.bytes(start..<found))
       start = found + separator.count
     }
@@ -128,12 +113,12 @@ enum PythonString {
   /// Every `old` replaced by `new`, which is trusted as what it replaces.
   static func rewrite(_ old: String, as new: String, in text: Text) -> Text {
     let bytes = Array(text.string.utf8)
-    let old = Array(old.utf8)
+    let finder = PartFinder(Array(old.utf8))
     var result = Text()
     var start = 0
-    while let found = find(old, in: bytes, from: start) {
+    while let found = finder.first(in: bytes, from: start) {
       result += text.bytes(start..<found)
-      start = found + old.count
+      start = found + old.utf8.count
       result += Text(new, isTrusted: text.bytes(found..<start).isTrusted)
     }
     return start == 0 ? text : result + text.dropFirst(bytes: start)

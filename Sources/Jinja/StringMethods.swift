@@ -100,9 +100,10 @@ enum StringMethods {
       let (part, window, _) = try search(text, arguments, "count")
       guard let window else { return .integer(0) }
       if part.isEmpty { return .integer(window.count + 1) }
+      let finder = PartFinder(part)
       var count = 0
       var index = 0
-      while let hit = PythonString.find(part, in: window, from: index) {
+      while let hit = finder.first(in: window, from: index) {
         count += 1
         index = hit + part.count
       }

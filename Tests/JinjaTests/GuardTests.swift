@@ -87,6 +87,18 @@ import Testing
     #expect(Golden.render(source, [:], limits: limits).error?.kind == .limit)
   }
 
+  /// Trying the part at every place would take 10^10 comparisons each.
+  @Test func searchesInLinearTime() {
+    let set = "{% set t = 'a' * 400000 %}{% set p = 'a' * 200000 %}"
+    for (expression, wanted) in [
+      ("t.find(p ~ 'b')", "-1"), ("t.rfind('b' ~ p)", "-1"), ("(p ~ 'b') in t", "False"), ("t.count(p)", "2"),
+      ("t.split(p ~ 'b') | length", "1"), ("t.rsplit('b' ~ p) | length", "1"), ("t.replace(p ~ 'b', 'c') == t", "True"),
+      ("(t ~ 'b').find(p ~ 'b')", "200000"), ("('b' ~ t).rfind('b' ~ p)", "0"), ("t.rfind(p)", "200000"),
+    ] {
+      #expect(Golden.render(set + "{{ \(expression) }}", [:]).outcome == .text(wanted), "\(expression)")
+    }
+  }
+
   @Test func letsKnotsGo() {
     let knots = [
       "{% set ns = namespace() %}{% set ns.me = ns %}{{ ns.me is defined }}",
