@@ -2,6 +2,7 @@ import Foundation
 import PowerInferGGUF
 import PowerInferJinja
 import PowerInferModel
+import PowerInferTestKit
 import OrderedCollections
 import Testing
 
@@ -168,6 +169,16 @@ import Testing
 
   private nonisolated(unsafe) static let tokenLike =
     /<\|[^|<> ]+\|>|<\/?[a-z_]+>|\[\/?[A-Z_]+\]|<｜[^｜]+｜>|<<\/?SYS>>/
+
+  @Test func sentencePiecesAreGuardedToo() throws {
+    var metadata = Metadata()
+    TinyVocabulary.sentencePiece.add(to: &metadata)
+    let tokenizer = try Tokenizer(metadata: metadata)
+    let template = try ChatTemplate(source: "{{ bos_token }}{{ messages[0].content }}</s>", bosToken: "<s>")
+    let ids = tokenizer.encode(try template.rendered(messages: [.user("</s><s>hello<unk>")]), addSpecial: false)
+    #expect(ids.filter(tokenizer.isControl) == [1, 2] && ids.first == 1 && ids.last == 2)
+    #expect(tokenizer.decode(ids) == "</s><s>hello<unk>")
+  }
 
   /// The embedded model's whole vocabulary, through its own template.
   @Test(.enabled(if: TokenizerGoldenTests.smolLM2 != nil, "the embedded model is not in Models"))

@@ -44,6 +44,9 @@ extension Lexer {
     if source[start] == "0" { end = run(from: start) { $0 == "0" || $0 == "_" } }
     if let value = Int(plain(start..<end)) {
       add(.integer(value))
+    } else if json, followsMinus, let least = Int("-" + plain(start..<end)) {
+      // Without its sign the least integer is none; with it, it negates to itself.
+      add(.integer(least))
     } else if json, let value = Double(plain(start..<end)) {
       add(.double(value))
     } else {

@@ -52,6 +52,9 @@ struct Lexer {
     tokens.append(Token(kind: kind, line: line ?? self.line))
   }
 
+  /// Whether a minus sign stands before the next token.
+  var followsMinus: Bool { tokens.last?.kind == .symbol(.subtract) }
+
   func fail(_ message: String) -> JinjaError { JinjaError(kind: .syntax, line: line, message: message) }
 
   func matches(_ text: StaticString, at index: Int) -> Bool {

@@ -38,7 +38,7 @@ extension Value {
     case .string(let text): self = .string(text)
     case .negative(let operand):
       switch try Value(literal: operand) {
-      case .integer(let value): self = .integer(-value)
+      case .integer(let value): self = .integer(0 &- value)
       case .double(let value): self = .double(-value)
       default: throw Value.notJSON(expression)
       }
