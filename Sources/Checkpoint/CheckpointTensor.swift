@@ -68,15 +68,16 @@ public struct CheckpointTensor: @unchecked Sendable {
     return strides
   }
 
-  /// The numbers that a shape holds; nil where they cannot be counted, or a dimension is negative.
+  /// The numbers that a shape holds; nil where they cannot be counted, not even without its zeros, or a dimension is negative.
   static func count(_ shape: [Int]) -> Int? {
     var count = 1
     for dimension in shape {
-      let (product, overflow) = count.multipliedReportingOverflow(by: dimension)
+      // A 0 counts as 1 here: strides, products of some dimensions, must be countable too.
+      let (product, overflow) = count.multipliedReportingOverflow(by: max(dimension, 1))
       guard !overflow, dimension >= 0 else { return nil }
       count = product
     }
-    return count
+    return shape.contains(0) ? 0 : count
   }
 
   /// The numbers from the first to the last that is reached; nil where they cannot be counted, or a stride is negative.
