@@ -53,6 +53,7 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
   case shape(tensor: String, expected: [Int], found: [Int])
   case dimensions(tensor: String, expected: Int, found: Int)
   case type(tensor: String, expected: String, found: ElementType)
+  case strides(tensor: String, shape: [Int], found: [Int])
 
   // Folders.
   case noCheckpoint(folder: String)
@@ -158,6 +159,13 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
       return "\(named(tensor)) has \(counted(found, "dimension")), expected \(expected)."
     case .type(let tensor, let expected, let found):
       return "\(named(tensor)) is stored as \(found.rawValue), where \(expected) were expected."
+
+    case .strides(let tensor, let shape, let found):
+      let rows = CheckpointTensor.contiguousStrides(shape)
+      let columns = Array(CheckpointTensor.contiguousStrides(shape.reversed()).reversed())
+      return "\(named(tensor)) of shape \(shape) has the strides \(found), expected \(rows)"
+        + (columns == rows ? "" : ", or \(columns) where it is transposed")
+        + "; torch.save of its contiguous() mends that."
 
     case .noCheckpoint(let folder):
       return "There are no weights in \(quoted(folder)): neither model.safetensors nor pytorch_model.bin, whole or "

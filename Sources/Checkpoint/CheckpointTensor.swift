@@ -26,6 +26,26 @@ public struct CheckpointTensor: @unchecked Sendable {
     zip(shape, zip(strides, CheckpointTensor.contiguousStrides(shape))).allSatisfy { $0 < 2 || $1.0 == $1.1 }
   }
 
+  /// Whether the numbers lie one behind the other, each once, in the order of the shape or with its dimensions permuted, as a
+  /// transposed matrix is saved.
+  public var isDense: Bool {
+    guard count > 0 else { return true }
+    var next = 1
+    for (dimension, stride) in zip(shape, strides).filter({ $0.0 > 1 }).sorted(by: { $0.1 < $1.1 }) {
+      guard stride == next else { return false }
+      next *= dimension
+    }
+    return true
+  }
+
+  /// Makes sure that the tensor holds every number once and nothing between them: strides that repeat, overlap or skip numbers
+  /// come from a view that was saved by mistake.
+  ///
+  /// - Throws: ``CheckpointError/strides(tensor:shape:found:)``.
+  public func expectDense() throws(CheckpointError) {
+    guard isDense else { throw .strides(tensor: name, shape: shape, found: strides) }
+  }
+
   /// - Parameter bytes: found to hold what shape and strides reach.
   init(
     name: String, type: ElementType, shape: [Int], strides: [Int]? = nil, bytes: UnsafeRawBufferPointer,
@@ -48,15 +68,16 @@ public struct CheckpointTensor: @unchecked Sendable {
     return strides
   }
 
-  /// The numbers that a shape holds; nil where they cannot be counted, or a dimension is negative.
+  /// The numbers that a shape holds; nil where they cannot be counted, not even without its zeros, or a dimension is negative.
   static func count(_ shape: [Int]) -> Int? {
     var count = 1
     for dimension in shape {
-      let (product, overflow) = count.multipliedReportingOverflow(by: dimension)
+      // A 0 counts as 1 here: strides, products of some dimensions, must be countable too.
+      let (product, overflow) = count.multipliedReportingOverflow(by: max(dimension, 1))
       guard !overflow, dimension >= 0 else { return nil }
       count = product
     }
-    return count
+    return shape.contains(0) ? 0 : count
   }
 
   /// The numbers from the first to the last that is reached; nil where they cannot be counted, or a stride is negative.

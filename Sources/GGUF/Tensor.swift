@@ -64,10 +64,12 @@ public struct TensorLayout: Sendable, Equatable {
     var elements = 1
     for (index, dimension) in shape.enumerated() {
       if dimension == 0, !allowingEmpty { throw .zeroDimension(tensor: name, dimension: index) }
-      let (product, overflow) = elements.multipliedReportingOverflow(by: dimension)
+      // A 0 counts as 1 here: what the other dimensions make, rows for example, must be countable too.
+      let (product, overflow) = elements.multipliedReportingOverflow(by: max(dimension, 1))
       if overflow || dimension < 0 { throw .tooLarge(tensor: name) }
       elements = product
     }
+    if shape.contains(0) { elements = 0 }
     guard shape[0] % type.blockElements == 0 else {
       throw .partialBlock(tensor: name, type: type, row: shape[0])
     }

@@ -9,7 +9,8 @@
 /// A file that appears complete or not at all.
 ///
 /// Bytes go to a temporary name beside the target. `commit()` flushes them to the disk and renames the file over the
-/// target; an object dropped without a commit removes it. Not for use by two threads at once.
+/// target; an object dropped without a commit removes it. Where all is written but cannot be given its name, it stays under
+/// the temporary one: it may be the work of hours. Not for use by two threads at once.
 public final class AtomicFile {
   /// Where the file will be after `commit()`.
   public let path: String
@@ -98,11 +99,15 @@ public final class AtomicFile {
     let (synced, syncCode) = retryingInterrupts { fsync(descriptor) }
     // Some file systems cannot flush on request and say so with EINVAL; that is no reason to lose the file.
     if synced < 0, syncCode != EINVAL { throw FileError(syncCode, action: .write, path: path) }
-    guard rename(temporaryPath, path) == 0 else { throw FileError(errno, action: .putInPlace, path: path) }
+    let renamingCode = rename(temporaryPath, path) == 0 ? 0 : errno
     let written = descriptor
     descriptor = -1
     // A network disk may report only here that it ran out of room.
-    guard close(written) == 0 || errno == EINTR else { throw FileError(errno, action: .write, path: path) }
+    let closingCode = close(written) == 0 || errno == EINTR ? 0 : errno
+    if renamingCode != 0 {
+      throw .notInPlace(FileError(renamingCode, action: .putInPlace, path: path), complete: temporaryPath)
+    }
+    if closingCode != 0 { throw FileError(closingCode, action: .write, path: path) }
     syncFolder()
   }
 

@@ -23,6 +23,8 @@ public enum FileError: Error, Equatable, CustomStringConvertible {
   case tooLarge(path: String, bytes: UInt64)
   case alreadyCommitted(path: String)
   case other(action: Action, path: String, reason: String)
+  /// All was written, but the file could not be given its name.
+  indirect case notInPlace(FileError, complete: String)
 
   public var description: String {
     switch self {
@@ -44,6 +46,8 @@ public enum FileError: Error, Equatable, CustomStringConvertible {
       "\"\(path)\" was finished already; nothing more can be written to it."
     case .other(let action, let path, let reason):
       "\"\(path)\" could not be \(FileError.participle(of: action)): \(reason)."
+    case .notInPlace(let error, let complete):
+      error.description.dropLast() + "; all that was to be in it is in \"\(complete)\"."
     }
   }
 

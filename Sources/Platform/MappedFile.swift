@@ -26,6 +26,8 @@ public final class MappedFile: @unchecked Sendable {
 
   // What to unmap.
   private let region: UnsafeMutableRawBufferPointer
+  // Whether pages that are given back can be read from the file again.
+  private let isMapped: Bool
 
   /// Opens the file at `path`.
   ///
@@ -51,11 +53,13 @@ public final class MappedFile: @unchecked Sendable {
     guard size > 0 else {
       bytes = UnsafeRawBufferPointer(start: nil, count: 0)
       region = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+      isMapped = false
       return
     }
     if residency.copies(size), let pages = HugePages(size: size) {
       try pages.read(descriptor, path: path)
       (bytes, region) = (UnsafeRawBufferPointer(start: pages.start, count: size), pages.region)
+      isMapped = false
       return
     }
     guard let start = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0), start != MAP_FAILED else {
@@ -63,6 +67,7 @@ public final class MappedFile: @unchecked Sendable {
     }
     bytes = UnsafeRawBufferPointer(start: start, count: size)
     region = UnsafeMutableRawBufferPointer(start: start, count: size)
+    isMapped = true
   }
 
   deinit {
@@ -87,9 +92,10 @@ public final class MappedFile: @unchecked Sendable {
   }
 
   /// Gives back the memory of pages that lie wholly inside `part` of the content: for what is read once, so that a process
-  /// that goes through a large file does not come to hold all of it. They are read again if they are touched again.
+  /// that goes through a large file does not come to hold all of it. They are read again if they are touched again. A file that
+  /// was read into memory of its own keeps that memory, whose pages would come back as zeros.
   public func release(_ part: UnsafeRawBufferPointer) {
-    guard let start = part.baseAddress, bytes.contains(part) else { return }
+    guard isMapped, let start = part.baseAddress, bytes.contains(part) else { return }
     let page = UInt(max(1, Int(sysconf(Int32(_SC_PAGESIZE)))))
     let lower = (UInt(bitPattern: start) + page - 1) / page * page
     let upper = (UInt(bitPattern: start) + UInt(part.count)) / page * page

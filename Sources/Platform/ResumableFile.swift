@@ -43,7 +43,12 @@ public final class ResumableFile {
       throw .other(action: .write, path: path, reason: "another process is writing it")
     }
     let end = lseek(opened, 0, SEEK_END)
-    guard end >= 0 else { throw FileError(errno, action: .write, path: path) }
+    guard end >= 0 else {
+      let code = errno
+      close(opened)
+      descriptor = -1
+      throw FileError(code, action: .write, path: path)
+    }
     count = Int(end)
   }
 
@@ -78,7 +83,8 @@ public final class ResumableFile {
     if synced < 0, code != EINVAL { throw FileError(code, action: .write, path: path) }
   }
 
-  /// Flushes everything to the disk and gives the file its name, replacing what was there.
+  /// Flushes everything to the disk and gives the file its name, replacing what was there. Where that fails, what was written
+  /// stays, and it can be tried again.
   public func commit() throws(FileError) {
     try synchronize()
     guard rename(temporaryPath, path) == 0 else { throw FileError(errno, action: .putInPlace, path: path) }

@@ -47,12 +47,17 @@ public struct PredictorQuality: Sendable, Equatable {
 
   /// Reads the keys; nil where there are none, or those of another version.
   ///
-  /// - Throws: `GGUFError` for a key that is missing or of the wrong type.
+  /// - Throws: `GGUFError` for a key that is missing, of the wrong type or below 0.
   public init?(metadata: Metadata) throws(GGUFError) {
     let prefix = Self.prefix
     guard try metadata.integer(prefix + "version") == 1 else { return nil }
-    tokens = try metadata.requireInteger(prefix + "tokens")
-    heldOutTokens = try metadata.requireInteger(prefix + "held_out_tokens")
+    func count(_ name: String) throws(GGUFError) -> Int {
+      let count = try metadata.requireInteger(prefix + name)
+      guard count >= 0 else { throw .outOfRange(key: prefix + name, value: "the number \(count)") }
+      return count
+    }
+    tokens = try count("tokens")
+    heldOutTokens = try count("held_out_tokens")
     text = try metadata.requireString(prefix + "text")
     densePerplexity = Float(try metadata.requireFloat(prefix + "dense_perplexity"))
     perplexity = Float(try metadata.requireFloat(prefix + "perplexity"))
@@ -72,8 +77,8 @@ public struct PredictorQuality: Sendable, Equatable {
   public func write(to metadata: inout Metadata) {
     let prefix = Self.prefix
     metadata.set(prefix + "version", .uint32(1))
-    metadata.set(prefix + "tokens", .uint64(UInt64(tokens)))
-    metadata.set(prefix + "held_out_tokens", .uint64(UInt64(heldOutTokens)))
+    metadata.set(prefix + "tokens", .uint64(UInt64(clamping: tokens)))
+    metadata.set(prefix + "held_out_tokens", .uint64(UInt64(clamping: heldOutTokens)))
     metadata.set(prefix + "text", .string(text))
     metadata.set(prefix + "dense_perplexity", .float32(densePerplexity))
     metadata.set(prefix + "perplexity", .float32(perplexity))

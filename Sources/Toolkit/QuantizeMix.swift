@@ -44,7 +44,8 @@ public enum QuantizeMix: String, Sendable, CaseIterable {
     init(_ file: GGUFFile) {
       let architecture = file.metadata["general.architecture"]?.string ?? ""
       func number(_ key: String) -> Int? { file.metadata["\(architecture).\(key)"]?.integer }
-      layers = number("block_count") ?? 0
+      // Any number may stand there, and eighths are counted.
+      layers = min(max(number("block_count") ?? 0, 0), Int(Int32.max))
       isFalcon = architecture == "falcon"
       let heads = number("attention.head_count")
       isSeventyBillion =

@@ -32,6 +32,10 @@ import Testing
       sentence: "The tensor \"a\" has a shape that cannot be: a negative dimension, or more elements than can be "
         + "counted."),
     Lie(
+      header: #"{"a":{"dtype":"F32","shape":[0,1099511627776,1099511627776],"data_offsets":[0,0]}}"#,
+      sentence: "The tensor \"a\" has a shape that cannot be: a negative dimension, or more elements than can be "
+        + "counted."),
+    Lie(
       header: #"{"a":{"dtype":"F32","shape":[7],"data_offsets":[0,24]}}"#,
       sentence: "The tensor \"a\" takes 28 bytes by its shape and type, but 24 by its place."),
     Lie(

@@ -154,6 +154,7 @@ import Testing
       (tensor([-5], [1]), .badShape(tensor: "")),
       (tensor([5], [-1]), .badShape(tensor: "")),
       (tensor([.max, .max, .max], [.max, .max, .max]), .badShape(tensor: "")),
+      (tensor([0, .max, .max, .max], [1, 1, 1, 1]), .badShape(tensor: "")),
       (tensor([5], [1], key: "../0"), .storageMissing(tensor: "", member: "x/data/../0")),
     ] as [([UInt8], CheckpointError)] {
       #expect(throws: error) { try reading(pickle: pickle) }

@@ -263,6 +263,13 @@ import Testing
     #expect(sentence { _ = try GGUFFile(opening: "/no/such.gguf") } == "There is no file \"/no/such.gguf\".")
   }
 
+  /// Tensors of no elements, of which index files have some, have rows that are counted all the same.
+  @Test func emptyTensorsCanBeCountedToo() throws {
+    let layout = TensorLayout(name: "x", type: .i32, shape: [0, 1 << 40, 1 << 40])
+    #expect(throws: GGUFError.tooLarge(tensor: "x")) { try layout.byteCount(allowingEmpty: true) }
+    #expect(try TensorLayout(name: "x", type: .i32, shape: [0, 1 << 40]).byteCount(allowingEmpty: true) == 0)
+  }
+
   @Test func namesTheFileAtFault() throws {
     let folder = try TemporaryFolder()
     let path = try folder.write("a.gguf", RawFile(version: 9).bytes)

@@ -90,6 +90,23 @@ private final class Folder {
         == "\"\(folder.path)\" is a folder, where a file was expected.")
   }
 
+  /// It may be the work of hours.
+  @Test func whatCannotBePutInPlaceIsKept() throws {
+    let folder = try Folder()
+    let path = folder.file("a")
+    var kept = ""
+    do {
+      let file = try AtomicFile(path)
+      try file.write("hello")
+      kept = file.temporaryPath
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+      #expect(
+        sentence { try file.commit() }
+          == "\"\(path)\" is a folder, where a file was expected; all that was to be in it is in \"\(kept)\".")
+    }
+    #expect(try Data(contentsOf: URL(fileURLWithPath: kept)) == Data("hello".utf8))
+  }
+
   #if os(Linux)
     @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/full")))
     func saysThatTheDiskIsFull() {

@@ -24,6 +24,16 @@ import Testing
     }
   }
 
+  /// Pages of memory of its own would come back as zeros.
+  @Test(arguments: Residency.allCases) func releasedPagesKeepTheirContent(residency: Residency) throws {
+    try withFile(100_000) { path, content in
+      let file = try MappedFile(path, residency: residency)
+      file.release(file.bytes)
+      file.release(UnsafeRawBufferPointer(rebasing: file.bytes[5000..<50_000]))
+      #expect(file.bytes.elementsEqual(content))
+    }
+  }
+
   @Test func aCopyOutlivesItsFile() throws {
     try withFile(10000) { path, content in
       let file = try MappedFile(path, residency: .copied)

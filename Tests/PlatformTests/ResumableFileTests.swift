@@ -55,6 +55,24 @@ import Testing
     #expect(try content("a") == "new")
   }
 
+  @Test func whatCannotBePutInPlaceIsKept() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    do {
+      let file = try ResumableFile(folder + "/a")
+      try append("hello", to: file)
+      try FileManager.default.createDirectory(atPath: folder + "/a", withIntermediateDirectories: false)
+      #expect(sentence { try file.commit() } == "\"\(folder)/a\" is a folder, where a file was expected.")
+      #expect(try content(".a.part") == "hello")
+      // It can be tried again, by the same or by another process.
+      #expect(sentence { try file.commit() } != "")
+    }
+    try FileManager.default.removeItem(atPath: folder + "/a")
+    let again = try ResumableFile(folder + "/a")
+    #expect(again.count == 5)
+    try again.commit()
+    #expect(try content("a") == "hello")
+  }
+
   @Test func itSaysWhyItCannotBeOpened() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     #expect(sentence { _ = try ResumableFile(folder) } == "\"\(folder)\" is a folder, where a file was expected.")

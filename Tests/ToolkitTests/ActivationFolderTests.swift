@@ -37,6 +37,15 @@ import Testing
   }
 
   /// Layer 10 sorts before layer 2, but is not.
+  /// A profile's file may claim as many tokens as a 64-bit number can.
+  @Test func countsThatNoFileHoldsAreClamped() throws {
+    let folder = try TemporaryFolder()
+    let profile = try ActivationProfile(frequencies: [[1, 0]], contributions: [[1, 0]], tokens: .max, text: "a")
+    try ActivationFolder.write(profile, to: folder.file("a"))
+    let tensor = try #require(try TorchFile(opening: folder.file("a/activation_0.pt")).tensors.first)
+    #expect(try tensor.numbers() == [0x1p63, 0])
+  }
+
   @Test func layersAreReadByTheirNumber() throws {
     let folder = try folder()
     let profile = try ActivationFolder.profile(folder.file("a"), shape: shape)

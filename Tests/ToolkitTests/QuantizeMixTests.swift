@@ -11,12 +11,13 @@ struct QuantizeMixTests {
   init() throws { folder = try TemporaryFolder() }
 
   /// A file with the tensors of a llama, of so few rows that it is small.
-  private func file(layers: Int, columns: Int, downColumns: Int, isTied: Bool, name: String = "llama") throws
-    -> GGUFFile
-  {
+  private func file(
+    layers: Int, columns: Int, downColumns: Int, isTied: Bool, name: String = "llama", claiming claim: Int64? = nil
+  ) throws -> GGUFFile {
     var metadata = Metadata()
     metadata.set("general.architecture", .string(name))
     metadata.set("\(name).block_count", .uint32(UInt32(layers)))
+    if let claim { metadata.set("\(name).block_count", .int64(claim)) }
     metadata.set("\(name).attention.head_count", .uint32(9))
     metadata.set("\(name).attention.head_count_kv", .uint32(3))
     var layouts = [TensorLayout(name: "token_embd.weight", type: .f16, shape: [columns, 2])]
@@ -40,6 +41,13 @@ struct QuantizeMixTests {
     options.isPure = isPure
     let plan = try QuantizePlan(file, options: options)
     return Dictionary(uniqueKeysWithValues: plan.items.map { ($0.layout.name, $0.layout.type) })
+  }
+
+  @Test(arguments: [Int64.min, -1, 0, Int64.max]) func anyNumberOfLayersMayBeClaimed(claim: Int64) throws {
+    for mix in ["q4_K_M", "q4_K_S"] {
+      let file = try file(layers: 2, columns: 256, downColumns: 256, isTied: true, claiming: claim)
+      #expect(try types(file, mix)["blk.0.ffn_gate.weight"] == .q4_K)
+    }
   }
 
   /// A mix, its types for most weights and for the first kind of exception, and the layers that are exceptions.

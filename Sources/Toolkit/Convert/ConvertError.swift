@@ -42,7 +42,7 @@ public enum ConvertError: Error, Equatable, CustomStringConvertible {
   case beingRead(String)
   case file(FileError)
   case container(GGUFError)
-  case diskFull(path: String, kept: String)
+  indirect case interrupted(FileError, kept: String)
   case cancelled(kept: String)
 
   public var description: String {
@@ -114,9 +114,9 @@ public enum ConvertError: Error, Equatable, CustomStringConvertible {
       return error.description
     case .container(let error):
       return error.description
-    case .diskFull(let path, let kept):
-      return "The disk is full: \"\(path)\" could not be written; what is done is kept in \"\(kept)\", and the same "
-        + "command goes on from there."
+    case .interrupted(let error, let kept):
+      return error.description.dropLast() + "; what is done is kept in \"\(kept)\", and the same command goes on from "
+        + "there."
     case .cancelled(let kept):
       return "Cancelled; what is done is kept in \"\(kept)\", and the same command goes on from there."
     }

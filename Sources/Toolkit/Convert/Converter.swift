@@ -63,14 +63,11 @@ public struct Converter {
         try Self.writing(path, kept: kept) { () throws(FileError) in try partial.finishTensor(index + 1) }
       }
       let size = partial.byteCount
-      try Self.writing(path, kept: kept) { () throws(FileError) in try partial.commit() }
+      try Self.writing(path, kept: kept) { () throws(FileError) in try partial.commit(tensors: plan.tensors.count) }
       return ConvertReport(plan, outputBytes: size, resumedBytes: resumed)
     } catch {
-      switch error {
-      case .cancelled, .diskFull: break
-      // The same would happen again.
-      default: partial.discard()
-      }
+      // With the same weights the same would happen again. All else can be mended and gone on from.
+      if case .weight = error { partial.discard() }
       throw error
     }
   }
@@ -127,7 +124,7 @@ public struct Converter {
     do {
       return try body()
     } catch {
-      if case .diskFull = error, let kept { throw .diskFull(path: path, kept: kept) }
+      if let kept { throw .interrupted(error, kept: kept) }
       throw .file(error)
     }
   }

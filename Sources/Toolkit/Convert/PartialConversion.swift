@@ -7,7 +7,8 @@ import PowerInferPlatform
 /// beside it a record of what the result is to be and of the checksums of what is there.
 ///
 /// The record is written after what it speaks of has reached the disk, so that it never promises more than is there. A
-/// record that fits another conversion, or none, means to begin anew.
+/// record that fits another conversion, or none, means to begin anew; one that cannot be read does not, for what it speaks
+/// of may be hours of work.
 final class PartialConversion {
   /// What was finished in one stretch.
   struct Segment: Codable, Equatable {
@@ -54,20 +55,28 @@ final class PartialConversion {
     self.segmentBytes = segmentBytes
     file = try ResumableFile(path)
     record = Record(plan: plan, segments: [])
-    if file.count > 0, let found = Self.record(file.temporaryPath + ".json"), found.plan == plan {
-      record.segments = Self.sound(found.segments, of: file.temporaryPath, tensors: tensors)
+    if file.count > 0, let found = try Self.record(file.temporaryPath + ".json"), found.plan == plan {
+      record.segments = try Self.sound(found.segments, of: file.temporaryPath, tensors: tensors)
     }
     try file.truncate(to: record.segments.last?.bytes ?? 0)
   }
 
-  private static func record(_ path: String) -> Record? {
-    guard let file = try? MappedFile(path) else { return nil }
+  private static func record(_ path: String) throws(FileError) -> Record? {
+    let file: MappedFile
+    do {
+      file = try MappedFile(path)
+    } catch {
+      if case .missing = error { return nil }
+      throw error
+    }
     return try? JSONDecoder().decode(Record.self, from: Data(file.bytes))
   }
 
   /// The segments, from the first, that are in the file as the record says.
-  private static func sound(_ segments: [Segment], of path: String, tensors count: Int) -> [Segment] {
-    guard let file = try? MappedFile(path) else { return [] }
+  private static func sound(
+    _ segments: [Segment], of path: String, tensors count: Int
+  ) throws(FileError) -> [Segment] {
+    let file = try MappedFile(path)
     var result: [Segment] = []
     var (start, tensors) = (0, 0)
     for segment in segments {
@@ -99,6 +108,11 @@ final class PartialConversion {
     let start = record.segments.last?.bytes ?? 0
     guard file.count - start >= segmentBytes else { return }
     try file.synchronize()
+    try note(done)
+  }
+
+  /// Notes that so many tensors are done and on the disk.
+  private func note(_ done: Int) throws(FileError) {
     record.segments.append(Segment(tensors: done, bytes: file.count, sha256: hexadecimal(hash.finalize())))
     hash = SHA256()
     let encoder = JSONEncoder()
@@ -114,7 +128,12 @@ final class PartialConversion {
   }
 
   /// Gives the file its name and removes the record.
-  func commit() throws(FileError) {
+  ///
+  /// - Parameter count: of all tensors, so that nothing is made again where giving the name fails.
+  func commit(tensors count: Int) throws(FileError) {
+    try file.synchronize()
+    // Without a note some tensors would be made again; that is no reason to fail.
+    if count > tensors { try? note(count) }
     try file.commit()
     removeFile(recordPath)
   }

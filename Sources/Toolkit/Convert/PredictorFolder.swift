@@ -45,6 +45,13 @@ struct PredictorFolder {
     guard fc2.shape == expected else {
       throw .predictorShape(path: file, tensor: fc2.name, expected: "\(expected)", found: fc2.shape)
     }
+    for tensor in tensors {
+      do {
+        try tensor.expectDense()
+      } catch {
+        throw .checkpoint(.inFile(path: file, reason: error))
+      }
+    }
     return Layer(fc1: fc1, fc2: fc2)
   }
 }

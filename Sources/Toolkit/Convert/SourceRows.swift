@@ -106,7 +106,7 @@ struct SourceRows: Sendable {
             order.source(of: row) * rowStride, count: columns, into: floats + (row - range.lowerBound) * columns)
         }
       } else if rowStride == 1 {
-        readAcross(numbers, range, columnStride: columnStride, into: floats)
+        readAcross(numbers, range, order: order, columnStride: columnStride, into: floats)
       } else {
         for row in range {
           for column in 0..<columns {
@@ -120,16 +120,21 @@ struct SourceRows: Sendable {
 
   /// Reads rows that lie as columns: some at once, of which a cache line each is filled at a time.
   private func readAcross(
-    _ numbers: NumberReader, _ range: Range<Int>, columnStride: Int, into floats: UnsafeMutablePointer<Float>
+    _ numbers: NumberReader, _ range: Range<Int>, order: RowOrder, columnStride: Int,
+    into floats: UnsafeMutablePointer<Float>
   ) {
     let width = 16
+    let runs = Self.runs(of: range, in: order)
     withUnsafeTemporaryAllocation(of: Float.self, capacity: width * range.count) { tile in
       guard let tile = tile.baseAddress else { return }
       for first in stride(from: 0, to: columns, by: width) {
         let count = min(width, columns - first)
         for column in 0..<count {
-          numbers.read(
-            (first + column) * columnStride + range.lowerBound, count: range.count, into: tile + column * range.count)
+          var target = tile + column * range.count
+          for run in runs {
+            numbers.read((first + column) * columnStride + run.lowerBound, count: run.count, into: target)
+            target += run.count
+          }
         }
         for row in 0..<range.count {
           let target = floats + row * columns + first
@@ -137,6 +142,21 @@ struct SourceRows: Sendable {
         }
       }
     }
+  }
+
+  /// The stored rows that become `range`, those that follow one another as one run.
+  private static func runs(of range: Range<Int>, in order: RowOrder) -> [Range<Int>] {
+    if order == .asStored { return [range] }
+    var runs: [Range<Int>] = []
+    for row in range {
+      let source = order.source(of: row)
+      if let last = runs.last, last.upperBound == source {
+        runs[runs.count - 1] = last.lowerBound..<(source + 1)
+      } else {
+        runs.append(source..<(source + 1))
+      }
+    }
+    return runs
   }
 }
 

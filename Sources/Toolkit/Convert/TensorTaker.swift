@@ -98,6 +98,7 @@ struct TensorTaker {
     guard let tensor = weights[name] else { throw .missingTensor(name) }
     guard tensor.shape == shape else { throw .shape(tensor: name, expected: shape, found: tensor.shape) }
     guard tensor.type.isReal else { throw .elementType(tensor: name, found: tensor.type) }
+    try reading { () throws(CheckpointError) in try tensor.expectDense() }
     unused.remove(name)
     return tensor
   }

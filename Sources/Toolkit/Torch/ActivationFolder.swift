@@ -29,7 +29,8 @@ public enum ActivationFolder {
       throw .strayLayer(file: stray.path, layers: layers)
     }
     for (layer, frequencies) in profile.frequencies.enumerated() {
-      let counts = frequencies.map { Int64((Double($0) * Double(profile.tokens)).rounded()) }
+      // A file may claim any number of tokens, more than can be counted exactly among them.
+      let counts = frequencies.map { Int64(exactly: (Double($0) * Double(profile.tokens)).rounded()) ?? .max }
       do {
         try TorchWriter.write(counts, to: path(folder, layer))
       } catch {

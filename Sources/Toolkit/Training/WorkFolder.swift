@@ -86,7 +86,7 @@ final class WorkFolder {
     }
     if restarts { try clear() }
     let originPath = file(Self.originName)
-    if let data = FileManager.default.contents(atPath: originPath) {
+    if let data = try Self.content(originPath) {
       guard let found = try? JSONDecoder().decode(TrainingOrigin.self, from: data) else {
         throw TrainingError.damaged(originPath)
       }
@@ -99,6 +99,17 @@ final class WorkFolder {
       let file = try AtomicFile(originPath)
       try file.write(Array(try encoder.encode(origin)))
       try file.commit()
+    }
+  }
+
+  /// Nil where there is no such file. One that cannot be read is an error: taken for none, it would cost the work.
+  private static func content(_ path: String) throws(FileError) -> Data? {
+    do {
+      let file = try MappedFile(path)
+      return withExtendedLifetime(file) { Data(file.bytes) }
+    } catch {
+      if case .missing = error { return nil }
+      throw error
     }
   }
 

@@ -18,10 +18,12 @@ import Testing
   ]
 
   /// Tensor by tensor, the bytes that the original's converter writes.
-  @Test(arguments: ["relullama", "bamboo", "falcon40b", "opt"]) func equalsTheOriginals(name: String) throws {
+  /// A matrix saved column by column is the same matrix.
+  @Test(arguments: ["relullama", "bamboo", "falcon40b", "opt"], [StoredTensor.Strides.rows, .columns])
+  func equalsTheOriginals(name: String, strides: StoredTensor.Strides) throws {
     let checkpoint = try TinyCheckpoint.named(name)
     let original = try #require(checkpoint.original)
-    let file = try convert(checkpoint, predictors: true).file
+    let file = try convert(checkpoint, predictors: true, strides: strides).file
     #expect(file.magic == .powerInfer)
     #expect(Set(file.tensors.map(\.name)) == Set(original.keys))
     for tensor in file.tensors {
@@ -249,10 +251,11 @@ import Testing
   // MARK: Support
 
   private func convert(
-    _ checkpoint: TinyCheckpoint, predictors: Bool = false, options: ConvertOptions = ConvertOptions()
+    _ checkpoint: TinyCheckpoint, predictors: Bool = false, options: ConvertOptions = ConvertOptions(),
+    strides: StoredTensor.Strides = .rows
   ) throws -> (file: GGUFFile, folder: TemporaryFolder) {
     let folder = try TemporaryFolder()
-    let path = try checkpoint.write(to: folder)
+    let path = try checkpoint.write(to: folder, strides: strides)
     let plan = try ConversionPlan(path, predictors: predictors ? folder.file("predictors") : nil, options: options)
     _ = try Converter(plan, team: ThreadTeam(workers: 2)).write(to: folder.file("out.gguf"))
     return (try GGUFFile(opening: folder.file("out.gguf")), folder)

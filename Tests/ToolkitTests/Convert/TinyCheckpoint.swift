@@ -39,8 +39,10 @@ struct TinyCheckpoint: Decodable {
   }
 
   /// Writes the folder `model`, and `predictors` where the model has some, and returns the first's path.
+  ///
+  /// - Parameter strides: of matrices in PyTorch's files.
   @discardableResult
-  func write(to folder: TemporaryFolder) throws -> String {
+  func write(to folder: TemporaryFolder, strides: StoredTensor.Strides = .rows) throws -> String {
     let path = folder.file("model")
     let resources = Bundle.module.resourceURL?.appendingPathComponent("Golden/Tokenizers/\(tokenizer)").path ?? ""
     try FileManager.default.copyItem(atPath: resources, toPath: path)
@@ -56,7 +58,9 @@ struct TinyCheckpoint: Decodable {
       let name = cut < names.count ? "\(stem)-0000\(index + 1)-of-00002.\(ending)" : "\(stem).\(ending)"
       for tensor in part { map[tensor] = name }
       let content = part.map { StoredTensor(name: $0, type: type, shape: tensors[$0] ?? [], bytes: values[$0] ?? []) }
-      try folder.write("model/" + name, isTorch ? StoredTensor.torch(content) : StoredTensor.safetensors(content))
+      try folder.write(
+        "model/" + name,
+        isTorch ? StoredTensor.torch(content, strides: strides) : StoredTensor.safetensors(content))
     }
     if cut < names.count {
       let entries = map.sorted { $0.key < $1.key }.map { "\"\($0.key)\":\"\($0.value)\"" }
@@ -70,7 +74,7 @@ struct TinyCheckpoint: Decodable {
           let key = "\(layer).\(name)"
           return StoredTensor(name: name, type: .f16, shape: predictors[key] ?? [], bytes: values[key] ?? [])
         }
-        try folder.write("predictors/model_\(layer).pt", StoredTensor.torch(content))
+        try folder.write("predictors/model_\(layer).pt", StoredTensor.torch(content, strides: strides))
       }
       if let threshold { try folder.write("predictors/config.json", "{\"sparse_threshold\": \(threshold)}") }
     }
@@ -127,7 +131,40 @@ struct StoredTensor {
     return littleEndian(UInt64(header.count)) + header + tensors.flatMap(\.bytes)
   }
 
-  static func torch(_ tensors: [StoredTensor]) -> [UInt8] {
+  /// How the numbers of a matrix are saved.
+  enum Strides {
+    /// Row by row, or, as `t()` leaves them, column by column.
+    case rows, columns
+    /// Row by row with a number between two rows; the same row again and again; rows that overlap.
+    case gaps, expanded, overlapping
+
+    func of(_ shape: [Int]) -> [Int] {
+      guard shape.count == 2 else { return CheckpointTensor.contiguousStrides(shape) }
+      return switch self {
+      case .rows: [shape[1], 1]
+      case .columns: [1, shape[0]]
+      case .gaps: [shape[1] + 1, 1]
+      case .expanded: [0, 1]
+      case .overlapping: [1, 1]
+      }
+    }
+  }
+
+  /// The numbers where the strides look for them.
+  private func content(_ strides: Strides) -> [UInt8] {
+    guard shape.count == 2, strides != .rows else { return bytes }
+    let (size, steps) = (type.byteCount, strides.of(shape))
+    var result = [UInt8](repeating: 0, count: bytes.count + shape[0] * size)
+    for row in 0..<shape[0] {
+      for column in 0..<shape[1] {
+        let (from, to) = ((row * shape[1] + column) * size, (row * steps[0] + column * steps[1]) * size)
+        result[to..<(to + size)] = bytes[from..<(from + size)]
+      }
+    }
+    return result
+  }
+
+  static func torch(_ tensors: [StoredTensor], strides: Strides = .rows) -> [UInt8] {
     var pickle: [UInt8] = [0x80, 2] + Array("}(".utf8)
     func text(_ text: String) { pickle += Array("X".utf8) + littleEndian(UInt32(text.utf8.count)) + Array(text.utf8) }
     func tuple(_ numbers: [Int]) {
@@ -145,12 +182,12 @@ struct StoredTensor {
       text("cpu")
       pickle += Array("J".utf8) + littleEndian(Int32(tensor.shape.reduce(1, *))) + Array("tQK\0".utf8)
       tuple(tensor.shape)
-      tuple(CheckpointTensor.contiguousStrides(tensor.shape))
+      tuple(strides.of(tensor.shape))
       pickle += [0x89] + Array("ccollections\nOrderedDict\n)RtR".utf8)
     }
     var archive = ZipWriter()
     archive.append("m/data.pkl", pickle + Array("u.".utf8))
-    for (index, tensor) in tensors.enumerated() { archive.append("m/data/\(index)", tensor.bytes) }
+    for (index, tensor) in tensors.enumerated() { archive.append("m/data/\(index)", tensor.content(strides)) }
     return archive.finished()
   }
 }

@@ -2,6 +2,7 @@ import Foundation
 import PowerInfer
 import PowerInferGGUF
 import PowerInferModel
+import PowerInferPlatform
 import PowerInferSparsity
 import PowerInferTestKit
 import Synchronization
@@ -269,6 +270,39 @@ import Testing
     try Data("{".utf8).write(to: URL(filePath: origin))
     #expect(throws: TrainingError.damaged(origin)) { try run(training(model, recipe), "out.gguf") }
     try run(training(model, recipe), "out.gguf", restarts: true)
+  }
+
+  /// It is not taken for a missing one, which would mean that nothing in the folder can be trusted.
+  @Test func anOriginThatCannotBeReadKeepsTheWork() throws {
+    let model = try open(tiny())
+    try run(training(model, recipe), "out.gguf", keepsWork: true)
+    let whole = try folder.read("out.gguf")
+    let origin = folder.file("work") + "/work.json"
+    try FileManager.default.moveItem(atPath: origin, toPath: folder.file("origin"))
+    try FileManager.default.createDirectory(atPath: origin, withIntermediateDirectories: false)
+    #expect(throws: FileError.isFolder(path: origin)) { try run(training(model, recipe), "out.gguf") }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("work")).contains("layer-1-1.result"))
+    try FileManager.default.removeItem(atPath: origin)
+    try FileManager.default.moveItem(atPath: folder.file("origin"), toPath: origin)
+    try run(training(model, recipe), "out.gguf")
+    #expect(try folder.read("out.gguf") == whole)
+  }
+
+  /// Work is thrown away only when the result is in its place.
+  @Test func aResultThatCannotBePutInPlaceKeepsTheWork() throws {
+    let model = try open(tiny())
+    let output = folder.file("out.gguf")
+    #expect(throws: GGUFError.self) {
+      try training(model, recipe).run(
+        output: output, folder: folder.file("work"),
+        progress: { step, _, _ in
+          guard step == .writing else { return }
+          try? FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: false)
+        })
+    }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("work")).contains("layer-1-1.result"))
+    try FileManager.default.removeItem(atPath: output)
+    try run(training(model, recipe), "out.gguf")
   }
 
   // MARK: Bad input
