@@ -57,10 +57,13 @@ let package = Package(
     .executableTarget(
       name: "PowerInferCommandLine",
       dependencies: rooms(
-        "Inference", "Toolkit", "Sparsity", "Model", "Jinja", "GGUF", "Checkpoint", "Kernels", "Platform")
+        "Inference", "Toolkit", "Sparsity", "Model", "Jinja", "GGUF", "Checkpoint", "Kernels", "LineEditing", "Platform"
+      )
         + [argumentParser, orderedCollections],
       path: "Sources/CommandLine", swiftSettings: swiftSettings),
 
+    // Lines typed at a terminal: keys, cursor, history.
+    room("LineEditing", rooms("Platform")),
     // Offline work on model files: convert, quantize, profile, train predictors.
     room("Toolkit", rooms("Inference", "Sparsity", "Model", "GGUF", "Checkpoint", "Kernels", "Platform") + [crypto]),
     // The library's face, module `PowerInfer`: engine, sequences, executors, sampling, generation, perplexity.
@@ -105,7 +108,8 @@ let package = Package(
       resources: [.copy("Golden")]),
     tests(
       "CommandLineTests",
-      [.byName(name: "PowerInferCommandLine")] + rooms("Toolkit", "Inference", "Sparsity", "Model", "Jinja", "GGUF")
+      [.byName(name: "PowerInferCommandLine")]
+        + rooms("LineEditing", "Toolkit", "Inference", "Sparsity", "Model", "Jinja", "GGUF")
         + [testKit]),
   ],
   swiftLanguageModes: [.v6]

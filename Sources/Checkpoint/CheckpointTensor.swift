@@ -1,8 +1,7 @@
 public import PowerInferPlatform
 
 /// A tensor of a checkpoint: what it is, and where in a mapped file its numbers are.
-///
-/// Sendable though unchecked: the bytes are read-only and live as long as this value.
+// Unchecked: the bytes are read-only and live as long as this value, which holds their file.
 public struct CheckpointTensor: @unchecked Sendable {
   /// The name by which the checkpoint calls it.
   public let name: String

@@ -17,6 +17,9 @@ struct Bench: ParsableCommand {
       right before; "≤" marks the rates of models that skip silent neurons, whose weights are counted but not read. For \
       prompts there are the floating-point operations of products with weights. The memory alone is measured by --membw.
 
+      -npl measures several sequences at a time, in the columns of llama-batched-bench: each of B sequences reads a prompt \
+      of PP tokens, then all decode TG tokens together, one of each to a pass over the weights.
+
       --compare sets quality beside speed: a table with a row for each activation source that the model has. All decode \
       tokens of the text one by one, --n-gen of them after half a context, in turns, so that noise hits all alike; then each \
       reads chunks of the text, leaving out the neurons that decoding leaves out. "active" is the share of neurons that \
@@ -30,6 +33,7 @@ struct Bench: ParsableCommand {
         powerinfer bench -m model.gguf --profile     (time per stage)
         powerinfer bench --membw -o csv              (the memory, without a model)
         powerinfer bench --compare -f text.txt       (activation sources)
+        powerinfer bench -npp 64 -ntg 32 -npl 1,2,4,8,16   (sequences together)
       """)
 
   @Option(
@@ -89,6 +93,9 @@ struct Bench: ParsableCommand {
   @Flag(help: "Measure only the memory: read, copy and STREAM's triad, for 1, 2, … threads or those of --threads.")
   var membw = false
 
+  @OptionGroup var determinismFlag: DeterminismFlag
+  @OptionGroup(title: "Several sequences") var batchedFlags: BatchedBenchFlags
+
   @OptionGroup(title: "Quality beside speed") var comparisonFlags: ComparisonFlags
   @OptionGroup(title: "Quality beside speed") var textOptions: BenchTextOptions
 
@@ -102,6 +109,9 @@ struct Bench: ParsableCommand {
       throw ValidationError("The option --profile shows tables of their own; print them with --output md or json.")
     }
     try validateComparison()
+    if batchedFlags.isAsked, membw || comparisonFlags.compare {
+      throw ValidationError("Give only one of -npl, --compare and --membw.")
+    }
     if profile, membw { throw ValidationError("Give either --profile or --membw, not both.") }
     if repetitions < 1 {
       throw ValidationError("The option --repetitions must be 1 or more, but it is \(repetitions).")
@@ -145,27 +155,31 @@ struct Bench: ParsableCommand {
     let sparsity = try sparsityFlags.resolve(environment)
     let path = try choice.locate(environment)
     if comparisonFlags.compare {
-      let settings = SessionOptions(
-        threads: counts?.first, batchSize: batchSize ?? SessionOptions.defaultBatchSize, keyFormat: cache.keys,
+      let settings = EngineOptions(
+        threads: counts?.first, batchSize: batchSize ?? EngineOptions.defaultBatchSize, keyFormat: cache.keys,
         valueFormat: cache.values)
       return try compare(path, settings, sparsity)
     }
-    let longest = tests.map(\.contextSize).max() ?? 1
+    let longest = (batchedFlags.isAsked ? batchedFlags.tests.map(\.contextSize) : tests.map(\.contextSize)).max() ?? 1
+    let isDeterministic = try determinismFlag.resolve(environment)
 
     var table = BenchTable(format)
     for count in counts ?? [Processors.recommended] {
-      let engine = try Engine(
+      let loaded = try LoadedModel(
         ModelOptions.Resolved(
           path: path, threads: count, contextSize: .tokens(longest), batchSize: batchSize, cache: cache,
-          sparsity: sparsity, residency: loadingFlags.residency,
-          isProfiled: profile))
-      let bandwidth = try bandwidth(of: engine.session)
-      for test in tests { try table.add(row(test, engine, cache: cache, bandwidth: bandwidth)) }
+          sparsity: sparsity, residency: loadingFlags.residency, isProfiled: profile, isDeterministic: isDeterministic))
+      if batchedFlags.isAsked {
+        try BatchedBench(format: format, repetitions: repetitions).run(batchedFlags.tests, on: loaded)
+        continue
+      }
+      let bandwidth = try bandwidth(of: loaded.engine)
+      for test in tests { try table.add(row(test, loaded, cache: cache, bandwidth: bandwidth)) }
     }
     try table.finish()
   }
 
-  private func compare(_ path: String, _ settings: SessionOptions, _ sparsity: SparsityFlags.Resolved) throws {
+  private func compare(_ path: String, _ settings: EngineOptions, _ sparsity: SparsityFlags.Resolved) throws {
     let source = try textOptions.read()
     let model = try LanguageModel(opening: path, residency: loadingFlags.residency)
     var settings = settings
@@ -180,40 +194,40 @@ struct Bench: ParsableCommand {
   }
 
   /// Bytes per second; nil where no test needs it.
-  private func bandwidth(of session: Session) throws -> Double? {
+  private func bandwidth(of engine: Engine) throws -> Double? {
     if let bandwidth { return bandwidth * 1e9 }
-    return tests.contains { $0.kind == .decode } ? try session.measureBandwidth().best : nil
+    return tests.contains { $0.kind == .decode } ? try engine.measureBandwidth().best : nil
   }
 
   private func row(
-    _ test: SpeedTest, _ engine: Engine, cache: CacheOptions.Resolved, bandwidth: Double?
+    _ test: SpeedTest, _ loaded: LoadedModel, cache: CacheOptions.Resolved, bandwidth: Double?
   ) throws -> BenchRow {
-    let session = engine.session
+    let engine = loaded.engine
     let time = Date().formatted(.iso8601)
     let progress = ProgressBar.onTerminal(test.name)
     let speeds = try test.run(
-      on: session, vocabularySize: engine.vocabularySize, repetitions: repetitions,
+      on: loaded.sequence, vocabularySize: loaded.vocabularySize, repetitions: repetitions,
       onRun: { done, all in
         // The run to warm up is no part of the profile either.
-        if done == 1 { session.resetMeasurements() }
+        if done == 1 { engine.resetMeasurements() }
         progress.update(done, of: all)
       })
     progress.finish()
     var row = BenchRow(
-      test: test, model: engine.summary, file: engine.path, modelBytes: engine.byteCount,
-      modelParameters: engine.parameterCount, threads: session.threads, batchSize: session.batchSize, cache: cache,
+      test: test, model: loaded.summary, file: loaded.path, modelBytes: loaded.byteCount,
+      modelParameters: loaded.parameterCount, threads: engine.threads, batchSize: engine.batchSize, cache: cache,
       time: time,
       samples: speeds)
     switch test.kind {
-    case .prompt: row.operations = session.operations(prompt: test.tokens)
+    case .prompt: row.operations = engine.operations(prompt: test.tokens)
     case .decode:
-      row.bytesPerToken = session.bytesPerToken(decoding: test.tokens, from: max(test.depth, 0))
-      row.bytesAreBound = session.bytesAreBound
-      row.sparsity = session.sparsityReport
+      row.bytesPerToken = engine.bytesPerToken(decoding: test.tokens, from: max(test.depth, 0))
+      row.bytesAreBound = engine.bytesAreBound
+      row.sparsity = engine.sparsityReport
       row.bandwidth = bandwidth
     }
     // A prompt of one token is computed as decoding is.
-    row.profile = session.profileReports.first
+    row.profile = engine.profileReports.first
     return row
   }
 }

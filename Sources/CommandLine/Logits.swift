@@ -3,10 +3,10 @@ import Foundation
 import PowerInfer
 import PowerInferSparsity
 
-/// `powerinfer logits`: the numbers behind an answer, to compare with another engine.
+/// `powerinfer logits`: the numbers behind an answer, to compare with another loaded.
 struct Logits: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Print the logits after a text, to compare with another engine.",
+    abstract: "Print the logits after a text, to compare with another loaded.",
     discussion: """
       For the last position, or for every one with --all: the greatest logits, log-sum-exp (a logit minus this is the \
       log of the token's probability) and the SHA-256 hash of all logits as little-endian 32-bit floats. With --sparsity \
@@ -48,8 +48,8 @@ struct Logits: ParsableCommand {
   func run() throws {
     var options = try modelOptions.resolve()
     options.sparsity.options.masksPrompts = true
-    let engine = try Engine(options)
-    let ids = try readTokens(engine)
+    let loaded = try LoadedModel(options)
+    let ids = try readTokens(loaded)
     guard !ids.isEmpty else { throw GenerationError.emptyPrompt }
     var positions: [Position] = []
     func add(_ index: Int, _ logits: UnsafeBufferPointer<Float>) {
@@ -57,21 +57,21 @@ struct Logits: ParsableCommand {
       positions.append(
         Position(
           position: index, token: ids[index], logSumExp: summary.logSumExp, sha256: summary.sha256,
-          top: summary.top.map { Entry(token: $0.token, logit: $0.logit, text: engine.text(of: $0.token)) }))
+          top: summary.top.map { Entry(token: $0.token, logit: $0.logit, text: loaded.text(of: $0.token)) }))
     }
     if all {
-      try engine.session.evaluateEach(ids, body: add)
+      try loaded.sequence.evaluateEach(ids, body: add)
     } else {
-      add(ids.count - 1, try engine.session.evaluate(ids))
+      try loaded.sequence.evaluate(ids) { add(ids.count - 1, $0) }
     }
     let report = Report(
-      model: engine.name, vocabularySize: engine.vocabularySize, tokens: ids, positions: positions)
-    try StandardOutput.write(json ? JSON.text(report) + "\n" : text(report, engine))
+      model: loaded.name, vocabularySize: loaded.vocabularySize, tokens: ids, positions: positions)
+    try StandardOutput.write(json ? JSON.text(report) + "\n" : text(report, loaded))
   }
 
-  private func readTokens(_ engine: Engine) throws -> [Int32] {
+  private func readTokens(_ loaded: LoadedModel) throws -> [Int32] {
     if let tokens { return try Self.parse(tokens) }
-    return engine.tokens(of: try promptOptions.text() ?? "")
+    return loaded.tokens(of: try promptOptions.text() ?? "")
   }
 
   /// Ids separated by commas and blanks.
@@ -105,10 +105,10 @@ struct Logits: ParsableCommand {
     var positions: [Position]
   }
 
-  private func text(_ report: Report, _ engine: Engine) -> String {
+  private func text(_ report: Report, _ loaded: LoadedModel) -> String {
     report.positions.map { position in
       let head =
-        "position \(position.position), after token \(position.token) \(engine.text(of: position.token).debugDescription)"
+        "position \(position.position), after token \(position.token) \(loaded.text(of: position.token).debugDescription)"
         + "\nlog-sum-exp \(String(format: "%.6f", position.logSumExp))\nsha-256 \(position.sha256)\n"
       return position.top.reduce(head) { text, entry in
         text + String(format: "%8d %12.6f  ", Int(entry.token), entry.logit) + entry.text.debugDescription + "\n"

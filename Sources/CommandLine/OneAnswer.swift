@@ -13,7 +13,7 @@ struct OneAnswer {
     case jsonLines
   }
 
-  let engine: Engine
+  let loaded: LoadedModel
   let generator: Generator
   let options: GenerationOptions
   let cancellation: CancellationFlag
@@ -46,31 +46,31 @@ struct OneAnswer {
       try note(result)
     case .json, .jsonLines:
       let report = AnswerReport(
-        model: engine.name, seed: generator.sampler.seed, result: result, sparsity: engine.session.sparsityReport)
+        model: loaded.name, seed: generator.sampler.seed, result: result, sparsity: loaded.engine.sparsityReport)
       try StandardOutput.write(JSON.text(report, pretty: output == .json) + "\n")
     }
     if result.finishReason == .cancelled { throw ExitCode(128 + SIGINT) }
   }
 
   private func tokens(_ text: String, system: String?, isRaw: Bool) throws -> [Int32] {
-    if isRaw { return engine.tokens(of: text) }
-    if engine.hasChatTemplate {
-      return try engine.tokens(of: (system.map { [Message(.system, $0)] } ?? []) + [Message(.user, text)])
+    if isRaw { return loaded.tokens(of: text) }
+    if loaded.hasChatTemplate {
+      return try loaded.tokens(of: (system.map { [Message(.system, $0)] } ?? []) + [Message(.user, text)])
     }
-    if system != nil { throw EngineError.noChatTemplate(engine.name) }
+    if system != nil { throw LoadedModelError.noChatTemplate(loaded.name) }
     if !isQuiet {
-      StandardOutput.note("Note: \(engine.name) has no chat template; it goes on from the prompt as it is (--raw).\n")
+      StandardOutput.note("Note: \(loaded.name) has no chat template; it goes on from the prompt as it is (--raw).\n")
     }
-    return engine.tokens(of: text)
+    return loaded.tokens(of: text)
   }
 
   /// What the answer cost; even a quiet run says when an answer was cut off.
   private func note(_ result: GenerationResult) throws {
     let style = Style(isTerminal: Terminal.isTerminal(.error))
-    let contextSize = engine.session.contextSize
+    let contextSize = loaded.engine.contextSize
     if !isQuiet {
       StandardOutput.note("\n" + style.dim(Summary.line(result, contextSize: contextSize)) + "\n")
-      if let line = Summary.line(engine.session.sparsityReport) { StandardOutput.note(style.dim(line) + "\n") }
+      if let line = Summary.line(loaded.engine.sparsityReport) { StandardOutput.note(style.dim(line) + "\n") }
     } else if result.finishReason == .contextFull, let ending = Summary.ending(result, contextSize: contextSize) {
       StandardOutput.note("\nThe answer \(ending).\n")
     }

@@ -131,7 +131,7 @@ struct Perplexity: ParsableCommand {
     let model = try LanguageModel(opening: path, residency: loadingFlags.residency)
     let reader = try klWith.map { try ReferenceReader($0, tokenizer: model.tokenizer) }
     let text = try scoredText(source, reader, model)
-    var settings = SessionOptions(contextSize: text.contextSize, threads: threads)
+    var settings = EngineOptions(contextSize: text.contextSize, threads: threads)
     if let batchSize { settings.batchSize = batchSize }
     settings.sparsity = try sparsity.options(for: model)
     settings.sparsity.masksPrompts = true
@@ -142,11 +142,11 @@ struct Perplexity: ParsableCommand {
         model: URL(filePath: path).lastPathComponent, threads: threads ?? Processors.recommended)
       return noteLength(of: text, model)
     }
-    let session = try Session(model: model, options: settings)
+    let engine = try Engine(model: model, options: settings)
     noteLength(of: text, model)
     let writer = try saveLogits.map { try ReferenceWriter($0, text: text, tokenizer: model.tokenizer) }
     try measure(
-      PerplexityTest(text, session: session, saving: writer, against: reader), session, path: path,
+      PerplexityTest(text, engine: engine, saving: writer, against: reader), engine, path: path,
       sparsity: settings.sparsity.mode, finish: { try writer?.finish() })
   }
 
@@ -162,7 +162,7 @@ struct Perplexity: ParsableCommand {
   ///
   /// - Parameter finish: called once all chunks are done.
   private func measure(
-    _ test: PerplexityTest, _ session: Session, path: String, sparsity: SparsityMode, finish: () throws -> Void
+    _ test: PerplexityTest, _ engine: Engine, path: String, sparsity: SparsityMode, finish: () throws -> Void
   ) throws {
     let cancellation = CancellationFlag()
     let interrupts = Interrupts(cancelling: cancellation)
@@ -186,7 +186,7 @@ struct Perplexity: ParsableCommand {
     if isComplete { try finish() } else if saveLogits != nil, !quiet { StandardOutput.note("No logits were saved.\n") }
 
     let report = PerplexityReport(
-      model: URL(filePath: path).lastPathComponent, text: test.text, threads: session.threads, sparsity: sparsity,
+      model: URL(filePath: path).lastPathComponent, text: test.text, threads: engine.threads, sparsity: sparsity,
       result: result, runningPerplexities: runningPerplexities, seconds: seconds)
     if json {
       try StandardOutput.write(JSON.text(report) + "\n")

@@ -9,7 +9,7 @@ struct PowerInfer: ParsableCommand {
     abstract: "Run large language models on your own computer.",
     discussion: """
       Examples:
-        powerinfer run "Why is the sky blue?"      answer one prompt with the embedded model
+        powerinfer run "What is the capital of France?"      answer one prompt with the embedded model
         powerinfer run                             chat
         powerinfer run -m model.gguf -f notes.txt  answer a prompt from a file with another model
         powerinfer bench -m model.gguf             measure its speed

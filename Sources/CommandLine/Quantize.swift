@@ -113,7 +113,7 @@ struct Quantize: ParsableCommand {
   }
 
   /// What tells which errors matter, and its part of the line of history.
-  private func guide(_ file: GGUFFile, _ settings: SessionOptions) throws -> (QuantizeGuide, source: String?) {
+  private func guide(_ file: GGUFFile, _ settings: EngineOptions) throws -> (QuantizeGuide, source: String?) {
     if let imatrix {
       let line = FileDigest.line(name: imatrix, content: try InputFile.data(imatrix))
       return (.importance(try ImportanceMatrix(reading: imatrix), path: imatrix), "importance matrix \(line)")

@@ -12,7 +12,7 @@ struct Run: ParsableCommand {
       Ctrl-C stops an answer, a second one ends the program.
 
       Examples:
-        powerinfer run "Why is the sky blue?"
+        powerinfer run "What is the capital of France?"
         powerinfer run -m model.gguf --temp 0 -n 100 "Write a haiku about rain."
         powerinfer run --system "Answer in French." "Good morning!"
         git diff | powerinfer run -m model.gguf --quiet
@@ -74,25 +74,25 @@ struct Run: ParsableCommand {
       throw OptionError.needsPrompt(option: option)
     }
 
-    let engine = try Engine(model)
+    let loaded = try LoadedModel(model)
     // Also after an answer that was cancelled.
     defer {
-      StandardOutput.note(ProfileReport.text(engine.session.profileReports))
-      if profile { StandardOutput.note(engine.session.sparsityReport.markdown) }
+      StandardOutput.note(ProfileReport.text(loaded.engine.profileReports))
+      if profile { StandardOutput.note(loaded.engine.sparsityReport.markdown) }
     }
     let cancellation = CancellationFlag()
     let interrupts = Interrupts(cancelling: cancellation)
     try withExtendedLifetime(interrupts) {
       let generator = Generator(
-        evaluator: engine.session, vocabulary: engine.vocabulary(continuing: raw || !engine.hasChatTemplate),
+        evaluator: loaded.sequence, vocabulary: loaded.vocabulary(continuing: raw || !loaded.hasChatTemplate),
         sampler: try Sampler(sampling))
       if let text {
         try OneAnswer(
-          engine: engine, generator: generator, options: generation, cancellation: cancellation,
+          loaded: loaded, generator: generator, options: generation, cancellation: cancellation,
           output: jsonLines ? .jsonLines : json ? .json : .text, isQuiet: quiet
         ).answer(text, system: raw ? nil : system, isRaw: raw)
       } else {
-        try chat(engine, generator, generation, cancellation, system: system, environment)
+        try chat(loaded, generator, generation, cancellation, system: system, environment)
       }
     }
   }
@@ -110,18 +110,18 @@ struct Run: ParsableCommand {
   }
 
   private func chat(
-    _ engine: Engine, _ generator: Generator, _ options: GenerationOptions, _ cancellation: CancellationFlag,
+    _ loaded: LoadedModel, _ generator: Generator, _ options: GenerationOptions, _ cancellation: CancellationFlag,
     system: String?, _ environment: Environment
   ) throws {
-    guard engine.hasChatTemplate else { throw EngineError.noChatTemplate(engine.name) }
+    guard loaded.hasChatTemplate else { throw LoadedModelError.noChatTemplate(loaded.name) }
     let isTerminal = Terminal.isTerminal(.output)
     let style = Style(isTerminal: isTerminal, environment: environment)
     if !quiet {
-      StandardOutput.note(style.dim("\(engine.name), \(engine.summary). /help lists what you can do.") + "\n")
+      StandardOutput.note(style.dim("\(loaded.name), \(loaded.summary). /help lists what you can do.") + "\n")
     }
     let lines = LineSource(prompt: "> ", style: style, environment: environment)
     try ChatLoop(
-      conversation: Conversation(generator: generator, systemPrompt: system) { try engine.tokens(of: $0) },
+      conversation: Conversation(generator: generator, systemPrompt: system) { try loaded.tokens(of: $0) },
       options: options, cancellation: cancellation, style: style, isQuiet: quiet, readLine: lines.next,
       write: StandardOutput.write, makeProgressBar: { .reading }
     ).run()

@@ -14,7 +14,7 @@ struct RenderTemplate: ParsableCommand {
       The prompt is the user's message, after those of --messages.
 
       Examples:
-        powerinfer template "Why is the sky blue?"
+        powerinfer template "What is the capital of France?"
         powerinfer template -m model.gguf --system "Be brief." --messages chat.json --tools tools.json
         powerinfer template --template-file chat.jinja --bos "<s>" --set enable_thinking=false "Hi"
         powerinfer template -m model.gguf --show-source

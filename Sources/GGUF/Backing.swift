@@ -1,8 +1,7 @@
 import PowerInferPlatform
 
 /// The memory behind a file, an array of its metadata or its tensors: mapped, or owned.
-///
-/// Sendable though unchecked: the bytes are never written after `init` and live until `deinit`.
+// Unchecked: the bytes are never written after `init` and live until `deinit`.
 final class Backing: @unchecked Sendable {
   let bytes: UnsafeRawBufferPointer
   private let mapped: MappedFile?

@@ -1,6 +1,5 @@
 /// A tensor of an opened file: its description, and where its bytes are.
-///
-/// Sendable though unchecked: the bytes are read-only.
+// Unchecked: the bytes are read-only and live as long as this value, which holds their backing.
 public struct Tensor: @unchecked Sendable {
   /// The name by which a model finds it, such as "blk.0.attn_q.weight".
   public let name: String

@@ -3,9 +3,9 @@ import CPowerInferKernels
 /// Vectors of a batch of tokens, [capacity, columns] in F32, beside the 8-bit form that products with quantised weights read.
 ///
 /// The 8-bit form has one scale per 32 columns. It is filled by ``quantize(tokens:using:)`` after ``values`` change, with
-/// the same kernels that will read it, in the ``order`` that suits the number of tokens. Several threads may fill and read
+/// the same kernels that will read it, in the order that suits each token's products (``panelCount``). Several threads may fill and read
 /// different tokens at the same time.
-public final class Activations: @unchecked Sendable {
+public final class Activations {
   /// What kind of product the 8-bit form is written for. Results of the two differ by rounding.
   public enum Order: UInt32, Sendable, CaseIterable {
     /// For few tokens: a row of weights is decoded for each token, or small group of tokens, anew.
@@ -14,8 +14,17 @@ public final class Activations: @unchecked Sendable {
     case panels = 1
   }
 
-  /// Of the 8-bit form that is filled next; change it while no thread fills or reads.
-  public var order = Order.rows
+  /// The first tokens, whose 8-bit form is for products by panels; that of the others is for products by rows. Change it
+  /// while no thread fills or reads.
+  public var panelCount = 0
+
+  /// The order of all tokens, where they have the same.
+  public var order: Order {
+    get { panelCount > 0 ? .panels : .rows }
+    set { panelCount = newValue == .panels ? capacity : 0 }
+  }
+
+  func order(ofToken index: Int) -> Order { index < panelCount ? .panels : .rows }
 
   /// Elements of a token's vector.
   public let columns: Int
@@ -59,18 +68,20 @@ public final class Activations: @unchecked Sendable {
   public func quantize(tokens: Range<Int>, using kernels: Kernels) {
     for token in tokens {
       kernels.table.quantize_activations(
-        values + token * columns, columns, order.rawValue, codes + token * codeStride, codeStride,
+        values + token * columns, columns, order(ofToken: token).rawValue, codes + token * codeStride, codeStride,
         scales + token * blockStride, sums + token * 3 * blockStride, blockStride)
     }
   }
 
-  /// Fills the 8-bit form of the first token from values that lie elsewhere, [columns]; ``values`` stay as they are, and so
+  /// Fills the 8-bit form of a token from values that lie elsewhere, [columns]; ``values`` stay as they are, and so
   /// only products with quantised weights may read this.
-  public func quantize(from source: UnsafePointer<Float>, using kernels: Kernels) {
-    kernels.table.quantize_activations(source, columns, order.rawValue, codes, codeStride, scales, sums, blockStride)
+  public func quantize(from source: UnsafePointer<Float>, token: Int = 0, using kernels: Kernels) {
+    kernels.table.quantize_activations(
+      source, columns, order(ofToken: token).rawValue, codes + token * codeStride, codeStride,
+      scales + token * blockStride, sums + token * 3 * blockStride, blockStride)
   }
 
-  var view: pi_activations {
+  func view(_ order: Order) -> pi_activations {
     pi_activations(
       values: values, codes: codes, scales: scales, sums: sums, columns: columns, code_stride: codeStride,
       block_stride: blockStride, order: order.rawValue)

@@ -1,21 +1,27 @@
 import CPowerInferKernels
 
-/// Where the keys and values of one head of one layer lie, and in which formats: ``WeightFormat/f16``, or
-/// ``WeightFormat/q8_0`` where the head size is a multiple of 32.
+/// Where the keys and values of one head of one layer lie, in pages of ``Kernels/attentionTile`` positions, and in which formats:
+/// ``WeightFormat/f16``, or ``WeightFormat/q8_0`` where the head size is a multiple of 32.
 ///
-/// Values are rows of their format, [positions, headSize]. Keys take as many bytes in an order of their own that attention
-/// reads fast. Room is made in multiples of ``Kernels/attentionTile`` positions.
-public struct CacheHead: @unchecked Sendable {
+/// Of each page, values are rows of their format, [positions, headSize]. Keys take as many bytes in an order of their own that
+/// attention reads fast.
+public struct CacheHead {
   let view: pi_cache_head
 
-  /// A view of memory that somebody else owns.
+  /// - Parameters:
+  ///   - pages: position p is in page p / ``Kernels/attentionTile``; must outlive the view.
+  ///   - keyOffset: where the head's keys begin in every page, in bytes.
+  ///   - valueOffset: where its values begin.
+  ///   - headSize: elements of a key or value.
+  ///   - keyFormat: of keys.
+  ///   - valueFormat: of values.
   public init(
-    keys: UnsafeMutableRawPointer, values: UnsafeMutableRawPointer, headSize: Int, keyFormat: WeightFormat,
-    valueFormat: WeightFormat
+    pages: UnsafePointer<UnsafeMutablePointer<UInt8>>, keyOffset: Int, valueOffset: Int, headSize: Int,
+    keyFormat: WeightFormat, valueFormat: WeightFormat
   ) {
     view = pi_cache_head(
-      keys: keys.assumingMemoryBound(to: UInt8.self), values: values.assumingMemoryBound(to: UInt8.self),
-      head_size: headSize, key_format: keyFormat.rawValue, value_format: valueFormat.rawValue)
+      pages: pages, key_offset: keyOffset, value_offset: valueOffset, head_size: headSize,
+      key_format: keyFormat.rawValue, value_format: valueFormat.rawValue)
   }
 }
 
@@ -23,8 +29,10 @@ public struct CacheHead: @unchecked Sendable {
 /// positions are merged (Dao et al., "FlashAttention", 2022; its variant for decoding splits the positions). A result depends
 /// on its own query, the cache and the size of chunks, never on the queries beside it.
 extension Kernels {
-  /// Positions taken at once; chunks and the room of a cache are multiples of it.
+  /// Positions of a page, which are taken at once; chunks are multiples of it.
   public static let attentionTile = Int(PI_ATTENTION_TILE)
+  /// Positions whose keys lie in one block.
+  public static let keyBlock = Int(PI_KEY_BLOCK)
 
   /// Floats of one query's state, a multiple of 16.
   public static func stateFloats(headSize: Int) -> Int { pi_attention_state_floats(headSize) }

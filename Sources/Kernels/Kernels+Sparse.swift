@@ -37,10 +37,10 @@ extension Kernels {
     into y: UnsafeMutablePointer<Float>, stride: Int
   ) {
     assert(w.columns == x.columns && tokens.upperBound <= x.capacity)
-    assert(rows.allSatisfy { $0 < w.rows } && (!w.format.usesQuantizedActivations || x.order == .rows))
+    assert(rows.allSatisfy { $0 < w.rows } && (!w.format.usesQuantizedActivations || x.panelCount <= tokens.lowerBound))
     guard let list = rows.baseAddress else { return }
     var matrix = w.view
-    var activations = x.view
+    var activations = x.view(.rows)
     table.multiply_listed(
       &matrix, list, rows.count, &activations, tokens.lowerBound, tokens.upperBound, y, stride)
   }

@@ -4,6 +4,7 @@ import CPowerInferKernels
 ///
 /// Nothing here allocates, locks or knows about threads. Every result depends only on its own row, token or head, never on
 /// how rows, tokens or columns were divided into calls: the same bits for any number of threads.
+// Unchecked: constants, but the compiler does not know that C functions may be called by any thread.
 public struct Kernels: @unchecked Sendable {
   /// Which processor instructions these loops use.
   public let instructionSet: InstructionSet
@@ -29,6 +30,9 @@ public struct Kernels: @unchecked Sendable {
     table.panel_tokens > 0 && count >= table.panel_tokens ? .panels : .rows
   }
 
+  /// Whether products by panels are ever faster.
+  public var hasPanels: Bool { table.panel_tokens > 0 }
+
   /// `y[t * stride + r] = Σ_c w[r, c] · x[t, c]` for every row and token given.
   ///
   /// Quantised formats read the 8-bit form of `x`, which must have been filled by these kernels; others its floats.
@@ -37,8 +41,20 @@ public struct Kernels: @unchecked Sendable {
     stride: Int
   ) {
     assert(w.columns == x.columns && rows.upperBound <= w.rows && tokens.upperBound <= x.capacity)
-    var matrix = w.view
-    var activations = x.view
+    let border = min(max(x.panelCount, tokens.lowerBound), tokens.upperBound)
+    if border > tokens.lowerBound {
+      multiply(w, rows: rows, by: x.view(.panels), tokens: tokens.lowerBound..<border, into: y, stride: stride)
+    }
+    if border < tokens.upperBound {
+      multiply(w, rows: rows, by: x.view(.rows), tokens: border..<tokens.upperBound, into: y, stride: stride)
+    }
+  }
+
+  private func multiply(
+    _ w: Matrix, rows: Range<Int>, by x: pi_activations, tokens: Range<Int>, into y: UnsafeMutablePointer<Float>,
+    stride: Int
+  ) {
+    var (matrix, activations) = (w.view, x)
     table.multiply(
       &matrix, rows.lowerBound, rows.upperBound, &activations, tokens.lowerBound, tokens.upperBound, y, stride)
   }

@@ -3,6 +3,7 @@ import CPowerInferKernels
 /// A view of weights [rows, columns], one contiguous row per output, in one ``WeightFormat``.
 ///
 /// The bytes belong to someone else (a mapped file, usually) and must outlive the view.
+// Unchecked: the view only reads, and who makes one of memory that is still written sees to the order of things.
 public struct Matrix: @unchecked Sendable {
   public let format: WeightFormat  // of every element
   public let rows: Int  // outputs, or neurons

@@ -40,8 +40,8 @@ public final class ThreadTeam: Sendable {
   /// Runs `body` once on every worker, the caller being worker 0, and returns when all are done.
   ///
   /// Calls from several threads wait for each other. A call from inside a body of the same team runs on its thread alone, as
-  /// the only member.
-  public func run(_ body: (Member) -> Void) {
+  /// the only member. Pointers and objects that members divide among themselves go in as ``Unguarded``.
+  public func run(_ body: @Sendable (Member) -> Void) {
     if crew.isWorking(SystemThread.currentID) {
       body(Member(index: 0, barrier: Crew.alone, cursors: nil))
       return
@@ -91,11 +91,12 @@ public struct Member: Sendable {
 }
 
 /// What the threads of a team share. They hold it, not the team, so that the team can end.
+// Unchecked: what is not atomic is written before `gate` opens, or by the leader while all others wait at the barrier.
 private final class Crew: @unchecked Sendable {
   /// The barrier of a run by one thread only.
   static let alone = Barrier(count: 1, spins: 0)
 
-  // Written before `opened`, constant after.
+  // Written before `opened` is set behind the gate, constant after.
   private var barrier = Crew.alone
   private var cursors: WorkCursors?
   private var threadIDs: [UInt] = []
@@ -104,7 +105,7 @@ private final class Crew: @unchecked Sendable {
 
   /// A function inside an optional of its own would be wrapped in an allocation at each run.
   private struct Body {
-    let call: (Member) -> Void
+    let call: @Sendable (Member) -> Void
   }
 
   // Written by the leader while all others wait at the barrier.
@@ -145,7 +146,7 @@ private final class Crew: @unchecked Sendable {
     }
   }
 
-  func lead(_ body: @escaping (Member) -> Void) {
+  func lead(_ body: @escaping @Sendable (Member) -> Void) {
     leader.store(SystemThread.currentID, ordering: .relaxed)
     self.body = Body(call: body)
     barrier.wait()

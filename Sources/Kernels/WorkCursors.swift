@@ -5,6 +5,7 @@ import Synchronization
 ///
 /// The runs between two barriers use one of two halves in turn. A member clears its own cursors of the other half before it
 /// arrives at a barrier: nobody has used those since the barrier before, and nobody will before this one.
+// Unchecked: cursors are atomic, and each member has an owner's line of its own; the crew frees them after its threads.
 struct WorkCursors: @unchecked Sendable {
   /// Lists of pieces that may be worked on between two barriers.
   static let listsPerRound = 4

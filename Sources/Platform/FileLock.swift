@@ -7,7 +7,7 @@
 #endif
 
 /// A lock that one process at a time can hold, and that ends with the process however it ends.
-public final class FileLock {
+public final class FileLock: Sendable {
   private let descriptor: Int32
 
   /// Nil where another process holds it.

@@ -54,7 +54,7 @@ struct HugePages {
     region = UnsafeMutableRawBufferPointer(start: base, count: length)
     start = base.alignedUp(toMultipleOf: Self.pageSize)
     #if os(Linux)
-      // Without huge pages it is memory still.
+      // Falls back to ordinary pages.
       madvise(start, size, Int32(MADV_HUGEPAGE))
     #endif
   }
@@ -66,6 +66,7 @@ struct HugePages {
     let chunks = (size + Self.chunk - 1) / Self.chunk
     let codes = UnsafeMutableBufferPointer<Int32>.allocate(capacity: chunks)
     defer { codes.deallocate() }
+    // Every chunk has bytes and a result of its own.
     nonisolated(unsafe) let (target, results) = (start, codes)
     let size = size
     DispatchQueue.concurrentPerform(iterations: chunks) { chunk in

@@ -11,9 +11,8 @@
 ///
 /// A mapped file must not be shortened while it is mapped: touching a page that is gone ends the process (SIGBUS), as with
 /// every memory-mapped file. Replacing it by renaming another over it, as `AtomicFile` does, is safe.
+// Unchecked: the memory is read-only and lives until `deinit`.
 public final class MappedFile: @unchecked Sendable {
-  // Sendable though unchecked: the memory is read-only and lives until `deinit`.
-
   /// The path the file was opened by.
   public let path: String
   /// The content, page-aligned; valid while this object lives.

@@ -7,8 +7,9 @@
 #endif
 
 /// A thread of our own: starts at once, ends when its body returns.
-public struct SystemThread: @unchecked Sendable {
-  private let handle: pthread_t
+public struct SystemThread: Sendable {
+  /// Tells this thread apart from others while it lives.
+  public let id: UInt
 
   /// - Returns: nil when the system refuses another thread.
   public init?(_ body: @escaping @Sendable () -> Void) {
@@ -27,16 +28,28 @@ public struct SystemThread: @unchecked Sendable {
     #if canImport(Darwin)
       guard let handle else { return nil }
     #endif
-    self.handle = handle
+    id = Self.number(handle)
   }
 
   /// Waits for the end of the body.
   public func join() {
+    guard let handle else { return }
     pthread_join(handle, nil)
   }
 
-  /// Tells this thread apart from others while it lives.
-  public var id: UInt { Self.number(handle) }
+  /// Lets the thread go: it ends by itself, and nobody may wait for it any more.
+  public func detach() {
+    guard let handle else { return }
+    pthread_detach(handle)
+  }
+
+  private var handle: pthread_t? {
+    #if canImport(Darwin)
+      pthread_t(bitPattern: id)
+    #else
+      pthread_t(id)
+    #endif
+  }
 
   /// Lets another thread run on this processor, if one wants to.
   public static func yield() { sched_yield() }

@@ -3,6 +3,7 @@ import PowerInferModel
 import PowerInferPlatform
 
 /// The predictor of a layer as it is computed: which neurons are asked about, and the matrices, kept in 4 or 8 bits.
+// Unchecked: nothing writes to the copies once they are made.
 public final class NeuronPredictor: @unchecked Sendable {
   public let fc1: Matrix  // [d, rank]
   public let fc2: Matrix  // [rank, asked], one row per neuron that is asked about
@@ -11,6 +12,8 @@ public final class NeuronPredictor: @unchecked Sendable {
   /// Neurons that fire so often that they are computed without asking, ascending.
   public let hot: UnsafeBufferPointer<UInt32>
 
+  /// Bytes of matrices that are not the file's own.
+  let copiedBytes: Int
   private let copies: [UnsafeMutableRawPointer]
   private let numbers: UnsafeMutablePointer<UInt32>
 
@@ -42,6 +45,8 @@ public final class NeuronPredictor: @unchecked Sendable {
     fc1 = Self.kept(weights.fc1, rows: nil, format, team, &copies)
     fc2 = Self.kept(weights.fc2, rows: asked, format, team, &copies)
     self.copies = copies
+    let made = Set(copies.map { UnsafeRawPointer($0) })
+    copiedBytes = [fc1, fc2].reduce(0) { $0 + (made.contains($1.data) ? $1.rows * $1.rowBytes : 0) }
   }
 
   deinit {
@@ -76,7 +81,10 @@ public final class NeuronPredictor: @unchecked Sendable {
     // Vector loops may look a little past the last row.
     let copy = UnsafeMutableRawPointer.allocate(byteCount: count * rowBytes + 64, alignment: 64)
     copies.append(copy)
+    // Every member writes rows of its own.
+    let shared = Unguarded((copy: copy, rows: rows))
     team.run { member in
+      let (copy, rows) = shared.value
       let floats = UnsafeMutablePointer<Float>.allocate(capacity: matrix.columns)
       defer { floats.deallocate() }
       for row in member.share(of: count) {

@@ -2,6 +2,7 @@ public import PowerInferKernels
 import PowerInferPlatform
 
 /// A down projection with one row per neuron, made from one with a row per output: what lets single neurons be left out.
+// Unchecked: nothing writes to the rows once they are made.
 public final class NeuronRows: @unchecked Sendable {
   public let matrix: Matrix  // [d, f], as `ffn_down_t`
   private let storage: UnsafeMutableRawPointer
@@ -11,6 +12,9 @@ public final class NeuronRows: @unchecked Sendable {
     guard down.format.usesQuantizedActivations else { return down.format }
     return down.rows % WeightFormat.q8_0.blockElements == 0 ? .q8_0 : .f16
   }
+
+  /// Bytes of the rows.
+  var byteCount: Int { matrix.rows * matrix.rowBytes }
 
   static func byteCount(of down: Matrix) -> Int {
     down.columns * format(of: down).rowBytes(columns: down.rows)
@@ -24,6 +28,8 @@ public final class NeuronRows: @unchecked Sendable {
     let storage = UnsafeMutableRawPointer.allocate(byteCount: f * rowBytes + 64, alignment: 64)
     // One block of every output at a time.
     let width = max(down.format.blockElements, 32)
+    // Every piece is neurons of its own, rows of the target.
+    let target = Unguarded(storage)
     team.run { member in
       let block = UnsafeMutablePointer<Float>.allocate(capacity: width)
       let turned = UnsafeMutablePointer<Float>.allocate(capacity: width * d)
@@ -40,7 +46,7 @@ public final class NeuronRows: @unchecked Sendable {
         }
         for index in 0..<neurons.count {
           Kernels.active.quantize(
-            format, turned + index * d, count: d, into: storage + (neurons.lowerBound + index) * rowBytes)
+            format, turned + index * d, count: d, into: target.value + (neurons.lowerBound + index) * rowBytes)
         }
       }
     }

@@ -5,6 +5,7 @@ public enum SparsityError: Error, Equatable, CustomStringConvertible {
   case gateIsNeverSilent(activation: String)
   case noGateThresholds
   case notEnoughMemory(bytes: Int, what: String)
+  case residentNeurons(layers: Int, expected: Int, neurons: Int)
 
   public var description: String {
     switch self {
@@ -19,6 +20,8 @@ public enum SparsityError: Error, Equatable, CustomStringConvertible {
       "The threshold source needs the thresholds that `powerinfer calibrate` finds, but the model has none."
     case .notEnoughMemory(let bytes, let what):
       "The \(what) in memory need \(bytes) bytes, more than this machine gives."
+    case .residentNeurons(let layers, let expected, let neurons):
+      "The resident neurons of \(layers) layers are given, expected those of \(expected): ascending and below \(neurons)."
     }
   }
 }

@@ -12,3 +12,13 @@ public enum SparsityMode: String, Sendable, Codable, CaseIterable {
   /// All neurons.
   case dense
 }
+
+extension SparsityMode {
+  /// Whether every neuron that gives something is computed.
+  public var isLossless: Bool {
+    switch self {
+    case .auto, .gate, .dense: true
+    case .predictor, .threshold: false
+    }
+  }
+}

@@ -1,4 +1,4 @@
-/// Which neurons a session computes.
+/// Which neurons an engine computes.
 public struct SparsityOptions: Sendable, Equatable {
   /// Where the lists of neurons come from.
   public var mode = SparsityMode.auto
@@ -15,6 +15,9 @@ public struct SparsityOptions: Sendable, Equatable {
   /// Whether a prompt leaves out the neurons that decoding would. Otherwise many tokens at once compute all neurons, which
   /// is faster and loses nothing; with it, prompts measure what decoding does.
   public var masksPrompts = false
+
+  /// The neurons of each layer that are computed here, [layers]; `nil` for all. Others are left to another executor.
+  public var resident: [ResidentNeurons]?
 
   /// Lossless, by what is measured to be fastest.
   public init(mode: SparsityMode = .auto) { self.mode = mode }

@@ -11,6 +11,8 @@ public struct LayerPlan: Sendable {
   public let predictor: NeuronPredictor?
   /// The down projection with a row per neuron; `nil` where there is none and nothing needs it.
   public let neurons: Matrix?  // [d, f]
+  /// The neurons that are computed here.
+  public let resident: ResidentNeurons
   // Keeps the memory of `neurons`, where it is not the file's.
   let turned: NeuronRows?
 }
@@ -20,6 +22,10 @@ public final class SparsityPlan: Sendable {
   /// What was asked for.
   public let mode: SparsityMode
   public let layers: [LayerPlan]
+  /// Bytes of weights that are kept in another form than the file's.
+  public var copiedBytes: Int {
+    layers.reduce(0) { $0 + ($1.turned?.byteCount ?? 0) + ($1.predictor?.copiedBytes ?? 0) }
+  }
   /// Whether prompts leave out neurons as decoding does.
   public let masksPrompts: Bool
   /// Why the sources are what they are, as part of a sentence; `nil` where a source was asked for by name.
@@ -32,48 +38,57 @@ public final class SparsityPlan: Sendable {
     masksPrompts = options.masksPrompts
     let c = model.configuration
     let layers = model.weights.layers
+    if let resident = options.resident {
+      guard resident.count == layers.count, resident.allSatisfy({ $0.isValid(of: c.feedForwardSize) }) else {
+        throw SparsityError.residentNeurons(layers: resident.count, expected: layers.count, neurons: c.feedForwardSize)
+      }
+    }
     switch options.mode {
     case .auto:
-      (self.layers, reason) = try Self.lossless(layers, c, team: team)
+      (self.layers, reason) = try Self.lossless(layers, c, team: team, resident: options.resident)
       return
     case .dense:
-      self.layers = try Self.make(layers, team: team) { _ in [.dense] }
+      self.layers = try Self.make(layers, team: team, resident: options.resident) { _ in [.dense] }
     case .gate:
       guard c.activation == .relu else { throw SparsityError.gateIsNeverSilent(activation: c.activation.rawValue) }
-      self.layers = try Self.make(layers, team: team) { _ in [.gate] }
+      self.layers = try Self.make(layers, team: team, resident: options.resident) { _ in [.gate] }
     case .predictor:
       let threshold = options.predictorThreshold ?? c.sparseThreshold
       guard !threshold.isNaN else { throw SparsityError.thresholdNotANumber }
       if let layer = layers.firstIndex(where: { $0.predictor == nil }) { throw SparsityError.noPredictor(layer: layer) }
       let profile = try options.profile ?? ActivationProfile.find(for: model)
       try profile?.check(FeedForwardShape(c))
-      let wanted = PredictorWish(format: options.predictorFormat, frequencies: profile?.frequencies)
-      self.layers = try Self.make(layers, team: team, predictors: wanted) { _ in [.predictor(threshold: threshold)] }
+      // Of a part of a layer all neurons are asked about.
+      let wanted = PredictorWish(
+        format: options.predictorFormat, frequencies: options.resident == nil ? profile?.frequencies : nil)
+      self.layers = try Self.make(layers, team: team, resident: options.resident, predictors: wanted) { _ in
+        [.predictor(threshold: threshold)]
+      }
     case .threshold:
       guard let found = try options.gateThresholds ?? GateThresholds.find(for: model) else {
         throw SparsityError.noGateThresholds
       }
       try found.check(FeedForwardShape(c))
-      self.layers = try Self.make(layers, team: team) { [.threshold(found.thresholds[$0])] }
+      self.layers = try Self.make(layers, team: team, resident: options.resident) { [.threshold(found.thresholds[$0])] }
     }
     reason = nil
   }
 
   /// What may be chosen without a loss and without memory for copies.
   private static func lossless(
-    _ layers: [LayerWeights], _ c: ModelConfiguration, team: ThreadTeam
+    _ layers: [LayerWeights], _ c: ModelConfiguration, team: ThreadTeam, resident: [ResidentNeurons]?
   ) throws -> ([LayerPlan], String) {
     func dense(_ reason: String) throws -> ([LayerPlan], String) {
-      (try make(layers, team: team) { _ in [.dense] }, reason)
+      (try make(layers, team: team, resident: resident) { _ in [.dense] }, reason)
     }
-    guard c.activation == .relu else { return try dense("its activation, \(c.activation.rawValue), is never silent") }
+    guard c.activation == .relu else { return try dense("\(c.activation.name) is never exactly zero") }
     guard c.architecture.gating != .ungated else {
-      return try dense("its neurons have no gate that would tell which are silent")
+      return try dense("there is no gate that would tell which of them are silent")
     }
     guard layers.contains(where: { if case .neurons = $0.down { true } else { false } }) else {
-      return try dense("its down projection has no row per neuron (ffn_down_t)")
+      return try dense("the down projection has no row per neuron (ffn_down_t)")
     }
-    let plans = try make(layers, team: team) { index in
+    let plans = try make(layers, team: team, resident: resident) { index in
       if case .neurons = layers[index].down { [.dense, .gate] } else { [.dense] }
     }
     return (plans, "measured while decoding")
@@ -85,7 +100,7 @@ public final class SparsityPlan: Sendable {
   }
 
   private static func make(
-    _ layers: [LayerWeights], team: ThreadTeam, predictors wanted: PredictorWish? = nil,
+    _ layers: [LayerWeights], team: ThreadTeam, resident: [ResidentNeurons]?, predictors wanted: PredictorWish? = nil,
     _ sources: (_ layer: Int) -> [ActivationSource]
   ) throws -> [LayerPlan] {
     let chosen = layers.indices.map(sources)
@@ -103,7 +118,9 @@ public final class SparsityPlan: Sendable {
             format: wanted.format, team: team)
         }
       }
-      return LayerPlan(sources: chosen[index], predictor: predictor, neurons: neurons, turned: turned)
+      return LayerPlan(
+        sources: chosen[index], predictor: predictor, neurons: neurons, resident: resident?[index] ?? .all,
+        turned: turned)
     }
   }
 

@@ -2,7 +2,7 @@ import PowerInferGGUF
 import PowerInferKernels
 
 /// How the numbers of a row become those of a smaller type.
-enum RowRounding {
+enum RowRounding: Sendable {
   /// As the reference encoders do.
   case plain
   /// With scales that are searched for; `importance` of the columns, [columns], nil for all alike.
@@ -12,9 +12,7 @@ enum RowRounding {
 }
 
 /// The rows of one tensor from one type to another.
-struct RowConversion: @unchecked Sendable {
-  // Sendable though unchecked: the tensor's bytes are only read.
-
+struct RowConversion: Sendable {
   private let name: String
   private let columns: Int
   private let source: Matrix
@@ -46,7 +44,9 @@ struct RowConversion: @unchecked Sendable {
     let kernels = Kernels.active
     let largest = RowConversion.largestMagnitude(of: targetType)
     scratch.clearFaults()
+    let shared = Unguarded(scratch)
     team.run { member in
+      let scratch = shared.value
       let floats = scratch.floats(of: member.index)
       for row in member.share(of: rows.count) {
         kernels.dequantize(sourceFormat, source.row(rows.lowerBound + row), count: columns, into: floats)
@@ -79,7 +79,9 @@ struct RowConversion: @unchecked Sendable {
     let largest = RowConversion.largestMagnitude(of: targetType)
     let width = max(targetFormat.blockElements, sourceFormat.blockElements, 32)
     scratch.clearFaults()
+    let shared = Unguarded(scratch)
     team.run { member in
+      let scratch = shared.value
       let carry = scratch.strip(of: member.index)
       let floats = scratch.floats(of: member.index)
       let back = scratch.carry(of: member.index)
@@ -144,7 +146,7 @@ struct RowConversion: @unchecked Sendable {
 }
 
 /// The memory a conversion works in: used by all threads at once, each in its own places.
-final class ConversionScratch: @unchecked Sendable {
+final class ConversionScratch {
   /// The rows made, one after the other.
   let result: UnsafeMutableRawBufferPointer
   private let rowBytes: Int

@@ -3,6 +3,9 @@
 
 typedef struct {
   pi_cache_head head;
+  uint8_t **pages;
+  uint8_t *memory;
+  size_t bytes;
   float *k, *v;  // [positions, head size], what was stored
 } cache;
 
@@ -22,15 +25,18 @@ static float *clear_floats(size_t rows, size_t size) {
   return x;
 }
 
-// Keys come in whole tiles, values in as many rows as there are positions.
+// Pages in descending order of addresses, with something of another head before the keys and between keys and values.
 static cache make_cache(const pi_kernels *k, uint32_t key_format, uint32_t value_format, size_t size, size_t positions) {
-  const size_t tiles = (positions + PI_ATTENTION_TILE - 1) / PI_ATTENTION_TILE * PI_ATTENTION_TILE;
-  const size_t key_bytes = tiles * format_row(key_format, size), value_bytes = positions * format_row(value_format, size);
-  cache c = {{allocate(key_bytes), allocate(value_bytes), size, key_format, value_format}, clear_floats(positions, size),
+  const size_t pages = (positions + PI_ATTENTION_TILE - 1) / PI_ATTENTION_TILE;
+  const size_t key_offset = 64, value_offset = key_offset + PI_ATTENTION_TILE * format_row(key_format, size) + 64;
+  const size_t page_bytes = value_offset + PI_ATTENTION_TILE * format_row(value_format, size);
+  cache c = {{NULL, key_offset, value_offset, size, key_format, value_format}, allocate(pages * sizeof(uint8_t *)),
+             allocate(pages * page_bytes), pages * page_bytes, clear_floats(positions, size),
              clear_floats(positions, size)};
   // What was never written may be anything; these are NaN.
-  memset(c.head.keys, 0xff, key_bytes);
-  memset(c.head.values, 0xff, value_bytes);
+  memset(c.memory, 0xff, c.bytes);
+  for (size_t i = 0; i < pages; i++) c.pages[i] = c.memory + (pages - 1 - i) * page_bytes;
+  c.head.pages = c.pages;
   for (size_t p = 0; p < positions; p++) {
     k->store_key(&c.head, p, c.k + p * size);
     k->store_value(&c.head, p, c.v + p * size);
@@ -39,8 +45,8 @@ static cache make_cache(const pi_kernels *k, uint32_t key_format, uint32_t value
 }
 
 static void free_cache(cache c) {
-  free(c.head.keys);
-  free(c.head.values);
+  free(c.pages);
+  free(c.memory);
   free(c.k);
   free(c.v);
 }
@@ -62,15 +68,17 @@ static double half_of(const uint8_t *p) {
 }
 
 static double key_of(const pi_cache_head *h, size_t p, size_t c) {
-  const size_t lane = p % 16;
-  const uint8_t *block = h->keys + p / 16 * 16 * format_row(h->key_format, h->head_size);
+  const size_t lane = p % 16, before = p % PI_ATTENTION_TILE - lane;
+  const uint8_t *block =
+      h->pages[p / PI_ATTENTION_TILE] + h->key_offset + before * format_row(h->key_format, h->head_size);
   if (h->key_format == PI_F16) return half_of(block + (c * 16 + lane) * 2);
   block += c / 32 * 16 * 34;
   return half_of(block + lane * 2) * (int8_t)block[32 + c % 32 / 4 * 64 + lane * 4 + c % 4];
 }
 
 static double value_of(const pi_cache_head *h, size_t p, size_t c) {
-  const uint8_t *row = h->values + p * format_row(h->value_format, h->head_size);
+  const uint8_t *row = h->pages[p / PI_ATTENTION_TILE] + h->value_offset +
+                       p % PI_ATTENTION_TILE * format_row(h->value_format, h->head_size);
   if (h->value_format == PI_F16) return half_of(row + c * 2);
   row += c / 32 * 34;
   return half_of(row) * (int8_t)row[2 + c % 32];
@@ -176,9 +184,7 @@ static void check_attention_shape(const char *set, const pi_kernels *k, const pi
   cache c = make_cache(k, key_format, value_format, size, positions);
   state = before;
   cache r = make_cache(reference, key_format, value_format, size, positions);
-  const size_t tiles = (positions + PI_ATTENTION_TILE - 1) / PI_ATTENTION_TILE * PI_ATTENTION_TILE;
-  check_that(set, what, memcmp(c.head.keys, r.head.keys, tiles * format_row(key_format, size)) == 0);
-  check_that(set, what, memcmp(c.head.values, r.head.values, positions * format_row(value_format, size)) == 0);
+  check_that(set, what, memcmp(c.memory, r.memory, c.bytes) == 0);
   free_cache(r);
 
   const size_t n = tokens * group;

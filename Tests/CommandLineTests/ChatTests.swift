@@ -3,6 +3,7 @@ import PowerInfer
 import Testing
 
 @testable import PowerInferCommandLine
+@testable import PowerInferLineEditing
 
 @Suite struct ChatTests {
   private let folder = FileManager.default.temporaryDirectory.appending(path: "chat-\(UUID())")
@@ -158,7 +159,10 @@ private final class OkEvaluator: TokenEvaluator {
 
   deinit { logits.deallocate() }
 
-  func evaluate(_ tokens: [Int32], progress: ((Int) -> Bool)?) throws -> UnsafeBufferPointer<Float> {
+  func evaluate<Result>(
+    _ tokens: [Int32], phase: Batch.Phase?, progress: ((Int) -> Bool)?,
+    body: (UnsafeBufferPointer<Float>) throws -> Result
+  ) throws -> Result? {
     position += tokens.count
     logits.initialize(repeating: 0)
     switch tokens.last {
@@ -166,7 +170,7 @@ private final class OkEvaluator: TokenEvaluator {
     case Int32(UInt8(ascii: "k")): logits[0] = 1
     default: logits[Int(UInt8(ascii: "o"))] = 1
     }
-    return UnsafeBufferPointer(logits)
+    return try body(UnsafeBufferPointer(logits))
   }
 
   func truncate(to position: Int) { self.position = min(position, self.position) }

@@ -35,7 +35,7 @@ enum FailureTable {
       "The file holds a model of architecture \"mystery\"; this version runs llama, bamboo, qwen2, falcon, opt."),
     Failure(
       "run -m @opt.gguf -c 127 hi",
-      "The context size is 127, expected at most 126: the model has learned no positions beyond."),
+      "The context size is 127, expected at most 126: the model has no learned positions past that."),
     Failure("run -m /dev/null hi", "\"/dev/null\" could not be mapped into memory: it is not a regular file."),
     Failure(
       "place @model.gguf --vram-budget 1G --neuron-profile @none", "There is no file \"@none\"."),
@@ -166,7 +166,7 @@ enum FailureTable {
           "The text has 2 tokens, but a context of 512 tokens needs a text of at least 1024, two chunks of it."),
         Failure(
           "\(command) -m @opt.gguf --compare -f @text.txt -c 127",
-          "The context size is 127, expected at most 126: the model has learned no positions beyond."),
+          "The context size is 127, expected at most 126: the model has no learned positions past that."),
         .usage("\(command) -m @sparse.gguf --compare", "The option --compare needs a text: give one with --file."),
         .usage("\(command) -m @sparse.gguf -f @text.txt --per-layer", "The option --per-layer needs --compare."),
         .usage(
@@ -233,7 +233,7 @@ enum FailureTable {
           "\"@no/out\" cannot be created: there is no folder \"@no\"."),
         Failure(
           "\(command) -m @opt.gguf -f @text.txt -c 127 -o @out",
-          "The context size is 127, expected at most 126: the model has learned no positions beyond."),
+          "The context size is 127, expected at most 126: the model has no learned positions past that."),
         .usage("\(command) -m @model.gguf", "Missing expected argument '--file <file> ...'"),
         .usage(
           "\(command) -m @model.gguf -f @text.txt -o @out -t 0",

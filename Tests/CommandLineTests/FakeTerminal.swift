@@ -1,4 +1,5 @@
 @testable import PowerInferCommandLine
+@testable import PowerInferLineEditing
 
 /// A terminal of a few rows: keys in, screen text out. Knows the control sequences that the line editor uses, wide
 /// characters, and the right border, where the cursor waits before it goes to the next row.

@@ -2,6 +2,7 @@ import Foundation
 import Testing
 
 @testable import PowerInferCommandLine
+@testable import PowerInferLineEditing
 
 @Suite struct HistoryTests {
   private let folder = FileManager.default.temporaryDirectory.appending(path: "history-\(UUID())")
@@ -40,9 +41,9 @@ import Testing
 
   @Test func theFileStandsWhereStateBelongs() {
     #expect(
-      History.defaultFile(Environment(["XDG_STATE_HOME": "/s", "HOME": "/h"]))?.path == "/s/powerinfer/history")
-    #expect(History.defaultFile(Environment(["HOME": "/h"]))?.path == "/h/.local/state/powerinfer/history")
-    #expect(History.defaultFile(Environment([:])) == nil)
+      History.defaultFile(["XDG_STATE_HOME": "/s", "HOME": "/h"])?.path == "/s/powerinfer/history")
+    #expect(History.defaultFile(["HOME": "/h"])?.path == "/h/.local/state/powerinfer/history")
+    #expect(History.defaultFile([:]) == nil)
   }
 
   @Test func plainLinesMayGoOnToo() {

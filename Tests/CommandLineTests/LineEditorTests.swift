@@ -1,6 +1,7 @@
 import Testing
 
 @testable import PowerInferCommandLine
+@testable import PowerInferLineEditing
 
 @Suite struct LineEditorTests {
   /// Types the keys and gives what came of it and the terminal.

@@ -4,6 +4,7 @@ import PowerInferSparsity
 import Testing
 
 @testable import PowerInferCommandLine
+@testable import PowerInferLineEditing
 
 @Suite struct OutputTests {
   private func result(_ reason: FinishReason, stop: String? = nil, _ set: (inout GenerationStatistics) -> Void)
@@ -19,6 +20,7 @@ import Testing
     let full = result(.contextFull) {
       $0.promptTokens = 30
       $0.reusedTokens = 10
+      $0.readTokens = 20
       $0.promptTime = 0.1
       $0.timeToFirstToken = 0.1234
       $0.generatedTokens = 101
@@ -36,6 +38,15 @@ import Testing
     #expect(Summary.line(short, contextSize: 8) == "prompt 1 token | first token after 1.50 s | answer 1 token")
     #expect(Summary.ending(result(.stopString, stop: "a\n") { _ in }, contextSize: 8) == #"ended at "a\n""#)
     #expect(Summary.ending(result(.cancelled) { _ in }, contextSize: 8) == "cancelled")
+    // Of a prompt that was cut short, what was read.
+    let cut = result(.cancelled) {
+      $0.promptTokens = 9031
+      $0.readTokens = 512
+      $0.promptTime = 2
+    }
+    #expect(
+      Summary.line(cut, contextSize: 10_000)
+        == "prompt 512 of 9031 tokens at 256.0 tok/s | answer 0 tokens | cancelled")
     #expect(Summary.ending(result(.length) { _ in }, contextSize: 8) == "ended at the limit of --predict")
   }
 

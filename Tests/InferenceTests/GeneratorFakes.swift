@@ -20,7 +20,10 @@ final class ScriptedEvaluator: TokenEvaluator {
 
   var position: Int { tokens.count }
 
-  func evaluate(_ new: [Int32], progress: ((Int) -> Bool)?) throws -> UnsafeBufferPointer<Float> {
+  func evaluate<Result>(
+    _ new: [Int32], phase: Batch.Phase?, progress: ((Int) -> Bool)?,
+    body: (UnsafeBufferPointer<Float>) throws -> Result
+  ) throws -> Result? {
     reads.append(new)
     if let failure { throw failure }
     var done = 0
@@ -28,11 +31,11 @@ final class ScriptedEvaluator: TokenEvaluator {
       let batch = new[done..<min(done + batchSize, new.count)]
       tokens += batch
       done += batch.count
-      if progress?(done) == false { break }
+      if done < new.count, progress?(done) == false { return nil }
     }
     logits.initialize(repeating: 0)
     if let last = tokens.last { logits[Int(next[last] ?? last + 1)] = 10 }
-    return UnsafeBufferPointer(logits)
+    return try body(UnsafeBufferPointer(logits))
   }
 
   func truncate(to position: Int) {

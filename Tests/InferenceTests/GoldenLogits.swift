@@ -57,12 +57,12 @@ struct LogitDifference {
   ///   - tieMargin: where the golden lead of the best logit is smaller, either of two may win.
   init(
     model: LanguageModel, golden: GoldenPrompt, mode: GoldenPrompt.Mode? = nil, tieMargin: Double,
-    options: SessionOptions = .init()
+    options: EngineOptions = .init()
   ) throws {
     let mode = mode ?? golden.dense
     var options = options
     options.contextSize = options.contextSize ?? golden.tokens.count
-    let session = try Session(model: model, options: options)
+    let session = try Engine(model: model, options: options).makeSequence()
     var last: [Float] = []
     var maxima: [Int32] = []
     try session.evaluateEach(golden.tokens) { _, logits in

@@ -60,7 +60,7 @@ import Testing
     let model = try LanguageModel(opening: resources.appendingPathComponent("Golden/Tiny/\(name).gguf").path)
     let tokens = try #require(GoldenPrompt.load("Tiny/\(name).json").first).tokens
     func logits(threads: Int, batchSize: Int) throws -> [Float] {
-      let session = try Session(model: model, options: .init(threads: threads, batchSize: batchSize))
+      let session = try Engine(model: model, options: .init(threads: threads, batchSize: batchSize)).makeSequence()
       return try withExtendedLifetime(session) { try Array(session.evaluate(tokens)) }
     }
     let one = try logits(threads: 1, batchSize: 64)

@@ -20,17 +20,18 @@ struct ModelExercise {
     template(file.metadata)
     guard let model = attempt("load", { try LanguageModel(file: file) }) else { return }
     let tokens = tokenize(model)
-    var options = SessionOptions(contextSize: 6, threads: number % 64 == 0 ? 2 : 1, batchSize: 1 + number % 5)
-    if number % 16 == 1 { options = SessionOptions(threads: 1) }
+    var options = EngineOptions(contextSize: 6, threads: number % 64 == 0 ? 2 : 1, batchSize: 1 + number % 5)
+    if number % 16 == 1 { options = EngineOptions(threads: 1) }
     let modes = SparsityMode.allCases
     options.sparsity.mode = modes[number / 3 % modes.count]
     options.sparsity.masksPrompts = number % 7 == 0
     let thresholds = (0..<model.configuration.layerCount).map { Float($0 % 3) / 10 }
     options.sparsity.gateThresholds = try? GateThresholds(thresholds: thresholds, target: 0.5, tokens: 1, text: "")
-    var session = attempt("session, \(options.sparsity.mode)", { try Session(model: model, options: options) })
+    var session = attempt(
+      "session, \(options.sparsity.mode)", { try Engine(model: model, options: options).makeSequence() })
     if session == nil {
       options.sparsity.mode = .dense
-      session = attempt("session", { try Session(model: model, options: options) })
+      session = attempt("session", { try Engine(model: model, options: options).makeSequence() })
     }
     guard let session else { return }
     evaluate(session, tokens)
@@ -69,8 +70,8 @@ struct ModelExercise {
     return tokens
   }
 
-  private mutating func evaluate(_ session: Session, _ tokens: [Int32]) {
-    let width = session.model.configuration.vocabularySize
+  private mutating func evaluate(_ session: TokenSequence, _ tokens: [Int32]) {
+    let width = session.engine.model.configuration.vocabularySize
     let room = min(session.contextSize, 6)
     let prompt = Array((tokens + [0, 0, 0, 0]).prefix(max(1, room - 2)))
     guard attempt("evaluate", { try session.evaluate(prompt).count }) == width else {
@@ -80,11 +81,12 @@ struct ModelExercise {
     expect(session.position == prompt.count, "the position is wrong")
     if session.position < session.contextSize {
       _ = attempt("decode") {
-        let logits = try session.evaluate([0])
-        _ = LogitsSummary(logits, top: 3)
-        var sampler = try Sampler(SamplingOptions())
-        let token = try sampler.sample(logits)
-        guard token >= 0, token < width else { throw Fault(description: "No token \(token).") }
+        let token = try session.evaluate([0]) { logits in
+          _ = LogitsSummary(logits, top: 3)
+          var sampler = try Sampler(SamplingOptions())
+          return try sampler.sample(logits)
+        }
+        guard let token, token >= 0, token < width else { throw Fault(description: "No token \(token as Any).") }
         return token
       }
     }
@@ -119,7 +121,7 @@ struct ModelExercise {
     refused[kind, default: 0] += 1
     let isOurs =
       error is GGUFError || error is ModelError || error is VocabularyError || error is ChatTemplateError
-      || error is JinjaError || error is SessionError || error is SparsityError || error is NeuronRecordError
+      || error is JinjaError || error is EngineError || error is SparsityError || error is NeuronRecordError
       || error is SamplingError
     expect(isOurs, "\(error)")
     if isOurs, !(error is JinjaError) {

@@ -97,13 +97,13 @@ import Testing
     let model = try LanguageModel(opening: TinyModel().write(to: folder.file("model.gguf")))
     let tokens = (0..<100).map { Int32(($0 * 37 + 11) % 200) }
     let text = try ScoredText(tokens: tokens, contextSize: 21, beginning: 7, chunkLimit: 3)
-    func run(_ options: SessionOptions) throws -> PerplexityResult {
-      try PerplexityTest(text, session: Session(model: model, options: options)).run()
+    func run(_ options: EngineOptions) throws -> PerplexityResult {
+      try PerplexityTest(text, engine: Engine(model: model, options: options)).run()
     }
     let result = try run(.init(contextSize: 21, threads: 1))
 
     var sum = 0.0
-    let session = try Session(model: model, options: .init(contextSize: 21, threads: 1))
+    let session = try Engine(model: model, options: .init(contextSize: 21, threads: 1)).makeSequence()
     for chunk in 0..<3 {
       session.truncate(to: 0)
       let input = [7] + tokens[chunk * 21 + 1..<chunk * 21 + 21]
@@ -114,7 +114,7 @@ import Testing
       }
     }
     #expect(result.scored == 30 && abs(result.negativeLogLikelihood.value - sum / 30) < 1e-12)
-    for options in [SessionOptions(contextSize: 21, threads: 3), .init(contextSize: 64, threads: 2, batchSize: 7)] {
+    for options in [EngineOptions(contextSize: 21, threads: 3), .init(contextSize: 64, threads: 2, batchSize: 7)] {
       #expect(try run(options) == result)
     }
   }

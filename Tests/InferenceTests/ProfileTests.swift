@@ -27,7 +27,7 @@ import Testing
 
   @Test func timeGoesToTheStageThatRuns() {
     let profile = profile(threads: 2)
-    profile.measure(.decode, tokens: 1, from: 9) {
+    profile.measure(.decode, .init(passes: 1, tokens: 1, positions: 10)) {
       profile.enter(.attentionNorm, thread: 0)
       clock.nanoseconds = 5
       #expect(profile.enter(.attention, thread: 0) == .attentionNorm)
@@ -52,10 +52,9 @@ import Testing
 
   @Test func passesAndLogitsAddUp() {
     let profile = profile(threads: 1)
-    profile.measure(.prompt, tokens: 3, from: 0) { clock.nanoseconds += 100 }
-    profile.measure(.prompt, tokens: 2, from: 3) { clock.nanoseconds += 50 }
-    profile.measure(.prompt, logits: 1) { clock.nanoseconds += 7 }
-    // Positions 1 + 2 + 3 and 4 + 5.
+    profile.measure(.prompt, .init(passes: 1, tokens: 3, positions: 6)) { clock.nanoseconds += 100 }
+    profile.measure(.prompt, .init(passes: 1, tokens: 2, positions: 9)) { clock.nanoseconds += 50 }
+    profile.measure(.prompt, .init(logits: 1)) { clock.nanoseconds += 7 }
     #expect(profile.work(.prompt) == .init(passes: 2, tokens: 5, positions: 15, logits: 1, nanoseconds: 157))
     #expect(profile.work(.decode) == .init())
   }
@@ -76,7 +75,7 @@ import Testing
     let profile = Profile(threads: threads) { ticks.add(1, ordering: .relaxed).newValue }
     let clock = StageClock(profile)
     let arrivals = Atomic<Int>(0)
-    profile.measure(.decode, tokens: 1) {
+    profile.measure(.decode, .init(passes: 1, tokens: 1)) {
       team.run { member in
         clock.enter(.gateUp, member: member)
         clock.sync(member)
@@ -119,7 +118,7 @@ import Testing
     let profile = profile(threads: 2)
     // Four tokens at positions 0 to 3: 10 positions. Of 40 µs, thread 0 is 16 in attention, thread 1 24 in gate and up.
     for token in 0..<4 {
-      profile.measure(.decode, tokens: 1, from: token, logits: 1) {
+      profile.measure(.decode, .init(passes: 1, tokens: 1, positions: token + 1, logits: 1)) {
         profile.enter(.attention, thread: 0)
         profile.enter(.gateUp, thread: 1)
         clock.nanoseconds += 4000
@@ -130,7 +129,7 @@ import Testing
       }
     }
     let report = try #require(
-      ProfileReport(profile, .decode, model: model, cacheBytesPerPosition: 256))
+      ProfileReport(profile.times, .decode, model: model, cacheBytesPerPosition: 256))
     #expect(report.phase == "decode" && report.threads == 2 && report.tokens == 4)
     #expect(report.microsecondsPerToken == 10)
     func row(_ title: String) throws -> ProfileReport.Row {
@@ -150,35 +149,36 @@ import Testing
     #expect(try row("outside") == .init(stage: "outside", microsecondsPerToken: 4, share: 0.4))
     #expect(try row("down") == .init(stage: "down", microsecondsPerToken: 0, share: 0))
     #expect(abs(report.rows.reduce(0) { $0 + $1.share } - 1) < 1e-12)
-    #expect(ProfileReport(profile, .prompt, model: model, cacheBytesPerPosition: 256) == nil)
+    #expect(ProfileReport(profile.times, .prompt, model: model, cacheBytesPerPosition: 256) == nil)
   }
 
-  @Test func aSessionTellsPromptsFromDecoding() throws {
+  @Test func anEngineTellsPromptsFromDecoding() throws {
     let folder = try TemporaryFolder()
     let model = try LanguageModel(opening: TinyModel().write(to: folder.file("model.gguf")))
-    var options = SessionOptions(threads: 2, batchSize: 4)
-    #expect(try Session(model: model, options: options).profile == nil)
+    var options = EngineOptions(threads: 2, batchSize: 4)
+    #expect(try Engine(model: model, options: options).statistics.stages == nil)
     options.isProfiled = true
-    let session = try Session(model: model, options: options)
-    _ = try session.evaluate([1, 2, 3, 4, 5, 6])
-    _ = try session.evaluate([7])
-    let profile = try #require(session.profile)
-    var work = profile.work(.prompt)
-    #expect(work.nanoseconds > 0)
-    work.nanoseconds = 0
-    #expect(work == .init(passes: 2, tokens: 6, positions: 21, logits: 1))
-    work = profile.work(.decode)
-    work.nanoseconds = 0
-    #expect(work == .init(passes: 1, tokens: 1, positions: 7, logits: 1))
-    #expect(session.profileReports.map(\.phase) == ["prompt", "decode"])
-    profile.reset()
-    #expect(session.profileReports.isEmpty)
+    let engine = try Engine(model: model, options: options)
+    let sequence = engine.makeSequence()
+    _ = try sequence.evaluate([1, 2, 3, 4, 5, 6])
+    _ = try sequence.evaluate([7])
+    func work(_ phase: Batch.Phase) throws -> StageTimes.Work {
+      var work = try #require(engine.statistics.stages?.phases.first { $0.phase == phase }).work
+      #expect(work.nanoseconds > 0)
+      work.nanoseconds = 0
+      return work
+    }
+    #expect(try work(.prompt) == .init(passes: 2, tokens: 6, positions: 21, logits: 1))
+    #expect(try work(.decode) == .init(passes: 1, tokens: 1, positions: 7, logits: 1))
+    #expect(engine.profileReports.map(\.phase) == ["prompt", "decode"])
+    engine.resetMeasurements()
+    #expect(engine.profileReports.isEmpty)
   }
 
   @Test func decodingReadsTheWeightsAndTheCache() throws {
     let folder = try TemporaryFolder()
     let model = try LanguageModel(opening: TinyModel().write(to: folder.file("model.gguf")))
-    let session = try Session(model: model, options: .init(threads: 1))
+    let session = try Engine(model: model, options: .init(threads: 1))
     // Keys and values of two layers, 32 elements of two bytes each.
     #expect(session.cacheBytesPerPosition == 256)
     let weights = Double(model.weights.bytesPerToken)

@@ -26,7 +26,7 @@ import Testing
   private func comparison(
     _ model: LanguageModel, threads: Int = 1, decoding: Int = 4, turns: Int = 3, threshold: Float? = nil
   ) -> SourceComparison {
-    var options = SessionOptions(threads: threads, batchSize: 8)
+    var options = EngineOptions(threads: threads, batchSize: 8)
     options.sparsity.predictorThreshold = threshold
     return SourceComparison(model: model, text: text, options: options, decoding: decoding, turns: turns)
   }
@@ -52,10 +52,10 @@ import Testing
     #expect(predictor.sources == [.predictor(threshold: 0), .predictor(threshold: 0)])
 
     // What a session by itself finds.
-    var options = SessionOptions(contextSize: 21, threads: 3, batchSize: 8)
+    var options = EngineOptions(contextSize: 21, threads: 3, batchSize: 8)
     options.sparsity.mode = .predictor
     options.sparsity.masksPrompts = true
-    #expect(try PerplexityTest(text, session: Session(model: model, options: options)).run() == predictor.perplexity)
+    #expect(try PerplexityTest(text, engine: Engine(model: model, options: options)).run() == predictor.perplexity)
   }
 
   @Test func sameFiguresForAnyThreads() throws {
@@ -78,7 +78,7 @@ import Testing
   @Test(arguments: [1, 3])
   func thresholdsOnSmoothGates(threads: Int) throws {
     let model = try model("llama", .gguf)
-    var options = SessionOptions(threads: threads, batchSize: 8)
+    var options = EngineOptions(threads: threads, batchSize: 8)
     func sources(_ thresholds: [Float]) throws -> [SourceQuality] {
       options.sparsity.gateThresholds = try GateThresholds(thresholds: thresholds, target: 0.5, tokens: 1, text: "any")
       return try SourceComparison(model: model, text: text, options: options, decoding: 2, turns: 1).run().sources
@@ -94,7 +94,7 @@ import Testing
     options.contextSize = 21
     options.sparsity.mode = .threshold
     options.sparsity.masksPrompts = true
-    #expect(try PerplexityTest(text, session: Session(model: model, options: options)).run() == threshold.perplexity)
+    #expect(try PerplexityTest(text, engine: Engine(model: model, options: options)).run() == threshold.perplexity)
 
     let none = try sources([0, 0])
     #expect(none[1].overall.computedShare == 1 && none[1].overall.keptShare == 1)
@@ -104,7 +104,7 @@ import Testing
   /// Hot neurons are computed whether they fire or not.
   @Test func hotNeuronsAreListedWithoutBeingAsked() throws {
     let model = try model()
-    var options = SessionOptions(threads: 2, batchSize: 8)
+    var options = EngineOptions(threads: 2, batchSize: 8)
     options.sparsity.predictorThreshold = .infinity
     let hottest = (0..<96).map { Float($0 < 24 ? 1 : 0) }
     let rest = [Float](repeating: 0, count: 96)
@@ -156,7 +156,7 @@ import Testing
     }
     let shortest = SourceComparison(
       model: model, text: try ScoredText(tokens: Array(0..<6), contextSize: 3, beginning: nil),
-      options: SessionOptions(threads: 1), decoding: 9, turns: 0)
+      options: EngineOptions(threads: 1), decoding: 9, turns: 0)
     #expect(shortest.prefix == 1 && shortest.decoded == 2 && shortest.turns == 1)
     #expect(try shortest.run().isComplete)
   }

@@ -126,7 +126,7 @@ private struct Comparison {
   func expectLogits(
     batchSize: Int, threads: Int, observer: MaskRecorder? = nil, location: SourceLocation = #_sourceLocation
   ) throws {
-    var options = SessionOptions(threads: threads, batchSize: batchSize)
+    var options = EngineOptions(threads: threads, batchSize: batchSize)
     options.sparsity = sparsity
     options.observer = observer
     let difference = try LogitDifference(

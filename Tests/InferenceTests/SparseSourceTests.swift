@@ -24,10 +24,10 @@ import Testing
   private func logits(
     _ model: LanguageModel, _ tokens: [Int32], _ sparsity: SparsityOptions, threads: Int = 1, batchSize: Int = 1
   ) throws -> [Float] {
-    var options = SessionOptions(contextSize: tokens.count, threads: threads, batchSize: batchSize)
+    var options = EngineOptions(contextSize: tokens.count, threads: threads, batchSize: batchSize)
     options.sparsity = sparsity
-    let session = try Session(model: model, options: options)
-    return try withExtendedLifetime(session) { try Array(session.evaluate(tokens)) }
+    let session = try Engine(model: model, options: options).makeSequence()
+    return try session.evaluate(tokens, phase: batchSize > 16 ? .prompt : .decode) { Array($0) } ?? []
   }
 
   /// Nothing is lost, whatever the number of threads; nor by switching between the two while decoding.
@@ -93,11 +93,11 @@ import Testing
 
   private func session(
     _ model: LanguageModel, _ sparsity: SparsityOptions, _ tokens: [Int32], threads: Int = 2, batchSize: Int = 1
-  ) throws -> (Session, [Float]) {
-    var options = SessionOptions(contextSize: tokens.count, threads: threads, batchSize: batchSize)
+  ) throws -> (TokenSequence, [Float]) {
+    var options = EngineOptions(contextSize: tokens.count, threads: threads, batchSize: batchSize)
     options.sparsity = sparsity
-    let session = try Session(model: model, options: options)
-    return (session, try Array(session.evaluate(tokens)))
+    let session = try Engine(model: model, options: options).makeSequence()
+    return (session, try session.evaluate(tokens, phase: batchSize > 16 ? .prompt : .decode) { Array($0) } ?? [])
   }
 
   private func profile(_ model: LanguageModel, _ frequency: (_ neuron: Int) -> Float) throws -> ActivationProfile {
@@ -124,7 +124,7 @@ import Testing
     #expect(logits != none && logits != dense)
     let neurons = Double(model.configuration.feedForwardSize)
     let hot = Double((0..<Int(neurons)).count { $0 % 3 == 1 })
-    #expect(abs(try #require(some.sparsityReport.computed) - hot / neurons) < 1e-9)
+    #expect(abs(try #require(some.engine.sparsityReport.computed) - hot / neurons) < 1e-9)
     #expect(try session(model, options, tokens, threads: 5).1 == logits)
     for batchSize in [2, 4, 64] {
       options.masksPrompts = true
@@ -155,7 +155,7 @@ import Testing
     #expect(zip(all, dense).allSatisfy { abs($0 - $1) < limit })
     try set(1e30)
     let (session, none) = try self.session(model, options, tokens)
-    #expect(session.sparsityReport.active == 0 && none != dense && none.allSatisfy(\.isFinite))
+    #expect(session.engine.sparsityReport.active == 0 && none != dense && none.allSatisfy(\.isFinite))
     try set(0.05)
     let some = try self.session(model, options, tokens).1
     #expect(try self.session(model, options, tokens, threads: 3).1 == some)
@@ -194,7 +194,8 @@ import Testing
     for (threshold, computed) in [(Float.infinity, 0.0), (-.infinity, 1)] {
       file.set("powerinfer.sparse_threshold", .float32(threshold))
       let model = try LanguageModel(file: GGUFFile(bytes: file.encoded()))
-      #expect(try session(model, SparsityOptions(mode: .predictor), tokens).0.sparsityReport.computed == computed)
+      #expect(
+        try session(model, SparsityOptions(mode: .predictor), tokens).0.engine.sparsityReport.computed == computed)
     }
   }
 
@@ -231,15 +232,15 @@ import Testing
 
   @Test func saysWhatWasChosen() throws {
     let (silu, tokens) = try open("tiny-yarn-f32")
-    let report = try session(silu, SparsityOptions(), tokens).0.sparsityReport
-    #expect(report.choice == "All neurons are computed, for its activation, silu, is never silent.")
+    let report = try session(silu, SparsityOptions(), tokens).0.engine.sparsityReport
+    #expect(report.choice == "Computing all neurons: SiLU is never exactly zero.")
     #expect(report.active == nil && report.layers.allSatisfy { $0.source == .dense })
 
     let (relu, reluTokens) = try open("tiny-relu-f16.powerinfer")
-    let choice = try #require(try session(relu, SparsityOptions(), reluTokens).0.sparsityReport.choice)
+    let choice = try #require(try session(relu, SparsityOptions(), reluTokens).0.engine.sparsityReport.choice)
     #expect(choice.hasPrefix("Of \(relu.configuration.layerCount) layers, dense in "))
-    #expect(choice.hasSuffix("µs a layer in the mean): measured while decoding."))
-    let gate = try session(relu, SparsityOptions(mode: .gate), reluTokens).0.sparsityReport
+    #expect(choice.hasSuffix("µs per layer): measured while decoding."))
+    let gate = try session(relu, SparsityOptions(mode: .gate), reluTokens).0.engine.sparsityReport
     let active = try #require(gate.active)
     #expect(gate.choice == nil && active > 0 && active < 1 && gate.hitRate == 1)
   }

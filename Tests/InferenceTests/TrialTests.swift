@@ -23,7 +23,7 @@ import Testing
     }
     #expect(tokens == SourceTrial.warmUp + 2 * SourceTrial.turns)
     #expect(trial.current == [.gate, .dense, .dense])
-    #expect(trial.medianMicroseconds(layer: 0) == ["dense": 0.3, "gate": 0.1])
+    #expect(trial.medianMicroseconds(layer: 0) == [.dense: 0.3, .gate: 0.1])
     #expect(trial.medianMicroseconds(layer: 2) == [:])
     // What comes after changes nothing.
     for _ in 0..<20 { decode(trial, layers: 3) { _, source in source == .gate ? 1 : 1000 } }
@@ -56,7 +56,7 @@ import Testing
       pass(3, united: 100, masked: 90)
     }
     #expect(unions.pays(tokens: 2) == true && unions.pays(tokens: 3) == false)
-    #expect(unions.pays(tokens: 4) == nil && unions.pays(tokens: 5) == false)
+    #expect(unions.pays(tokens: 16) == nil && unions.pays(tokens: 17) == false)
     #expect(unions.begin(tokens: 2) && !unions.begin(tokens: 3))
     #expect(!UnionTrial(isOpen: false).begin(tokens: 2))
   }

@@ -17,17 +17,22 @@ struct AttentionTests {
     let head: CacheHead
     private(set) var keys: [Double] = []  // [positions, size]
     private(set) var values: [Double] = []  // [positions, size]
-    private let memory: [UnsafeMutableRawPointer]
+    private let memory: UnsafeMutableRawPointer
+    private let pages: UnsafeMutablePointer<UnsafeMutablePointer<UInt8>>
 
     init(_ kernels: Kernels, _ format: WeightFormat, size: Int, positions: Int, seed: UInt64) {
       let tile = Kernels.attentionTile
-      let bytes = (positions + tile - 1) / tile * tile * format.rowBytes(columns: size)
-      memory = (0..<2).map { _ in
-        let pointer = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
-        pointer.initializeMemory(as: UInt8.self, repeating: 0xff, count: bytes)
-        return pointer
+      let (count, half) = ((positions + tile - 1) / tile, tile * format.rowBytes(columns: size))
+      memory = .allocate(byteCount: count * 2 * half, alignment: 64)
+      memory.initializeMemory(as: UInt8.self, repeating: 0xff, count: count * 2 * half)
+      pages = .allocate(capacity: count)
+      // The last page first, so that no page follows its neighbour.
+      for page in 0..<count {
+        (pages + page).initialize(
+          to: (memory + (count - 1 - page) * 2 * half).assumingMemoryBound(to: UInt8.self))
       }
-      head = CacheHead(keys: memory[0], values: memory[1], headSize: size, keyFormat: format, valueFormat: format)
+      head = CacheHead(
+        pages: pages, keyOffset: 0, valueOffset: half, headSize: size, keyFormat: format, valueFormat: format)
       var generator = SeededGenerator(seed)
       for position in 0..<positions {
         let (key, value) = (generator.normals(size), generator.normals(size))
@@ -38,7 +43,10 @@ struct AttentionTests {
       }
     }
 
-    deinit { for pointer in memory { pointer.deallocate() } }
+    deinit {
+      memory.deallocate()
+      pages.deallocate()
+    }
 
     /// What a row is after it went through the format.
     static func stored(_ row: [Float], _ format: WeightFormat) -> [Double] {

@@ -18,10 +18,12 @@ struct ThreadTeamTests {
     let slots = UnsafeMutablePointer<Int>.allocate(capacity: workers * 16)
     defer { slots.deallocate() }
     slots.initialize(repeating: 0, count: workers * 16)
+    let shared = Unguarded(slots)
     let failures = Atomic<Int>(0)
     let rounds = 2000
     for run in 0..<3 {
       team.run { member in
+        let slots = shared.value
         for round in 1...rounds {
           slots[member.index * 16] = run * rounds + round
           member.sync()
@@ -76,8 +78,10 @@ struct ThreadTeamTests {
     let done = (0..<sizes.count).map { sizes[$0] * rounds }.map { UnsafeMutablePointer<Int>.allocate(capacity: $0 + 1) }
     defer { done.forEach { $0.deallocate() } }
     for (list, size) in zip(done, sizes) { list.initialize(repeating: 0, count: size * rounds + 1) }
+    let shared = Unguarded(done)
     for half in 0..<2 {
       team.run { member in
+        let done = shared.value
         for round in half * rounds / 2..<(half + 1) * rounds / 2 {
           for (index, size) in sizes.enumerated() {
             member.pieces(size) { done[index][round * size + $0] += 1 }
@@ -167,7 +171,9 @@ struct ThreadTeamTests {
         let hidden = Activations(columns: 320, capacity: 5)
         let gates = Activations(columns: 320, capacity: 5)
         let out = Activations(columns: 96, capacity: 5)
+        let shared = Unguarded((up: up, gate: gate, down: down, x: x, hidden: hidden, gates: gates, out: out))
         team.run { member in
+          let (up, gate, down, x, hidden, gates, out) = shared.value
           x.quantize(tokens: member.share(of: 5), using: kernels)
           member.sync()
           let rows = member.share(of: 320, multiple: 4)

@@ -75,7 +75,7 @@ import Testing
 
   private func compensation(_ model: LanguageModel, threads: Int = 2, memory: Int? = nil) throws -> ErrorCompensation {
     try ErrorCompensation(
-      model: model, text: text(model, seed: 7), options: SessionOptions(threads: threads, batchSize: 32),
+      model: model, text: text(model, seed: 7), options: EngineOptions(threads: threads, batchSize: 32),
       memoryLimit: memory)
   }
 
@@ -91,7 +91,7 @@ import Testing
   private func logits(_ path: String) throws -> [Float] {
     let model = try LanguageModel(opening: path)
     let text = try text(model, seed: 11)
-    let session = try Session(model: model, options: SessionOptions(contextSize: 50, threads: 1))
+    let session = try Engine(model: model, options: EngineOptions(contextSize: 50, threads: 1)).makeSequence()
     var all: [Float] = []
     for chunk in 0..<4 {
       session.truncate(to: 0)

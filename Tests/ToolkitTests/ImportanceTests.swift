@@ -5,6 +5,7 @@ import PowerInferKernels
 import PowerInferModel
 import PowerInferSparsity
 import PowerInferTestKit
+import Synchronization
 import Testing
 
 @testable import PowerInferToolkit
@@ -29,7 +30,7 @@ import Testing
 
   private func importance(_ model: LanguageModel, threads: Int = 2, output: Bool = false) throws -> ImportanceMatrix {
     try ImportanceSurvey(
-      model: model, text: text(model), named: ["a.txt"], options: SessionOptions(threads: threads, batchSize: 10)
+      model: model, text: text(model), named: ["a.txt"], options: EngineOptions(threads: threads, batchSize: 10)
     ).run(includesOutput: output)
   }
 
@@ -71,15 +72,18 @@ import Testing
   }
 
   /// Sums the squares of what neurons give, as another observer sees it.
-  private final class HiddenSquares: NeuronObserver, @unchecked Sendable {
-    var sums: [Double]
-    init(_ count: Int) { sums = Array(repeating: 0, count: count) }
+  private final class HiddenSquares: NeuronObserver {
+    private let squares: Mutex<[Double]>
+    var sums: [Double] { squares.withLock { $0 } }
+    init(_ count: Int) { squares = Mutex(Array(repeating: 0, count: count)) }
     func observe(_ view: NeuronView) {
       guard view.layer == 2 else { return }
-      for token in 0..<view.tokens {
-        for neuron in view.neurons {
-          let value = Double(view.hidden[token * view.stride + neuron])
-          sums[neuron] += value * value
+      squares.withLock { sums in
+        for token in 0..<view.tokens {
+          for neuron in view.neurons {
+            let value = Double(view.hidden[token * view.stride + neuron])
+            sums[neuron] += value * value
+          }
         }
       }
     }
@@ -97,11 +101,11 @@ import Testing
     // The last layer is where tokens could be left out.
     let text = try text(model)
     let seen = HiddenSquares(model.configuration.feedForwardSize)
-    var options = SessionOptions(threads: 1, batchSize: 10)
+    var options = EngineOptions(threads: 1, batchSize: 10)
     options.contextSize = 21
     options.sparsity = SparsityOptions(mode: .dense)
     options.observer = seen
-    let session = try Session(model: model, options: options)
+    let session = try Engine(model: model, options: options).makeSequence()
     for chunk in 0..<text.chunkCount {
       session.truncate(to: 0)
       let input = text.input(ofChunk: chunk)

@@ -43,7 +43,7 @@ import Testing
     _ model: LanguageModel, threads: Int = 2, thresholds: GateThresholds? = nil
   ) throws -> NeuronStatistics {
     try NeuronSurvey(
-      model: model, text: text(model), named: "a.txt", options: SessionOptions(threads: threads, batchSize: 10),
+      model: model, text: text(model), named: "a.txt", options: EngineOptions(threads: threads, batchSize: 10),
       thresholds: thresholds
     ).run()
   }
@@ -79,10 +79,10 @@ import Testing
   /// What neurons did for every token of the text, in double precision, [layers][neurons][tokens].
   private func everything(_ model: LanguageModel) throws -> [[[(magnitude: Double, hidden: Double)]]] {
     let collector = Collector(model.configuration)
-    var options = SessionOptions(contextSize: 21, threads: 1, batchSize: 10)
+    var options = EngineOptions(contextSize: 21, threads: 1, batchSize: 10)
     options.sparsity.mode = .dense
     options.observer = collector
-    let session = try Session(model: model, options: options)
+    let session = try Engine(model: model, options: options).makeSequence()
     let text = try text(model)
     for chunk in 0..<text.chunkCount {
       session.truncate(to: 0)
@@ -192,15 +192,15 @@ import Testing
     let model = try open(Self.tiny(Self.families[family]))
     let calibration = try Calibration(survey(model), target: 0.7)
     try calibration.thresholds.writeSidecar(folder.file("model.thresholds.gguf"), for: model)
-    var options = SessionOptions(contextSize: 21, threads: 2)
+    var options = EngineOptions(contextSize: 21, threads: 2)
     options.sparsity.mode = .threshold
-    let session = try Session(model: model, options: options)
+    let session = try Engine(model: model, options: options).makeSequence()
     let text = try text(model)
     for chunk in 0..<text.chunkCount {
       session.truncate(to: 0)
       for token in text.input(ofChunk: chunk) { _ = try session.evaluate([token]) }
     }
-    let layers = session.sparsityReport.layers
+    let layers = session.engine.sparsityReport.layers
     #expect(layers.map(\.tokens) == [84, 84, 84])
     for (layer, found) in layers.enumerated() {
       // What reaches the first layer is the same as in the calibration, up to the rounding of batches; what reaches the
@@ -262,7 +262,7 @@ import Testing
     for limit in [0, 1, 3, 6] {
       var asked = 0
       let survey = try NeuronSurvey(
-        model: model, text: text(model), named: "", options: SessionOptions(threads: 1, batchSize: 10))
+        model: model, text: text(model), named: "", options: EngineOptions(threads: 1, batchSize: 10))
       #expect(
         sentence {
           _ = try survey.run(isCancelled: {
@@ -278,7 +278,7 @@ import Testing
     let model = try open(TinyModel())
     var seen: [Int] = []
     let survey = try NeuronSurvey(
-      model: model, text: text(model), named: "", options: SessionOptions(threads: 1, batchSize: 10))
+      model: model, text: text(model), named: "", options: EngineOptions(threads: 1, batchSize: 10))
     _ = try survey.run(progress: { done, total in
       #expect(total == 84)
       seen.append(done)
@@ -289,16 +289,16 @@ import Testing
   @Test func wrongOptionsAreSentences() throws {
     let model = try open(TinyModel())
     let text = try text(model)
-    func complaint(_ options: SessionOptions, _ thresholds: GateThresholds? = nil) -> String {
+    func complaint(_ options: EngineOptions, _ thresholds: GateThresholds? = nil) -> String {
       sentence {
         _ = try NeuronSurvey(model: model, text: text, named: "", options: options, thresholds: thresholds)
       }
     }
-    #expect(complaint(SessionOptions(threads: 0)) == "The number of threads is 0, expected 1 to 512.")
-    #expect(complaint(SessionOptions(threads: .max)).hasPrefix("The number of threads is 9223372036854775807, "))
-    #expect(complaint(SessionOptions(batchSize: 0)) == "The batch size is 0, expected 1 to 4096.")
+    #expect(complaint(EngineOptions(threads: 0)) == "The number of threads is 0, expected 1 to 512.")
+    #expect(complaint(EngineOptions(threads: .max)).hasPrefix("The number of threads is 9223372036854775807, "))
+    #expect(complaint(EngineOptions(batchSize: 0)) == "The batch size is 0, expected 1 to 4096.")
     #expect(
-      complaint(SessionOptions(), try GateThresholds(thresholds: [1], target: 0, tokens: 1, text: ""))
+      complaint(EngineOptions(), try GateThresholds(thresholds: [1], target: 0, tokens: 1, text: ""))
         == "There are gate thresholds for 1 layers, but the model has 2.")
     #expect(
       sentence { _ = try Calibration(survey(model), target: 1) }

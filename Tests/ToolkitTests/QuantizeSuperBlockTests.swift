@@ -93,9 +93,9 @@ import Testing
 
   private func logits(_ name: String) throws -> [Float] {
     let model = try LanguageModel(opening: folder.file(name))
-    var options = SessionOptions(threads: 2)
+    var options = EngineOptions(threads: 2)
     options.sparsity.mode = .dense
-    let session = try Session(model: model, options: options)
+    let session = try Engine(model: model, options: options).makeSequence()
     return try withExtendedLifetime(session) { try Array(session.evaluate((0..<20).map { Int32($0 * 7 % 200) })) }
   }
 

@@ -18,8 +18,14 @@ func attention(_ kernels: Kernels) {
         let states = Floats(chunks * group * state)
         let out = Floats(group * headSize)
         let cache = UnsafeMutableRawPointer.allocate(byteCount: 2 * positions * rowBytes, alignment: 64)
+        let half = Kernels.attentionTile * rowBytes
+        let pages = UnsafeMutablePointer<UnsafeMutablePointer<UInt8>>.allocate(
+          capacity: positions / Kernels.attentionTile)
+        for page in 0..<positions / Kernels.attentionTile {
+          (pages + page).initialize(to: (cache + page * 2 * half).assumingMemoryBound(to: UInt8.self))
+        }
         let head = CacheHead(
-          keys: cache, values: cache + positions * rowBytes, headSize: headSize, keyFormat: format, valueFormat: format)
+          pages: pages, keyOffset: 0, valueOffset: half, headSize: headSize, keyFormat: format, valueFormat: format)
         for position in 0..<positions {
           kernels.storeKey(row.pointer, at: position, in: head)
           kernels.storeValue(row.pointer, at: position, in: head)

@@ -120,7 +120,7 @@ typedef struct {
 // Scores of the queries from `first` on with the first `positions` positions of the tile at `tile`.
 PI_INLINE void score_tile(const pi_cache_head *head, const attention *a, size_t first, size_t tile, size_t positions) {
   const size_t all = a->tokens * a->group, size = head->head_size;
-  const uint8_t *keys = head->keys + tile * row_bytes(head->key_format, size);
+  const uint8_t *keys = page_keys(head, tile);
   const size_t step = (head->key_format == PI_Q8_0 ? CODE_VECTORS : TILE_VECTORS) * PI_LANES;
   if (a->converts && head->key_format == PI_F16) {
     key_floats(keys, (positions + KEY_BLOCK - 1) / KEY_BLOCK * KEY_BLOCK * size, a->keys);
@@ -156,7 +156,7 @@ PI_INLINE void add_tile(const pi_cache_head *head, const attention *a, size_t q,
   const uint32_t format = a->converts ? PI_F32 : head->value_format;
   const size_t columns = a->converts ? (size + PI_LANES - 1) / PI_LANES * PI_LANES : size;
   const size_t bytes = a->converts ? pi_attention_padded(size) * 4 : row_bytes(format, size);
-  const uint8_t *values = a->converts ? (const uint8_t *)a->values : head->values + tile * bytes;
+  const uint8_t *values = a->converts ? (const uint8_t *)a->values : page_values(head, tile);
   const float *weights = a->scores + q * TILE;
   float *sums = states + q * stride;
 #define CALL(n) add_columns(PI_F32, weights, n, values, bytes, 0, seen[0], columns, factors, sums, stride)
@@ -211,15 +211,14 @@ static void PI_NAME(attend_chunk)(const pi_cache_head *head, const attention *a,
   for (size_t tile = begin; tile < end; tile += TILE) {
     const size_t positions = end - tile < TILE ? end - tile : TILE;
     const size_t first = first_token(a, tile) * a->group;
-    if (!a->converts) fetch(head->values + tile * value_bytes, positions * value_bytes);
+    if (!a->converts) fetch(page_values(head, tile), positions * value_bytes);
     score_tile(head, a, first, tile, positions);
     if (!a->converts && tile + TILE < end) {
       const size_t next = end - tile - TILE < TILE ? end - tile - TILE : TILE;
-      fetch(head->keys + (tile + TILE) * key_bytes, next * key_bytes);
+      fetch(page_keys(head, tile + TILE), next * key_bytes);
     }
     if (a->converts) {
-      value_floats(head->value_format, head->values + tile * row_bytes(head->value_format, size), positions, size,
-                   pi_attention_padded(size), a->values);
+      value_floats(head->value_format, page_values(head, tile), positions, size, pi_attention_padded(size), a->values);
     }
     for (size_t q = first; q < all; q += TILE_QUERIES) {
       const size_t count = all - q < TILE_QUERIES ? all - q : TILE_QUERIES;

@@ -1,7 +1,7 @@
 // The key/value cache of one head: how its two formats are written and read. Included once per instruction set, after plain.h;
 // beside what plain.h asks for, the including file defines half_at(p), the f16 at p.
 //
-// Values lie position after position, each a row of the format. Keys lie in blocks of PI_KEY_BLOCK positions, columns
+// Of each page, values lie position after position, each a row of the format. Keys lie in blocks of PI_KEY_BLOCK positions, columns
 // outside, positions inside, so that a vector holds the same column of neighbouring positions and a score needs no sum over
 // lanes:
 //   F16   [block][column][position]
@@ -35,9 +35,18 @@ PI_INLINE float quantize_block(const float *x, int8_t *codes) {
   return most / 127;
 }
 
+// The keys, or values, of the page that holds a position.
+PI_INLINE uint8_t *page_keys(const pi_cache_head *head, size_t position) {
+  return head->pages[position / PI_ATTENTION_TILE] + head->key_offset;
+}
+
+PI_INLINE uint8_t *page_values(const pi_cache_head *head, size_t position) {
+  return head->pages[position / PI_ATTENTION_TILE] + head->value_offset;
+}
+
 static void PI_NAME(store_key)(const pi_cache_head *head, size_t position, const float *x) {
-  const size_t columns = head->head_size, lane = position % KEY_BLOCK;
-  uint8_t *block = head->keys + position / KEY_BLOCK * KEY_BLOCK * row_bytes(head->key_format, columns);
+  const size_t columns = head->head_size, lane = position % KEY_BLOCK, before = position % PI_ATTENTION_TILE - lane;
+  uint8_t *block = page_keys(head, position) + before * row_bytes(head->key_format, columns);
   if (head->key_format == PI_F16) {
     uint16_t *p = (uint16_t *)(void *)block + lane;
     for (size_t c = 0; c < columns; c += PI_LANES) {
@@ -59,7 +68,7 @@ static void PI_NAME(store_key)(const pi_cache_head *head, size_t position, const
 
 static void PI_NAME(store_value)(const pi_cache_head *head, size_t position, const float *x) {
   const size_t columns = head->head_size;
-  uint8_t *row = head->values + position * row_bytes(head->value_format, columns);
+  uint8_t *row = page_values(head, position) + position % PI_ATTENTION_TILE * row_bytes(head->value_format, columns);
   if (head->value_format == PI_F16) {
     PI_NAME(store_f16)(x, columns, (uint16_t *)(void *)row);
     return;

@@ -4,6 +4,7 @@
 enum {
   LIST_ROWS = 512,  // rows whose coefficients are looked through at once, for one token
   BATCH_ROWS = 16,  // rows that are read together, a span of columns after the other
+  MANY_ROWS = 64,   // the same for many tokens: so many that a token's y is not loaded and stored for a few active rows
   SPAN_BLOCKS = 8,  // columns of a span in blocks: a super-block
   BLOCK_VECTORS = PI_BLOCK / PI_LANES,
   TILE_BLOCKS = 2,  // columns of y that stay in registers, in blocks: half of the registers of AVX2 and of NEON
@@ -137,9 +138,9 @@ PI_INLINE void accumulate_many(uint32_t format, const pi_matrix *w, size_t rows,
                                size_t tokens, size_t begin, size_t end, float *y, size_t stride) {
   for (size_t b = begin; b < end; b += SPAN_BLOCKS) {
     const size_t blocks = end - b < SPAN_BLOCKS ? end - b : SPAN_BLOCKS, columns = blocks * PI_BLOCK;
-    for (size_t r = 0; r < rows; r += BATCH_ROWS) {
-      float floats[BATCH_ROWS * SPAN_BLOCKS * PI_BLOCK];
-      const size_t batch = rows - r < BATCH_ROWS ? rows - r : BATCH_ROWS;
+    for (size_t r = 0; r < rows; r += MANY_ROWS) {
+      float floats[MANY_ROWS * SPAN_BLOCKS * PI_BLOCK];
+      const size_t batch = rows - r < MANY_ROWS ? rows - r : MANY_ROWS;
       for (size_t n = 0; n < batch; n++) {
         const uint8_t *span = span_of(format, w, r + n, b);
         span_scales s;
@@ -153,7 +154,7 @@ PI_INLINE void accumulate_many(uint32_t format, const pi_matrix *w, size_t rows,
       }
       for (size_t t = 0; t < tokens; t++) {
         const float *factors = h + t * h_stride + r;
-        uint32_t list[BATCH_ROWS];
+        uint32_t list[MANY_ROWS];
         size_t count = 0;
         for (size_t n = 0; n < batch; n++) {
           list[count] = (uint32_t)n;

@@ -70,17 +70,18 @@ enum {
   PI_KEEP_MAGNITUDE = 2,  // !(|value| < threshold)
 };
 
-// Keys and values of one head of one layer, for the positions from 0 on; a format is PI_F16 or PI_Q8_0 (then head_size is a
-// multiple of 32). Values are [positions] rows of the format. Keys take as many bytes, in whole blocks of PI_KEY_BLOCK
-// positions in an order of their own.
+// Keys and values of one head of one layer, in pages of PI_ATTENTION_TILE positions; a format is PI_F16 or PI_Q8_0 (then
+// head_size is a multiple of 32). In every page the head's keys begin at `key_offset` and its values at `value_offset`. Values
+// are [positions] rows of the format. Keys take as many bytes, in whole blocks of PI_KEY_BLOCK positions in an order of their own.
 enum {
   PI_KEY_BLOCK = 16,
-  PI_ATTENTION_TILE = 64,  // positions that attention takes at once
+  PI_ATTENTION_TILE = 64,  // positions of a page, which attention takes at once
 };
 
 typedef struct {
-  uint8_t *PI_NONNULL keys;
-  uint8_t *PI_NONNULL values;
+  uint8_t *PI_NONNULL const *PI_NONNULL pages;  // position p is in pages[p / PI_ATTENTION_TILE]
+  size_t key_offset;
+  size_t value_offset;
   size_t head_size;
   uint32_t key_format;
   uint32_t value_format;

@@ -1,5 +1,6 @@
 import Foundation
 import PowerInfer
+import PowerInferLineEditing
 
 /// Talks with a person: reads lines, answers messages, obeys commands.
 final class ChatLoop {

@@ -58,6 +58,7 @@ extension Int: SettingValue { static var expectation: String { "a whole number" 
 extension Int64: SettingValue { static var expectation: String { "a whole number" } }
 extension Float: SettingValue { static var expectation: String { "a number" } }
 extension String: SettingValue { static var expectation: String { "text" } }
+extension Bool: SettingValue { static var expectation: String { "true or false" } }
 
 /// A variable that does not hold what it should.
 struct EnvironmentError: Error, Equatable, CustomStringConvertible {

@@ -22,6 +22,7 @@ struct ModelOptions: ParsableArguments {
   @OptionGroup var cacheOptions: CacheOptions
   @OptionGroup var sparsityFlags: SparsityFlags
   @OptionGroup var loadingFlags: LoadingFlags
+  @OptionGroup var determinismFlag: DeterminismFlag
 
   /// The options with the environment's values and the model's place filled in.
   struct Resolved: Equatable {
@@ -33,6 +34,8 @@ struct ModelOptions: ParsableArguments {
     var sparsity = SparsityFlags.Resolved()
     var residency = Residency.automatic
     var isProfiled = false
+    /// Whether results depend on a request alone, bit for bit.
+    var isDeterministic = false
     /// Whether control tokens count wherever a prompt spells them.
     var parsesSpecial = false
   }
@@ -49,19 +52,19 @@ struct ModelOptions: ParsableArguments {
   func resolve(_ environment: Environment = Environment()) throws -> Resolved {
     let threads = try threadOption.resolve(environment)
     let contextSize = try environment.value(ctxSize, or: "CTX_SIZE")
-    try OptionError.require(contextSize, in: 0...SessionOptions.contextSizeRange.upperBound, "ctx-size")
+    try OptionError.require(contextSize, in: 0...EngineOptions.contextSizeRange.upperBound, "ctx-size")
     let batchSize = try Self.resolve(batchSize: batchSize, environment)
     let size = contextSize.map { $0 == 0 ? ContextSize.full : .tokens($0) } ?? .automatic
     return Resolved(
       path: try choice.locate(environment), threads: threads, contextSize: size, batchSize: batchSize,
       cache: try cacheOptions.resolve(environment), sparsity: try sparsityFlags.resolve(environment),
-      residency: loadingFlags.residency)
+      residency: loadingFlags.residency, isDeterministic: try determinismFlag.resolve(environment))
   }
 
   /// - Throws: `EnvironmentError`, `OptionError`.
   static func resolve(batchSize: Int?, _ environment: Environment) throws -> Int? {
     let size = try environment.value(batchSize, or: "BATCH_SIZE")
-    try OptionError.require(size, in: SessionOptions.batchSizeRange, "batch-size")
+    try OptionError.require(size, in: EngineOptions.batchSizeRange, "batch-size")
     return size
   }
 }

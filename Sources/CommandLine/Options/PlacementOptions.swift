@@ -49,7 +49,7 @@ struct PlacementOptions: ParsableArguments {
   @Option(
     name: [.customShort("b"), .long], parsing: .unconditional,
     help: ArgumentHelp("Tokens of a prompt read at once, for which there is scratch space.", valueName: "n"))
-  var batchSize = SessionOptions.defaultBatchSize
+  var batchSize = EngineOptions.defaultBatchSize
 
   @OptionGroup var cache: CacheOptions
 
@@ -82,8 +82,8 @@ struct PlacementOptions: ParsableArguments {
 
   /// Opens the model and its profile.
   func open() throws -> Subject {
-    try OptionError.require(ctxSize, in: 0...SessionOptions.contextSizeRange.upperBound, "ctx-size")
-    try OptionError.require(batchSize, in: SessionOptions.batchSizeRange, "batch-size")
+    try OptionError.require(ctxSize, in: 0...EngineOptions.contextSizeRange.upperBound, "ctx-size")
+    try OptionError.require(batchSize, in: EngineOptions.batchSizeRange, "batch-size")
     let path = try ModelLocator(environment: Environment()).locate(modelFile ?? choice.model)
     let model = try LanguageModel(opening: path)
     let profile = try find(for: model)

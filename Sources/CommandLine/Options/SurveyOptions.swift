@@ -35,7 +35,7 @@ struct SurveyOptions: ParsableArguments {
   /// Threads and batch size, with the environment's where no flag says them.
   ///
   /// - Throws: `EnvironmentError`, `OptionError`.
-  func settings() throws -> SessionOptions { try cut.settings(threadOption) }
+  func settings() throws -> EngineOptions { try cut.settings(threadOption) }
 
   /// The model's path.
   ///
@@ -72,11 +72,11 @@ struct SurveyOptions: ParsableArguments {
   /// - Parameters:
   ///   - model: an open model.
   ///   - path: its path.
-  ///   - settings: of the session.
+  ///   - settings: of the engine.
   ///   - thresholds: from which magnitude on a neuron counts as firing.
   ///   - cancellation: raised to stop.
   func survey(
-    _ model: LanguageModel, at path: String, with settings: SessionOptions, thresholds: GateThresholds? = nil,
+    _ model: LanguageModel, at path: String, with settings: EngineOptions, thresholds: GateThresholds? = nil,
     cancellation: CancellationFlag
   ) throws -> Outcome {
     let text = try text(for: model)

@@ -40,9 +40,9 @@ struct TextCutFlags: ParsableArguments {
   /// Threads and batch size, with the environment's where no flag says them.
   ///
   /// - Throws: `EnvironmentError`, `OptionError`.
-  func settings(_ threadOption: ThreadOption) throws -> SessionOptions {
+  func settings(_ threadOption: ThreadOption) throws -> EngineOptions {
     let environment = Environment()
-    var settings = SessionOptions(threads: try threadOption.resolve(environment))
+    var settings = EngineOptions(threads: try threadOption.resolve(environment))
     if let batchSize = try ModelOptions.resolve(batchSize: batchSize, environment) { settings.batchSize = batchSize }
     return settings
   }

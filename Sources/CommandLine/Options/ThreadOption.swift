@@ -17,8 +17,8 @@ struct ThreadOption: ParsableArguments {
     return threads
   }
 
-  /// - Throws: `OptionError` for a number of threads that no session takes.
+  /// - Throws: `OptionError` for a number of threads that no engine takes.
   static func check(_ threads: Int?) throws(OptionError) {
-    try OptionError.require(threads, in: SessionOptions.threadRange, "threads")
+    try OptionError.require(threads, in: EngineOptions.threadRange, "threads")
   }
 }

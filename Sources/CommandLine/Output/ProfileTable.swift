@@ -21,7 +21,7 @@ extension ProfileReport {
     return Self.layout.heading + lines.joined() + sum
   }
 
-  /// The reports of a session for a person to read below an answer.
+  /// The reports of an engine for a person to read below an answer.
   static func text(_ reports: [ProfileReport]) -> String {
     reports.map { report in
       "\n\(report.phase), \(report.tokens) token\(report.tokens == 1 ? "" : "s"), "

@@ -7,7 +7,9 @@ enum Summary {
   static func line(_ result: GenerationResult, contextSize: Int) -> String {
     let statistics = result.statistics
     var parts: [String] = []
-    var prompt = "prompt \(count(statistics.promptTokens, "token"))"
+    let known = statistics.reusedTokens + statistics.readTokens
+    let read = result.finishReason == .cancelled && known < statistics.promptTokens ? "\(known) of " : ""
+    var prompt = "prompt \(read)\(count(statistics.promptTokens, "token"))"
     if statistics.reusedTokens > 0 { prompt += " (\(statistics.reusedTokens) cached)" }
     if let speed = statistics.promptTokensPerSecond { prompt += " at \(number(speed)) tok/s" }
     parts.append(prompt)
@@ -42,6 +44,7 @@ enum Summary {
     case .stopString: result.stopString.map { "ended at \($0.debugDescription)" }
     case .length: "ended at the limit of --predict"
     case .contextFull: "ended: the context of \(count(contextSize, "token")) is full"
+    case .cacheFull: "ended: the key/value cache is full"
     case .cancelled: "cancelled"
     }
   }

@@ -1,5 +1,6 @@
 import Foundation
 import PowerInfer
+import PowerInferLineEditing
 
 /// Ctrl-C stops the answer; again, it ends the program. Other signals that end the program leave the terminal as it was.
 ///

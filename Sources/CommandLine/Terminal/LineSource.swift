@@ -1,4 +1,5 @@
 import Foundation
+import PowerInferLineEditing
 
 /// Where a chat's lines come from: the line editor, or plain lines where the terminal can do no more.
 struct LineSource {
@@ -10,8 +11,8 @@ struct LineSource {
     self.prompt = prompt
     self.style = style
     editor =
-      RawTerminal.isUsable(environment)
-      ? LineEditor(terminal: RawTerminal(), history: History(file: History.defaultFile(environment))) : nil
+      RawTerminal.isUsable(environment.variables)
+      ? LineEditor(terminal: RawTerminal(), history: History(file: History.defaultFile(environment.variables))) : nil
   }
 
   func next() -> LineInput {

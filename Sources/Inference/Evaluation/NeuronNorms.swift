@@ -7,16 +7,17 @@ public enum NeuronNorms {
   public static func norms(of model: LanguageModel, team: ThreadTeam) -> [[Float]] {
     let layers = model.weights.layers
     let neurons = model.configuration.feedForwardSize
-    let results = Results(count: layers.count * neurons)
+    let results = UnsafeMutablePointer<Float>.allocate(capacity: layers.count * neurons)
+    defer { results.deallocate() }
+    // Every member writes layers of its own.
+    let shared = Unguarded(results)
     team.run { member in
       for index in member.share(of: layers.count) {
         let norms = norms(of: layers[index].down, count: neurons)
-        (results.start + index * neurons).update(from: norms, count: neurons)
+        (shared.value + index * neurons).initialize(from: norms, count: neurons)
       }
     }
-    return withExtendedLifetime(results) {
-      layers.indices.map { Array(UnsafeBufferPointer(start: results.start + $0 * neurons, count: neurons)) }
-    }
+    return layers.indices.map { Array(UnsafeBufferPointer(start: results + $0 * neurons, count: neurons)) }
   }
 
   /// The norms of one layer, [neurons], summed in double precision.
@@ -42,17 +43,5 @@ public enum NeuronNorms {
       Kernels.active.dequantize(matrix.format, matrix.row(index), count: matrix.columns, into: row)
       body(index, UnsafeBufferPointer(start: row, count: matrix.columns))
     }
-  }
-
-  /// Every worker writes places of its own.
-  private final class Results: @unchecked Sendable {
-    let start: UnsafeMutablePointer<Float>
-
-    init(count: Int) {
-      start = .allocate(capacity: count)
-      start.initialize(repeating: 0, count: count)
-    }
-
-    deinit { start.deallocate() }
   }
 }

@@ -35,7 +35,7 @@ struct RowResult {
 }
 
 /// Memory for the records of some positions, for all threads of a team to write to, each in its own places.
-final class RecordBuffer: @unchecked Sendable {
+final class RecordBuffer {
   private(set) var bytes = UnsafeMutableRawBufferPointer(start: nil, count: 0)
 
   deinit { bytes.deallocate() }

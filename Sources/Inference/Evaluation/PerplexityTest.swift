@@ -19,7 +19,14 @@ public protocol ChunkEvaluator: AnyObject {
   ) throws
 }
 
-extension Session: ChunkEvaluator {}
+extension TokenSequence: ChunkEvaluator {
+  public func evaluate(
+    _ tokens: [Int32], logitsOf wanted: Range<Int>, progress: ((Int) -> Bool)?,
+    body: (Range<Int>, UnsafeBufferPointer<Float>) throws -> Void
+  ) throws {
+    try evaluate(tokens, phase: .prompt, logitsOf: wanted, progress: progress, body: body)
+  }
+}
 
 /// Measures how well a model predicts a text, and how far its predictions are from a reference's.
 ///
@@ -51,22 +58,22 @@ public final class PerplexityTest {
     public let divergence: DivergenceScore?
   }
 
-  /// A test of a session's model.
+  /// A test of an engine's model.
   ///
   /// - Parameters:
   ///   - text: what to score.
-  ///   - session: with a context of the text's size at least.
+  ///   - engine: with a context of the text's size at least.
   ///   - writer: saves the predictions; the test does not finish it.
   ///   - reader: the reference to compare with, made from the same text.
   public convenience init(
-    _ text: ScoredText, session: Session, saving writer: ReferenceWriter? = nil, against reader: ReferenceReader? = nil
+    _ text: ScoredText, engine: Engine, saving writer: ReferenceWriter? = nil, against reader: ReferenceReader? = nil
   ) {
     self.init(
-      text, evaluator: session, vocabularySize: session.model.configuration.vocabularySize, team: session.team,
-      saving: writer, against: reader)
+      text, evaluator: engine.makeSequence(), vocabularySize: engine.model.configuration.vocabularySize,
+      team: engine.team, saving: writer, against: reader)
   }
 
-  /// A test of any source of logits; the session's threads are `team`.
+  /// A test of any source of logits; the engine's threads are `team`.
   public init(
     _ text: ScoredText, evaluator: any ChunkEvaluator, vocabularySize: Int, team: ThreadTeam,
     saving writer: ReferenceWriter? = nil, against reader: ReferenceReader? = nil
@@ -143,8 +150,12 @@ public final class PerplexityTest {
     if writer != nil { records.reserve(positions.count * recordBytes) }
     let results = UnsafeMutableBufferPointer<RowResult>.allocate(capacity: positions.count)
     defer { results.deallocate() }
-    let (width, target, reader) = (vocabularySize, writer == nil ? nil : records.bytes.baseAddress, reader)
+    let width = vocabularySize
+    // Every member writes results and records of positions of its own; logits and the reference are only read.
+    let shared = Unguarded(
+      (logits: logits, results: results, target: writer == nil ? nil : records.bytes.baseAddress, reader: reader))
     team.run { member in
+      let (logits, results, target, reader) = shared.value
       for index in member.share(of: positions.count) {
         let row = LogitRow(UnsafeBufferPointer(rebasing: logits[index * width..<(index + 1) * width]))
         let next = targets[targets.startIndex + index]

@@ -2,14 +2,13 @@ import PowerInferKernels
 public import PowerInferModel
 public import PowerInferSparsity
 
-/// Sees, while a session reads a text, which neurons fire and which of them its activation source would have computed.
+/// Sees, while an engine reads a text, which neurons fire and which of them its activation source would have computed.
 ///
 /// What neurons give is looked at before any is left out, so that all figures of a layer are about the same input. A neuron's
 /// sums are one worker's at a time, token after token: nothing is locked, and results are the same bits for any number of
 /// threads.
+// Unchecked: of a layer each neuron is one worker's until the next pass.
 public final class QualityProbe: NeuronObserver, @unchecked Sendable {
-  // Unchecked: of a layer each neuron is one worker's until the next pass.
-
   /// Neurons whose activations are worked out at once.
   private static let width = 64
 
@@ -47,7 +46,7 @@ public final class QualityProbe: NeuronObserver, @unchecked Sendable {
   }
 
   /// - Parameters:
-  ///   - model: what the session runs.
+  ///   - model: what the engine runs.
   ///   - sources: what each of its layers decodes with.
   ///   - norms: ``NeuronNorms/norms(of:team:)``.
   public init(model: LanguageModel, sources: [ActivationSource], norms: [[Float]]) {
@@ -82,7 +81,7 @@ public final class QualityProbe: NeuronObserver, @unchecked Sendable {
     case .dense: count(view) { _ in true }
     case .gate: count(view) { !(gate[$0] <= 0) }
     case .predictor(let threshold):
-      // A session that predicts shows its predictions.
+      // An engine that predicts shows its predictions.
       guard let prediction = view.prediction else { return }
       count(view) { !(prediction[$0] < threshold) }
     case .threshold(let threshold): count(view, gate: gate, threshold: threshold)
@@ -119,7 +118,7 @@ public final class QualityProbe: NeuronObserver, @unchecked Sendable {
     }
   }
 
-  /// act(gate), by the kernels that decide for a session too.
+  /// act(gate), by the kernels that decide for an engine too.
   private func activate(_ gate: UnsafePointer<Float>, into activated: UnsafeMutablePointer<Float>, count: Int) {
     switch activation {
     case .silu: kernels.gateSiLU(gate, up: ones, into: activated, count: count)
@@ -130,7 +129,7 @@ public final class QualityProbe: NeuronObserver, @unchecked Sendable {
 
   // MARK: Results
 
-  /// What was seen of each layer. Not while a session reads.
+  /// What was seen of each layer. Not while an engine reads.
   public var layers: [NeuronQuality] {
     sources.indices.map { layer in
       var quality = NeuronQuality()
@@ -149,6 +148,6 @@ public final class QualityProbe: NeuronObserver, @unchecked Sendable {
     }
   }
 
-  /// What was seen of all layers together. Not while a session reads.
+  /// What was seen of all layers together. Not while an engine reads.
   public var overall: NeuronQuality { layers.reduce(NeuronQuality(), +) }
 }

@@ -19,7 +19,7 @@ public final class ReferenceWriter {
     var header = ReferenceFormat.magic
     func append(_ value: UInt32) { header += withUnsafeBytes(of: value.littleEndian, Array.init) }
     append(ReferenceFormat.version)
-    // No session has a context and no tokenizer a vocabulary beyond 32 bits.
+    // No engine has a context, and no tokenizer a vocabulary, past 32 bits.
     append(UInt32(text.contextSize))
     append(UInt32(clamping: text.chunkCount))
     append(UInt32(tokenizer.count))

@@ -16,7 +16,7 @@ public struct ScoredText: Sendable, Equatable {
   public let beginning: Int32?
 
   /// What a chunk may hold: with fewer than three tokens none would be scored.
-  public static let contextSizeRange = 3...SessionOptions.contextSizeRange.upperBound
+  public static let contextSizeRange = 3...EngineOptions.contextSizeRange.upperBound
 
   /// - Parameters:
   ///   - tokens: the whole text, tokenised at once.

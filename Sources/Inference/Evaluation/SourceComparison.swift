@@ -19,7 +19,7 @@ public struct SourceComparison {
   /// Turns of each source, after one that does not count.
   public let turns: Int
   private let model: LanguageModel
-  private let options: SessionOptions
+  private let options: EngineOptions
 
   /// What is going on.
   public enum Step: Sendable, Hashable {
@@ -46,12 +46,12 @@ public struct SourceComparison {
   }
 
   /// - Parameters:
-  ///   - model: what all sessions run.
+  ///   - model: what all engines run.
   ///   - text: what they read.
-  ///   - options: of all sessions; context size, mode and observer are not looked at.
+  ///   - options: of all engines; context size, mode and observer are not looked at.
   ///   - decoding: tokens of a turn, of which there are no more than half a context.
   ///   - turns: of each source.
-  public init(model: LanguageModel, text: ScoredText, options: SessionOptions, decoding: Int, turns: Int) {
+  public init(model: LanguageModel, text: ScoredText, options: EngineOptions, decoding: Int, turns: Int) {
     self.model = model
     self.text = text
     self.turns = max(turns, 1)
@@ -71,7 +71,7 @@ public struct SourceComparison {
   ///   - onSource: told of every source once all about it is known.
   ///   - onProgress: told now and then how many tokens of a step are done.
   ///   - isCancelled: asked now and then; when true, only the sources done so far are in the outcome.
-  /// - Throws: ``SessionError``, ``EvaluationError/notFinite(chunk:position:)``, and what `onSource` throws.
+  /// - Throws: ``EngineError``, ``EvaluationError/notFinite(chunk:position:)``, and what `onSource` throws.
   public func run(
     now: @escaping () -> Double = Generator.monotonicSeconds, onSource: (SourceQuality) throws -> Void = { _ in },
     onProgress: @escaping (Step, _ done: Int, _ of: Int) -> Void = { _, _, _ in },
@@ -85,7 +85,7 @@ public struct SourceComparison {
     var reference: [Double] = []
     for runner in decoding.runners {
       let probe = QualityProbe(model: model, sources: runner.sources, norms: decoding.norms)
-      let test = PerplexityTest(text, session: try session(runner.mode, observer: probe))
+      let test = PerplexityTest(text, engine: try engine(runner.mode, observer: probe))
       let result = try test.run(onTokens: { onProgress(.reading(runner.mode), $0, $1) }, isCancelled: isCancelled)
       guard result.chunks == text.chunkCount else { return outcome(isComplete: false) }
       if found.isEmpty { reference = test.negativeLogLikelihoods }
@@ -107,7 +107,7 @@ public struct SourceComparison {
     var speeds: [Double] = []
   }
 
-  /// What is left when the sessions that decoded are gone, whose memory the next need.
+  /// What is left when the engines that decoded are gone, whose memory the next need.
   private struct Decoding {
     var runners: [Runner]
     let norms: [[Float]]
@@ -117,28 +117,28 @@ public struct SourceComparison {
   private func decode(
     _ leftOut: inout [LeftOut], now: () -> Double, _ onProgress: (Step, Int, Int) -> Void, _ isCancelled: () -> Bool
   ) throws -> Decoding? {
-    var (runners, sessions): ([Runner], [Session]) = ([], [])
+    var (runners, sequences): ([Runner], [TokenSequence]) = ([], [])
     for mode in Self.modes {
       do {
-        let session = try session(mode, observer: nil)
-        runners.append(Runner(mode: mode, sources: session.sources))
-        sessions.append(session)
+        let engine = try engine(mode, observer: nil)
+        runners.append(Runner(mode: mode, sources: engine.statistics.layers.map(\.source)))
+        sequences.append(engine.makeSequence())
       } catch  where mode != .dense {
         leftOut.append(LeftOut(mode: mode, reason: "\(error)"))
       }
     }
     let input = text.input(ofChunk: 0)
     let tokens = input[prefix..<prefix + decoded]
-    for session in sessions { _ = try session.evaluate(Array(input[..<prefix])) }
-    let all = (turns + 1) * sessions.count * decoded
+    for sequence in sequences { try sequence.append(Array(input[..<prefix])) }
+    let all = (turns + 1) * sequences.count * decoded
     var done = 0
     for turn in 0...turns {
-      for (index, session) in sessions.enumerated() {
-        session.truncate(to: prefix)
+      for (index, sequence) in sequences.enumerated() {
+        sequence.truncate(to: prefix)
         let start = now()
         for token in tokens {
           if isCancelled() { return nil }
-          _ = try session.evaluate([token])
+          try sequence.evaluate([token]) { _ in }
         }
         let time = now() - start
         if turn > 0 { runners[index].speeds.append(time > 0 ? Double(decoded) / time : 0) }
@@ -146,18 +146,13 @@ public struct SourceComparison {
         onProgress(.decoding, done, all)
       }
     }
-    return Decoding(runners: runners, norms: NeuronNorms.norms(of: model, team: sessions[0].team))
+    return Decoding(runners: runners, norms: NeuronNorms.norms(of: model, team: sequences[0].engine.team))
   }
 
-  private func session(_ mode: SparsityMode, observer: QualityProbe?) throws -> Session {
+  private func engine(_ mode: SparsityMode, observer: QualityProbe?) throws -> Engine {
     var options = options
     options.sparsity.mode = mode
     options.observer = observer
-    return try Session(model: model, options: options)
+    return try Engine(model: model, options: options)
   }
-}
-
-extension Session {
-  /// What each layer decodes with, where a source was asked for by name.
-  fileprivate var sources: [ActivationSource] { executor.feedForward.plan.layers.map { $0.sources.first ?? .dense } }
 }

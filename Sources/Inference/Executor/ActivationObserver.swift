@@ -1,8 +1,8 @@
 import PowerInferKernels
 
-/// Sees what goes into the matrices of a model, for importance matrices and for rounding that makes up for its own errors.
+/// Sees what goes into the matrices of a model, for importance matrices and for error-compensated rounding (GPTQ).
 ///
-/// Called by every worker of a session in the middle of a pass, with the same vectors, which nobody changes until all workers
+/// Called by every worker of an engine in the middle of a pass, with the same vectors, which nobody changes until all workers
 /// have returned: so that they can divide the work. All neurons are computed while somebody observes.
 public protocol ActivationObserver: AnyObject, Sendable {
   /// Looks at what a batch of tokens puts into some matrices; the array is valid until it returns.
@@ -46,10 +46,10 @@ struct ActivationTap {
   let observer: any ActivationObserver
 
   /// The caller has synced since the vectors were written, and syncs before they are written again.
-  func show(_ input: MatrixInput, layer: Int, _ vectors: Activations, count: Int, _ member: Member) {
+  func show(_ input: MatrixInput, layer: Int, _ vectors: Activations, count: Int, _ worker: Worker) {
     observer.observe(
       ActivationView(
-        layer: layer, input: input, worker: member.index, workers: member.count, tokens: count,
+        layer: layer, input: input, worker: worker.index, workers: worker.count, tokens: count,
         columns: vectors.columns, values: UnsafePointer(vectors.values)))
   }
 }

@@ -1,225 +1,364 @@
 import PowerInferKernels
 import PowerInferModel
+import PowerInferPlatform
 import PowerInferSparsity
 
-/// The forward pass on the CPU of any family that `Architecture` describes.
+/// The forward pass on the processor of any family that `Architecture` describes.
 ///
-/// Every worker of the team runs ``forward(tokens:position:)``'s body from top to bottom, takes pieces of each step and meets the
+/// Every worker of the team runs ``run(_:_:)`` from top to bottom, takes pieces of each step and meets the
 /// others at `sync` wherever a step reads what another worker wrote. Pieces only split independent sums, so results are the
-/// same bits for any number of workers. They do depend on how many tokens come at once: many are computed with other kernels
-/// than few, which add in another order.
-///
-/// One token alone is bound by memory and by waiting: whatever is small (norms, 8-bit forms) every worker computes for itself,
-/// which costs less than a barrier.
-final class CPUExecutor {
-  private let model: LanguageModel
+/// same bits for any number of workers. With `Batch.Arithmetic.byCount` they do depend on how many rows come at once: many are
+/// computed with other kernels than few, which add in another order.
+final class CPUExecutor: ModelExecutor {
+  let model: LanguageModel
+  let maxRows: Int
+  private let store: PageStore
   private let attention: Attention
   private let team: ThreadTeam
   private let kernels: Kernels
   private let work: Workspace
+  private let tables: PassTables
   private let clock: StageClock
+  private let profile: Profile?
   private let projections: Projections
   private let tap: ActivationTap?
-  let feedForward: FeedForward
+  private let feedForward: FeedForward
+  private let workspaceBytes: Int
 
-  /// - Parameters:
-  ///   - plan: which neurons are computed.
-  ///   - profile: told where the time goes; whoever runs passes keeps it.
-  ///   - observer: told what neurons do.
-  ///   - activations: told what goes into matrices.
-  init(
-    model: LanguageModel, cache: KeyValueCache, team: ThreadTeam, batchSize: Int, plan: SparsityPlan,
-    profile: Profile? = nil, observer: (any NeuronObserver)? = nil, activations: (any ActivationObserver)? = nil
-  ) {
-    clock = StageClock(profile)
+  /// Wanted rows of the last pass whose logits are in the workspace.
+  private var readyLogits = 0..<0
+
+  var pageLayout: PageLayout { store.layout }
+
+  /// - Parameter contextSize: positions of a sequence at most.
+  /// - Throws: ``EngineError`` for a batch size out of range, a cache format that does not fit the model, or working memory that
+  ///   this machine does not have; `SparsityError` where neurons cannot be chosen as asked.
+  init(model: LanguageModel, team: ThreadTeam, contextSize: Int, options: EngineOptions) throws {
     self.model = model
     self.team = team
+    let c = model.configuration
+    try EngineOptions.check("batch size", options.batchSize, EngineOptions.batchSizeRange)
+    maxRows = min(options.batchSize, contextSize)
+    store = try PageStore(configuration: c, keys: options.keyFormat, values: options.valueFormat)
+    // A file of a few megabytes can ask for more working memory than there is; allocating it would trap.
+    let needsPredictions = options.sparsity.mode == .predictor
+    let bytes = Workspace.byteCount(
+      configuration: c, batchSize: maxRows, contextSize: contextSize, workers: team.count,
+      ranks: needsPredictions ? model.weights.layers.compactMap { $0.predictor?.rank } : nil)
+    guard let bytes, Memory.canAllocate(bytes) else {
+      throw EngineError.workspaceTooLarge(
+        batchSize: maxRows, threads: team.count, contextSize: contextSize, bytes: bytes ?? .max)
+    }
+    workspaceBytes = bytes
+    let plan = try SparsityPlan(model: model, options: options.sparsity, team: team)
     kernels = .active
-    work = Workspace(configuration: model.configuration, batchSize: batchSize, workers: team.count)
+    profile = options.isProfiled ? Profile(threads: team.count) : nil
+    clock = StageClock(profile)
+    work = Workspace(configuration: c, batchSize: maxRows, workers: team.count)
     attention = Attention(
-      configuration: model.configuration, cache: cache, kernels: kernels, workers: team.count)
-    projections = Projections(kernels: kernels, work: work, clock: clock)
-    tap = activations.map(ActivationTap.init)
+      configuration: c, cache: store, capacity: contextSize, kernels: kernels, workers: team.count)
+    tables = PassTables(capacity: maxRows, tileRows: attention.tileRows)
+    projections = Projections(kernels: kernels)
+    tap = options.activationObserver.map(ActivationTap.init)
     feedForward = FeedForward(
-      model: model, plan: plan, projections: projections, batchSize: batchSize, workers: team.count,
-      isProfiled: profile != nil, observer: observer, tap: tap)
+      model: model, plan: plan, projections: projections, work: work, batchSize: maxRows, workers: team.count,
+      isProfiled: options.isProfiled, observer: options.observer, tap: tap)
   }
 
-  /// Runs `tokens` (at most the batch size) at positions `position...`, extending the cache. Spec §4.2.
-  ///
-  /// Afterwards ``logits(of:)`` gives the logits of those in `wanted`, whose indices count from the first token. Of the
-  /// others the last layer computes keys and values only.
-  func forward(tokens: ArraySlice<Int32>, position: Int, wanted: Range<Int>) {
-    let count = tokens.count
-    let first = tokens.startIndex
-    work.setOrder(kernels.order(forTokens: count))
-    feedForward.begin(tokens: count)
-    team.run { member in
-      clock.enter(.embedding, member: member)
-      member.pieces(count) { t in
-        embed(tokens[first + t], at: position + t, into: t)
-        model.rotary.write(
-          position: position + t, cosines: work.cosines + t * rotaryPairs, sines: work.sines + t * rotaryPairs)
-      }
-      clock.sync(member)
-      for (index, layer) in model.weights.layers.enumerated() {
-        run(layer, index: index, position: position, count: count, wanted: wanted, member)
-      }
-      clock.leave(member: member)
+  // MARK: Pages
+
+  func allocatePage(_ page: PageID) throws { try store.allocate(page) }
+  func copyPage(_ source: PageID, to target: PageID, positions: Int) {
+    store.copy(source, to: target, positions: positions)
+  }
+  func freePage(_ page: PageID) { store.free(page) }
+
+  // MARK: Passes
+
+  func forward(_ pass: Pass) {
+    let batch = pass.batch
+    let rows = RowGroup(batch, kernels: kernels)
+    tables.fill(pass, rows: rows, store: store, kernels: kernels)
+    work.shared.setPanels(rows.panelCount)
+    feedForward.begin(rows, arithmetic: batch.arithmetic)
+    feedForward.setPredictorPanels(rows)
+    // More logits than fit are computed when they are asked for.
+    let logits = batch.wantedCount <= work.logitCapacity ? batch.wantedCount : 0
+    readyLogits = 0..<logits
+    measure(batch, logits: logits) {
+      let shared = Unguarded(self)
+      team.run { shared.value.run(logits: logits, Worker($0, clock: shared.value.clock)) }
     }
     feedForward.end()
   }
 
-  /// Logits of the last pass's wanted tokens in `range` (at most ``Workspace/logitRows``), counted from the first wanted
-  /// one: [range.count, V], valid until the next call.
-  func logits(of range: Range<Int>) -> UnsafePointer<Float> {
-    let output = model.weights.output
-    work.outputs.order = kernels.order(forTokens: range.count)
-    team.run { member in
-      clock.enter(.outputNorm, member: member)
-      member.pieces(range.count) { t in
-        normalize(by: model.weights.outputNorm, residual: range.lowerBound + t, into: work.outputs, token: t)
+  func withLogits(of wanted: Range<Int>, _ body: (Range<Int>, UnsafeBufferPointer<Float>) throws -> Void) throws {
+    let width = model.configuration.vocabularySize
+    var start = wanted.lowerBound
+    while start < wanted.upperBound {
+      if !readyLogits.contains(start) {
+        let some = start..<min(start + work.logitCapacity, wanted.upperBound)
+        profile.run(.prompt, Profile.Work(logits: some.count)) {
+          let shared = Unguarded(self)
+          team.run { shared.value.runLogits(of: some, Worker($0, clock: shared.value.clock)) }
+        }
+        readyLogits = some
       }
-      clock.sync(member)
-      tap?.show(.output, layer: configuration.layerCount, work.outputs, count: range.count, member)
-      clock.enter(.logits, member: member)
-      let pieces = RowPieces(output, tokens: range.count)
-      member.pieces(pieces.count) { piece in
-        kernels.multiply(
-          output, rows: pieces[piece].rows, by: work.outputs, tokens: 0..<range.count, into: work.logits,
-          stride: output.rows)
-      }
-      clock.leave(member: member)
+      let some = start..<min(readyLogits.upperBound, wanted.upperBound)
+      let first = work.logits + (start - readyLogits.lowerBound) * width
+      try body(some, UnsafeBufferPointer(start: first, count: some.count * width))
+      start = some.upperBound
     }
-    return UnsafePointer(work.logits)
   }
 
-  // MARK: Steps
+  func candidates(of wanted: Range<Int>, count: Int) throws -> [[TokenCandidate]] {
+    let width = model.configuration.vocabularySize
+    var found: [[TokenCandidate]] = []
+    try withLogits(of: wanted) { rows, logits in
+      for row in 0..<rows.count {
+        let some = UnsafeBufferPointer(rebasing: logits[row * width..<(row + 1) * width])
+        found.append(LogitsSummary.best(some, count: count))
+      }
+    }
+    return found
+  }
+
+  // MARK: What was measured
+
+  var statistics: ExecutorStatistics {
+    var statistics = feedForward.statistics(model.weights)
+    statistics.stages = profile?.times
+    return statistics
+  }
+
+  func resetStatistics() {
+    profile?.reset()
+    feedForward.resetStatistics()
+  }
+
+  var memory: ExecutorMemory { ExecutorMemory(workspace: workspaceBytes, copies: feedForward.plan.copiedBytes) }
+
+  private func measure(_ batch: Batch, logits: Int, _ body: () -> Void) {
+    profile.run(
+      batch.promptCount > 0 ? .prompt : .decode,
+      Profile.Work(
+        passes: 1, tokens: batch.count, positions: tables.visiblePositions, logits: logits),
+      body)
+  }
+
+  // MARK: The way of a batch
 
   private var configuration: ModelConfiguration { model.configuration }
-  private var rotaryPairs: Int { model.rotary.frequencies.count }
 
-  private func embed(_ token: Int32, at position: Int, into t: Int) {
+  // The executor goes to the workers unguarded. What lies behind it is either constant, or written by the leader while no pass
+  // runs; during one each worker writes its own scratch and the pieces that it took, and `sync` separates a step that writes
+  // from one that reads.
+
+  /// All layers, and the logits of the first `logits` wanted rows.
+  private func run(logits: Int, _ worker: Worker) {
+    var rows = tables.rows
+    var buffers = work.rows(rows, worker)
+    worker.enter(.embedding)
+    worker.each(rows) { embed($0, buffers) }
+    for (index, layer) in model.weights.layers.enumerated() {
+      let isLast = index == configuration.layerCount - 1
+      beginLayer(layer, index: index, rows, buffers, worker)
+      attend(layer, index: index, rows, buffers, isNeeded: !isLast || tables.kept.count > 0, worker)
+      if isLast {
+        // Of the other rows, the last layer computes keys and values only.
+        guard tables.kept.count > 0 else { break }
+        if !configuration.architecture.hasParallelBlocks { keepWanted(&rows, &buffers, worker) }
+      }
+      project(layer, index: index, rows, buffers, worker)
+      let input = beginFeedForward(layer, index: index, rows, buffers, worker)
+      feedForward.run(layer, index: index, of: input, rows: rows, worker)
+      if isLast, configuration.architecture.hasParallelBlocks { keepWanted(&rows, &buffers, worker) }
+    }
+    if tables.kept.count > 0 {
+      finish(rows, buffers, worker)
+      if logits > 0 { computeLogits(of: 0..<logits, from: buffers.normed, worker) }
+    }
+    worker.leave()
+  }
+
+  private func embed(_ row: Int, _ buffers: Workspace.Rows) {
+    let (d, position) = (configuration.hiddenSize, tables.positions[row])
     let table = model.weights.tokenEmbedding
-    let residual = work.residual + t * table.columns
-    kernels.dequantize(table.format, table.row(Int(token)), count: table.columns, into: residual)
+    let residual = buffers.residual + row * d
+    kernels.dequantize(table.format, table.row(Int(tables.tokens[row])), count: d, into: residual)
+    let pairs = model.rotary.frequencies.count
+    model.rotary.write(position: position, cosines: buffers.cosines + row * pairs, sines: buffers.sines + row * pairs)
     guard let positions = model.weights.positionEmbedding,
       case .learned(let offset) = configuration.architecture.positions
     else { return }
-    // `projected` is free until the first layer.
-    let learned = work.projected + t * table.columns
-    kernels.dequantize(positions.format, positions.row(position + offset), count: positions.columns, into: learned)
-    kernels.add(learned, to: residual, count: table.columns)
+    // Free until the first layer, as the residual's sum is.
+    let learned = buffers.normed.row(row)
+    kernels.dequantize(positions.format, positions.row(position + offset), count: d, into: learned)
+    kernels.add(learned, to: residual, count: d)
   }
 
-  /// One layer: attention and feed-forward, one after the other or side by side.
-  private func run(
-    _ layer: LayerWeights, index: Int, position: Int, count: Int, wanted: Range<Int>, _ member: Member
+  /// What the layer before has to add, and the inputs of this one's blocks.
+  private func beginLayer(
+    _ layer: LayerWeights, index: Int, _ rows: RowGroup, _ buffers: Workspace.Rows, _ worker: Worker
   ) {
-    let isLast = index == configuration.layerCount - 1
     let isParallel = configuration.architecture.hasParallelBlocks
-    clock.enter(.attentionNorm, member: member)
-    let input = norm(layer.attentionNorm, into: work.normed, own: work.own[member.index].normed, count: count, member)
-    var feedForwardInput = input
-    // Blocks side by side both read the layer's input, so this comes before the attention adds to it.
+    worker.enter(.attentionNorm)
+    worker.each(rows) { row in
+      if index > 0 {
+        if isParallel { combine(work.attentionOutput, row, buffers) }
+        combine(work.feedForwardOutput, row, buffers)
+      }
+      normalize(by: layer.attentionNorm, row, buffers, into: buffers.normed)
+      if isParallel, let beside = layer.feedForwardNorm {
+        normalize(by: beside, row, buffers, into: buffers.normedBeside)
+      }
+      if configuration.architecture.predictorInput == .layerInput { note(index, row, rows, buffers, worker) }
+    }
     if configuration.architecture.predictorInput == .layerInput {
-      feedForward.notePredictorInput(layer: index, count: count, member)
+      feedForward.showPredictorInput(layer: index, rows: rows, residual: buffers.residual, worker)
     }
-    if isParallel, let weights = layer.feedForwardNorm {
-      clock.enter(.feedForwardNorm, member: member)
-      feedForwardInput = norm(
-        weights, into: work.normedBeside, own: work.own[member.index].normedBeside, count: count, member)
-    }
-    // Blocks side by side have the input of the second for all tokens by now, and keep them to the end.
-    let kept = isLast && !isParallel ? wanted : 0..<count
-    attentionBlock(layer, of: input, index: index, position: position, count: count, keeping: kept, member)
-    if kept.isEmpty { return }
-    if !isParallel, let weights = layer.feedForwardNorm {
-      clock.enter(.feedForwardNorm, member: member)
-      feedForwardInput = norm(weights, into: work.normed, own: work.own[member.index].normed, count: kept.count, member)
-    }
-    feedForward.run(layer, index: index, of: feedForwardInput, count: kept.count, member)
-    if isLast, isParallel, member.index == 0 { work.moveToFront(wanted) }
   }
 
-  /// The normalised residual and its 8-bit form: this worker's own copy for one token, everyone's for more.
-  private func norm(
-    _ weights: NormWeights, into shared: Activations, own: Activations, count: Int, _ member: Member
+  /// attended = softmax(query · keys · scale) · values, each row over its sequence's positions up to its own. Ends in step.
+  ///
+  /// - Parameter isNeeded: whether anybody reads it, or only keys and values are to be kept.
+  private func attend(
+    _ layer: LayerWeights, index: Int, _ rows: RowGroup, _ buffers: Workspace.Rows, isNeeded: Bool, _ worker: Worker
+  ) {
+    let all = 0..<rows.count
+    tap?.show(.attention, layer: index, buffers.normed, count: rows.count, worker)
+    worker.enter(.queryKeyValue)
+    let pieces = RowPieces(layer.query, layer.key, layer.value, tokens: rows.count)
+    worker.pieces(pieces.count) { piece in
+      let (matrix, outputs) = pieces[piece]
+      let input = buffers.normed
+      switch matrix {
+      case 0:
+        projections.project(layer.query, outputs, bias: layer.queryBias, of: input, tokens: all, into: work.queries)
+      case 1: projections.project(layer.key, outputs, bias: layer.keyBias, of: input, tokens: all, into: work.keys)
+      default:
+        projections.project(layer.value, outputs, bias: layer.valueBias, of: input, tokens: all, into: work.values)
+      }
+    }
+    worker.sync()
+    let step = Attention.Step(
+      layer: index, tables: tables, queries: work.queries, keys: work.keys, values: work.values,
+      cosines: buffers.cosines, sines: buffers.sines, output: work.shared.attended.values)
+    if rows.isAlone {
+      // Rotation is a part of the items.
+      worker.enter(.attention)
+      worker.pieces(attention.decodeItems(step)) { attention.decode(step, item: $0, worker: worker.index) }
+    } else {
+      worker.enter(.rotation)
+      worker.pieces(rows.count) { attention.store(step, row: $0) }
+      if isNeeded {
+        worker.sync()
+        worker.enter(.attention)
+        worker.pieces(attention.attendItems(step)) { attention.attend(step, item: $0, worker: worker.index) }
+      }
+    }
+    worker.sync()
+  }
+
+  /// Goes on with the rows whose logits are wanted.
+  private func keepWanted(_ rows: inout RowGroup, _ buffers: inout Workspace.Rows, _ worker: Worker) {
+    let kept = tables.kept
+    guard kept != rows else { return }
+    if worker.leads {
+      work.moveToFront(UnsafeBufferPointer(start: tables.keptRows, count: kept.count))
+      work.shared.setPanels(kept.panelCount)
+      feedForward.setPredictorPanels(kept)
+    }
+    worker.sync()
+    rows = kept
+    buffers = work.rows(kept, worker)
+    if kept.isAlone { buffers.residual.update(from: work.shared.residual, count: configuration.hiddenSize) }
+  }
+
+  /// What the attention adds to the residual: Wo · attended. Ends in step.
+  private func project(
+    _ layer: LayerWeights, index: Int, _ rows: RowGroup, _ buffers: Workspace.Rows, _ worker: Worker
+  ) {
+    tap?.show(.attentionOutput, layer: index, work.shared.attended, count: rows.count, worker)
+    worker.enter(.attentionOutput)
+    let attended = projections.prepared(
+      work.shared.attended, for: layer.attentionOutput, form: buffers.attended, rows: rows, worker)
+    projections.project(
+      layer.attentionOutput, bias: layer.attentionOutputBias, of: attended, tokens: 0..<rows.count,
+      into: work.attentionOutput, worker)
+    worker.sync()
+  }
+
+  /// The feed-forward's input: what the attention left, normalised, unless both blocks read the layer's input.
+  private func beginFeedForward(
+    _ layer: LayerWeights, index: Int, _ rows: RowGroup, _ buffers: Workspace.Rows, _ worker: Worker
   ) -> Activations {
-    if count == 1 {
-      normalize(by: weights, residual: 0, into: own, token: 0)
-      return own
+    if configuration.architecture.hasParallelBlocks {
+      return layer.feedForwardNorm == nil ? buffers.normed : buffers.normedBeside
     }
-    member.pieces(count) { normalize(by: weights, residual: $0, into: shared, token: $0) }
-    clock.sync(member)
-    return shared
+    worker.enter(.feedForwardNorm)
+    worker.each(rows) { row in
+      combine(work.attentionOutput, row, buffers)
+      if let weights = layer.feedForwardNorm { normalize(by: weights, row, buffers, into: buffers.normed) }
+      if configuration.architecture.predictorInput == .feedForwardInput { note(index, row, rows, buffers, worker) }
+    }
+    if configuration.architecture.predictorInput == .feedForwardInput {
+      feedForward.showPredictorInput(layer: index, rows: rows, residual: buffers.residual, worker)
+    }
+    return buffers.normed
   }
 
-  private func normalize(by weights: NormWeights, residual: Int, into output: Activations, token: Int) {
+  /// The input of the output matrix.
+  private func finish(_ rows: RowGroup, _ buffers: Workspace.Rows, _ worker: Worker) {
+    worker.enter(.outputNorm)
+    worker.each(rows) { row in
+      if configuration.architecture.hasParallelBlocks { combine(work.attentionOutput, row, buffers) }
+      combine(work.feedForwardOutput, row, buffers)
+      normalize(by: model.weights.outputNorm, row, buffers, into: buffers.normed)
+    }
+    tap?.show(.output, layer: configuration.layerCount, buffers.normed, count: rows.count, worker)
+  }
+
+  /// Logits that did not fit behind the pass.
+  private func runLogits(of wanted: Range<Int>, _ worker: Worker) {
+    computeLogits(of: wanted, from: work.rows(tables.kept, worker).normed, worker)
+    worker.leave()
+  }
+
+  private func computeLogits(of wanted: Range<Int>, from input: Activations, _ worker: Worker) {
+    worker.enter(.logits)
+    let output = model.weights.output
+    let pieces = RowPieces(output, tokens: wanted.count)
+    // The first wanted row's logits are the buffer's first.
+    let target = work.logits - wanted.lowerBound * output.rows
+    worker.pieces(pieces.count) { piece in
+      kernels.multiply(
+        output, rows: pieces[piece].rows, by: input, tokens: wanted, into: target, stride: output.rows)
+    }
+  }
+
+  // MARK: Steps on a row
+
+  /// residual += what a block gives. Where another norm, a factor or another executor's part comes in, it comes in here.
+  private func combine(_ output: UnsafePointer<Float>, _ row: Int, _ buffers: Workspace.Rows) {
     let d = configuration.hiddenSize
-    let input = work.residual + residual * d
-    let epsilon = configuration.normEpsilon
+    kernels.add(output + row * d, to: buffers.residual + row * d, count: d)
+  }
+
+  private func normalize(by weights: NormWeights, _ row: Int, _ buffers: Workspace.Rows, into output: Activations) {
+    let d = configuration.hiddenSize
+    let (input, epsilon) = (buffers.residual + row * d, configuration.normEpsilon)
     if let bias = weights.bias {
       kernels.layerNorm(
-        input, weight: weights.gain.values, bias: bias.values, epsilon: epsilon, count: d, into: output.row(token))
+        input, weight: weights.gain.values, bias: bias.values, epsilon: epsilon, count: d, into: output.row(row))
     } else {
-      kernels.rmsNorm(input, weight: weights.gain.values, epsilon: epsilon, count: d, into: output.row(token))
+      kernels.rmsNorm(input, weight: weights.gain.values, epsilon: epsilon, count: d, into: output.row(row))
     }
-    output.quantize(tokens: token..<token + 1, using: kernels)
+    output.quantize(tokens: row..<row + 1, using: kernels)
   }
 
-  /// residual += Wo · attention(input), where only the tokens in `kept` go on, which come to the front. Ends in step.
-  private func attentionBlock(
-    _ layer: LayerWeights, of input: Activations, index: Int, position: Int, count: Int, keeping kept: Range<Int>,
-    _ member: Member
-  ) {
-    tap?.show(.attention, layer: index, input, count: count, member)
-    clock.enter(.queryKeyValue, member: member)
-    let pieces = RowPieces(layer.query, layer.key, layer.value, tokens: count)
-    member.pieces(pieces.count) { piece in
-      let (matrix, rows) = pieces[piece]
-      switch matrix {
-      case 0: projections.project(layer.query, rows, bias: layer.queryBias, of: input, count: count, into: work.queries)
-      case 1: projections.project(layer.key, rows, bias: layer.keyBias, of: input, count: count, into: work.keys)
-      default: projections.project(layer.value, rows, bias: layer.valueBias, of: input, count: count, into: work.values)
-      }
-    }
-    clock.sync(member)
-
-    attend(index: index, position: position, count: count, member)
-    clock.sync(member)
-    if kept.count < count {
-      if member.index == 0 { work.moveToFront(kept) }
-      clock.sync(member)
-      if kept.isEmpty { return }
-    }
-
-    tap?.show(.attentionOutput, layer: index, work.attended, count: kept.count, member)
-    clock.enter(.attentionOutput, member: member)
-    let attended = projections.prepared(
-      work.attended, for: layer.attentionOutput, own: work.own[member.index].attended, count: kept.count, member)
-    projections.addToResidual(
-      layer.attentionOutput, bias: layer.attentionOutputBias, of: attended, count: kept.count, member)
-    clock.sync(member)
-  }
-
-  /// attended = softmax(query · keys · scale) · values, each token over the positions up to its own.
-  private func attend(index: Int, position: Int, count: Int, _ member: Member) {
-    let pass = Attention.Pass(
-      layer: index, position: position, count: count, queries: work.queries, keys: work.keys, values: work.values,
-      cosines: work.cosines, sines: work.sines, output: work.attended.values)
-    if count == 1 {
-      // Rotation is a part of the items.
-      clock.enter(.attention, member: member)
-      member.pieces(attention.decodeItems(position: position)) {
-        attention.decode(pass, items: $0..<$0 + 1, worker: member.index)
-      }
-    } else {
-      clock.enter(.rotation, member: member)
-      member.pieces(count) { attention.store(pass, tokens: $0..<$0 + 1) }
-      clock.sync(member)
-      clock.enter(.attention, member: member)
-      member.pieces(attention.attendItems(count: count)) { attention.attend(pass, item: $0, worker: member.index) }
-    }
+  private func note(_ layer: Int, _ row: Int, _ rows: RowGroup, _ buffers: Workspace.Rows, _ worker: Worker) {
+    feedForward.notePredictorInput(
+      layer: layer, row: row, rows: rows, residual: buffers.residual + row * configuration.hiddenSize, worker)
   }
 }

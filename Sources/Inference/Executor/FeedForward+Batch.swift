@@ -2,60 +2,74 @@ import PowerInferKernels
 import PowerInferModel
 import PowerInferSparsity
 
-// Several tokens at once.
+// Several rows at once.
 extension FeedForward {
-  /// hidden = what every neuron gives for every token. The caller syncs.
-  func computeBatch(_ layer: LayerWeights, index: Int, of input: Activations, count: Int, _ member: Member) {
-    let predictor = predictor(layer: index)
-    let predicted = predictor.map { predict($0, layer: index, count: count, member) }
-    clock.enter(.gateUp, member: member)
+  /// hidden = what every neuron gives for every row. The caller syncs.
+  func computeBatch(_ layer: LayerWeights, index: Int, of input: Activations, rows: RowGroup, _ worker: Worker) {
+    let count = rows.count
+    let predictor = predictor(layer: index, rows)
+    let predicting = predicting(rows)
+    // A row alone has not waited since the first worker kept what predictors read.
+    if predictor != nil, rows.isAlone { worker.sync() }
+    let predicted = predictor.map { predict($0, layer: index, rows: predicting, worker) }
+    worker.enter(.gateUp)
     let f = configuration.feedForwardSize
     let isUnited = pass == .united
-    // Pieces of a row group, which scratch has room for; also where the last layer goes on with one token.
+    // Pieces of a row group, which scratch has room for; also where the last layer goes on with one row.
     let pieces = RowPieces(layer.up, tokens: max(count, 2))
-    member.pieces(pieces.count) { piece in
-      let rows = pieces[piece].rows
+    worker.pieces(pieces.count) { piece in
+      let neurons = pieces[piece].rows
+      if let resident = resident[index], !resident[neurons].contains(true) {
+        for t in 0..<count {
+          (work.shared.hidden.row(t) + neurons.lowerBound).update(repeating: 0, count: neurons.count)
+        }
+        return
+      }
       if let predictor, let predicted {
-        clock.enter(.predictor, member: member)
-        score(predictor, neurons: rows, of: predicted, count: count, worker: member.index)
-        clock.enter(.gateUp, member: member)
+        worker.enter(.predictor)
+        score(predictor, neurons: neurons, of: predicted, rows: rows, worker: worker.index)
+        worker.enter(.gateUp)
       }
       if isUnited {
-        computeUnion(layer, index: index, neurons: rows, of: input, count: count, member)
+        computeUnion(layer, index: index, neurons: neurons, of: input, count: count, worker)
+        for t in 0..<count { silenceOthers(index, neurons, row: t) }
         return
       }
       if let gate = layer.gate {
-        kernels.multiply(gate, rows: rows, by: input, tokens: 0..<count, into: work.gate, stride: f)
+        kernels.multiply(gate, rows: neurons, by: input, tokens: 0..<count, into: work.gate, stride: f)
       }
-      projections.project(layer.up, rows, bias: layer.upBias, of: input, count: count, into: work.up)
-      clock.enter(.activation, member: member)
-      for t in 0..<count { activate(at: t * f + rows.lowerBound, count: rows.count) }
+      projections.project(layer.up, neurons, bias: layer.upBias, of: input, tokens: 0..<count, into: work.up)
+      worker.enter(.activation)
+      for t in 0..<count { activate(at: t * f + neurons.lowerBound, count: neurons.count) }
       if let observer {
         observer.observe(
           NeuronView(
-            layer: index, worker: member.index, neurons: rows, tokens: count, stride: f,
-            gate: layer.gate == nil ? nil : UnsafePointer(work.gate), up: work.up, hidden: work.hidden.values,
+            layer: index, worker: worker.index, neurons: neurons, tokens: count, stride: f,
+            gate: layer.gate == nil ? nil : UnsafePointer(work.gate), up: work.up, hidden: work.shared.hidden.values,
             prediction: predictor == nil ? nil : UnsafePointer(scratch.scores)))
       }
-      if pass == .masked { mask(layer, index: index, neurons: rows, count: count, member) }
-      clock.enter(.gateUp, member: member)
+      mask(layer, index: index, neurons: neurons, rows: rows.skipping, worker)
+      for t in 0..<count { silenceOthers(index, neurons, row: t) }
+      worker.enter(.gateUp)
     }
   }
 
   /// Sets to 0 what decoding would not compute.
-  private func mask(_ layer: LayerWeights, index: Int, neurons: Range<Int>, count: Int, _ member: Member) {
+  private func mask(
+    _ layer: LayerWeights, index: Int, neurons: Range<Int>, rows: Range<Int>, _ worker: Worker
+  ) {
     let f = configuration.feedForwardSize
-    switch trial.current[index] {
+    switch source(index) {
     case .dense, .gate: return
     case .predictor(let threshold):
-      for t in 0..<count {
-        let (scores, hidden) = (scratch.scores + t * f, work.hidden.values + t * f)
+      for t in rows {
+        let (scores, hidden) = (scratch.scores + t * f, work.shared.hidden.row(t))
         for neuron in neurons where scores[neuron] < threshold { hidden[neuron] = 0 }
       }
     case .threshold(let threshold):
-      let own = scratch.own[member.index]
-      for t in 0..<count {
-        let hidden = work.hidden.values + t * f
+      let own = scratch.own[worker.index]
+      for t in rows {
+        let hidden = work.shared.hidden.row(t)
         let start = (layer.gate == nil ? work.up : work.gate) + t * f + neurons.lowerBound
         own.gate.update(from: start, count: neurons.count)
         activateGate(own.gate, count: neurons.count)
@@ -64,16 +78,16 @@ extension FeedForward {
     }
   }
 
-  /// Neurons that are active for any of a few tokens, each for the tokens it is active for. At most a piece of them.
+  /// Neurons that are active for any of a few rows, each for the rows it is active for. At most a piece of them.
   private func computeUnion(
-    _ layer: LayerWeights, index: Int, neurons: Range<Int>, of input: Activations, count: Int, _ member: Member
+    _ layer: LayerWeights, index: Int, neurons: Range<Int>, of input: Activations, count: Int, _ worker: Worker
   ) {
-    let (own, stride, f) = (scratch.own[member.index], RowPieces.rowGroup, configuration.feedForwardSize)
+    let (own, stride) = (scratch.own[worker.index], RowPieces.rowGroup)
     for t in 0..<count {
-      (work.hidden.values + t * f + neurons.lowerBound).update(repeating: 0, count: neurons.count)
+      (work.shared.hidden.row(t) + neurons.lowerBound).update(repeating: 0, count: neurons.count)
     }
     var threshold: Float?
-    if case .threshold(let value) = trial.current[index] { threshold = value }
+    if case .threshold(let value) = source(index) { threshold = value }
     let gate = layer.gate ?? layer.up
     var listed = listCandidates(layer: index, neurons: neurons, count: count, own)
     kernels.multiply(
@@ -91,8 +105,8 @@ extension FeedForward {
     }
     for t in 0..<count {
       activateListed(layer, threshold: threshold, gate: own.gate + t * stride, up: own.up + t * stride, own, listed)
-      let hidden = work.hidden.values + t * f
-      for entry in 0..<listed where own.tokens[entry] >> UInt8(t) & 1 == 1 {
+      let hidden = work.shared.hidden.row(t)
+      for entry in 0..<listed where own.tokens[entry] >> UInt32(t) & 1 == 1 {
         hidden[Int(own.list[entry])] = own.up[t * stride + entry]
       }
     }
@@ -101,13 +115,13 @@ extension FeedForward {
   /// Lists the neurons that some token may need, with the tokens that may need them.
   private func listCandidates(layer: Int, neurons: Range<Int>, count: Int, _ own: NeuronScratch.Own) -> Int {
     let f = configuration.feedForwardSize
-    let everyone = UInt8(1) << UInt8(count) - 1
+    let everyone = UInt32(1) << UInt32(count) - 1
     var listed = 0
     for neuron in neurons {
       var tokens = everyone
-      if case .predictor(let threshold) = trial.current[layer] {
+      if case .predictor(let threshold) = source(layer) {
         tokens = 0
-        for t in 0..<count where !(scratch.scores[t * f + neuron] < threshold) { tokens |= 1 << UInt8(t) }
+        for t in 0..<count where !(scratch.scores[t * f + neuron] < threshold) { tokens |= 1 << UInt32(t) }
       }
       own.list[listed] = UInt32(truncatingIfNeeded: neuron)
       own.tokens[listed] = tokens
@@ -122,11 +136,11 @@ extension FeedForward {
     let stride = RowPieces.rowGroup
     var kept = 0
     for entry in 0..<listed {
-      var tokens: UInt8 = 0
+      var tokens: UInt32 = 0
       for t in 0..<count {
         let gate = own.gate[t * stride + entry]
         let isSilent = threshold.map { abs(gate) < $0 } ?? (gate <= 0)
-        tokens |= (isSilent ? 0 : 1) << UInt8(t)
+        tokens |= (isSilent ? 0 : 1) << UInt32(t)
         own.gate[t * stride + kept] = gate
       }
       own.list[kept] = own.list[entry]

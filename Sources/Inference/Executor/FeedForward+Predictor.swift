@@ -4,76 +4,92 @@ import PowerInferSparsity
 
 // Predictions: which neurons of a layer will fire, before any of them is computed (PowerInfer §5.1, spec §4.1).
 extension FeedForward {
-  /// The layer's predictor, if the current pass asks it.
-  func predictor(layer: Int) -> NeuronPredictor? {
-    pass == .all && observer == nil ? nil : plan.layers[layer].predictor
+  /// The layer's predictor, if these rows ask it.
+  func predictor(layer: Int, _ rows: RowGroup) -> NeuronPredictor? {
+    rows.skipping.isEmpty && observer == nil ? nil : plan.layers[layer].predictor
   }
 
-  /// Keeps the residual as it is now for the layer's predictor, which never sees it normalised. For several tokens the caller
-  /// syncs before ``predict(_:layer:count:_:)``.
-  func notePredictorInput(layer: Int, count: Int, _ member: Member) {
-    if let observer {
-      let tokens = member.share(of: count)
-      if !tokens.isEmpty {
-        observer.observe(
-          PredictorInputView(
-            layer: layer, worker: member.index, tokens: tokens, stride: configuration.hiddenSize, values: work.residual)
-        )
+  /// The rows that predictions are made for, as a group of their own: those that may leave out neurons, or all for an observer.
+  func predicting(_ rows: RowGroup) -> RowGroup {
+    if observer != nil { return rows }
+    let count = rows.skipping.count
+    let panels =
+      switch arithmetic {
+      case .byCount: kernels.order(forTokens: count) == .panels ? count : 0
+      case .byPhase: max(0, rows.panelCount - rows.skipping.lowerBound)
       }
-    }
-    guard let predictor = predictor(layer: layer) else { return }
-    clock.enter(.predictor, member: member)
-    let d = configuration.hiddenSize
-    func note(_ t: Int, into input: Activations) {
-      input.row(t).update(from: work.residual + t * d, count: d)
-      if predictor.fc1.format.usesQuantizedActivations { input.quantize(tokens: t..<t + 1, using: kernels) }
-    }
-    if count == 1 {
-      // Every worker for itself, which costs less than a barrier. The only token of a batch is computed as a batch is.
-      scratch.own[member.index].predictorInput.order = .rows
-      note(0, into: scratch.own[member.index].predictorInput)
-    } else {
-      if member.index == 0 { scratch.predictorInput.order = kernels.order(forTokens: count) }
-      clock.sync(member)
-      member.pieces(count) { note($0, into: scratch.predictorInput) }
-      clock.sync(member)
+    return RowGroup(count: count, panelCount: panels, skipping: 0..<count)
+  }
+
+  /// Prepares for ``notePredictorInput(layer:row:rows:residual:_:)``; called by one worker before the others need it.
+  func setPredictorPanels(_ rows: RowGroup) {
+    let panels = predicting(rows).panelCount
+    scratch.predictorInput.panelCount = panels
+    for rank in scratch.ranks { rank.rectified.panelCount = panels }
+  }
+
+  /// Keeps a row's residual as it is now, never normalised, for the layer's predictor; for a row alone in this worker's buffers.
+  func notePredictorInput(
+    layer: Int, row: Int, rows: RowGroup, residual: UnsafePointer<Float>, _ worker: Worker
+  ) {
+    guard let predictor = predictor(layer: layer, rows) else { return }
+    let first = observer == nil ? rows.skipping.lowerBound : 0
+    guard row >= first else { return }
+    // Where a row alone is computed as batches are, one worker writes for all.
+    if pass != .alone, rows.isAlone, !worker.leads { return }
+    let input = pass == .alone ? scratch.own[worker.index].predictorInput : scratch.predictorInput
+    input.row(row - first).update(from: residual, count: configuration.hiddenSize)
+    if predictor.fc1.format.usesQuantizedActivations {
+      input.quantize(tokens: row - first..<row - first + 1, using: kernels)
     }
   }
 
-  /// relu(fc1 · p), ready for products with fc2: this worker's own copy for one token, everyone's for more. In step.
-  func predict(_ predictor: NeuronPredictor, layer: Int, count: Int, _ member: Member) -> Activations {
-    clock.enter(.predictor, member: member)
+  /// Shows an observer what the predictors of a layer read.
+  func showPredictorInput(layer: Int, rows: RowGroup, residual: UnsafePointer<Float>, _ worker: Worker) {
+    guard let observer else { return }
+    let some = worker.share(of: rows.count)
+    guard !some.isEmpty else { return }
+    observer.observe(
+      PredictorInputView(
+        layer: layer, worker: worker.index, tokens: some, stride: configuration.hiddenSize, values: residual))
+  }
+
+  /// relu(fc1 · p) of some rows, ready for products with fc2: this worker's own copy for a row alone, everyone's for more. In step.
+  func predict(_ predictor: NeuronPredictor, layer: Int, rows: RowGroup, _ worker: Worker) -> Activations {
+    worker.enter(.predictor)
     let rank = scratch.ranks[layer]
-    let input = count == 1 ? scratch.own[member.index].predictorInput : scratch.predictorInput
-    let pieces = RowPieces(predictor.fc1, tokens: count, atLeast: member.count)
-    member.pieces(pieces.count) { piece in
+    let isAlone = pass == .alone
+    let input = isAlone ? scratch.own[worker.index].predictorInput : scratch.predictorInput
+    let pieces = RowPieces(predictor.fc1, tokens: rows.count, atLeast: worker.count)
+    worker.pieces(pieces.count) { piece in
       kernels.multiply(
-        predictor.fc1, rows: pieces[piece].rows, by: input, tokens: 0..<count, into: rank.hidden, stride: predictor.rank
-      )
+        predictor.fc1, rows: pieces[piece].rows, by: input, tokens: 0..<rows.count, into: rank.hidden,
+        stride: predictor.rank)
     }
-    if count > 1, member.index == 0 { rank.rectified.order = kernels.order(forTokens: count) }
-    clock.sync(member)
+    worker.sync()
     func rectify(_ t: Int, into output: Activations) {
       kernels.relu(rank.hidden + t * predictor.rank, into: output.row(t), count: predictor.rank)
       if predictor.fc2.format.usesQuantizedActivations { output.quantize(tokens: t..<t + 1, using: kernels) }
     }
-    if count == 1 {
-      rectify(0, into: rank.own[member.index])
-      return rank.own[member.index]
+    if isAlone {
+      rectify(0, into: rank.own[worker.index])
+      return rank.own[worker.index]
     }
-    member.pieces(count) { rectify($0, into: rank.rectified) }
-    clock.sync(member)
+    worker.pieces(rows.count) { rectify($0, into: rank.rectified) }
+    worker.sync()
     return rank.rectified
   }
 
-  /// Predictions of some neurons of a layer, in the file's order, for a batch of tokens: scores[t * f + neuron]. Neurons that
+  /// Predictions of some neurons of a layer, in the file's order, for the rows that ask: scores[row * f + neuron]. Neurons that
   /// are not asked about are certain.
   func score(
-    _ predictor: NeuronPredictor, neurons: Range<Int>, of hidden: Activations, count: Int, worker: Int
+    _ predictor: NeuronPredictor, neurons: Range<Int>, of hidden: Activations, rows: RowGroup, worker: Int
   ) {
     let f = configuration.feedForwardSize
+    let count = predicting(rows).count
+    let scores = scratch.scores + (rows.count - count) * f
     guard let asked = predictor.asked else {
-      kernels.multiply(predictor.fc2, rows: neurons, by: hidden, tokens: 0..<count, into: scratch.scores, stride: f)
+      kernels.multiply(predictor.fc2, rows: neurons, by: hidden, tokens: 0..<count, into: scores, stride: f)
       return
     }
     let begin = asked.partitioningIndex { $0 >= neurons.lowerBound }
@@ -82,9 +98,8 @@ extension FeedForward {
     kernels.multiply(
       predictor.fc2, rows: begin..<end, by: hidden, tokens: 0..<count, into: own - begin, stride: stride)
     for t in 0..<count {
-      let scores = scratch.scores + t * f
-      for neuron in neurons { scores[neuron] = .infinity }
-      for row in begin..<end { scores[Int(asked[row])] = own[t * stride + row - begin] }
+      for neuron in neurons { scores[t * f + neuron] = .infinity }
+      for row in begin..<end { scores[t * f + Int(asked[row])] = own[t * stride + row - begin] }
     }
   }
 }

@@ -4,18 +4,25 @@ import PowerInferSparsity
 
 /// The feed-forward of every layer, with all neurons or with those that an activation source lists.
 ///
-/// One token alone takes the lists (see `FeedForward+Decode.swift`). Many tokens together compute all neurons, for nearly
-/// every neuron fires for one of them; a few unite their lists where that was measured to pay (`FeedForward+Batch.swift`):
-/// neurons write what they give, 0 where they are left out, into one vector per token, and every worker then adds the rows of those
-/// that give something, for its own share of the columns. Results are the same bits for any number of workers.
+/// A row alone takes the lists (`FeedForward+Alone.swift`). Several rows together compute all neurons, for nearly every neuron
+/// fires for one of them; a few unite their lists where that was measured to pay (`FeedForward+Batch.swift`): neurons write what
+/// they give, 0 where they are left out, into one vector per row, and every worker then adds the rows of the down projection of those
+/// that give something, for its own share of the columns. Results are the same bits for any number of workers, and rows that
+/// may leave out neurons are summed in the same order alone and together.
 final class FeedForward {
   let configuration: ModelConfiguration
   let plan: SparsityPlan
+  let kernels: Kernels
   let projections: Projections
+  let work: Workspace
   let scratch: NeuronScratch
   let counters: NeuronCounters
   let observer: (any NeuronObserver)?
   let tap: ActivationTap?
+  /// Of each layer, in the order in which what neurons give is summed.
+  let pieces: [NeuronPieces]
+  /// Of each layer, whether a neuron is computed here; `nil` where all are.
+  let resident: [[Bool]?]
   /// What every layer decodes with.
   let trial: SourceTrial
   let unions: UnionTrial
@@ -23,34 +30,35 @@ final class FeedForward {
   var layerTimes: LayerTimes?
 
   /// How the current pass chooses neurons; set while no worker runs.
-  var pass = Pass.all
+  private(set) var pass = Pass.together
+  private(set) var arithmetic = Batch.Arithmetic.byCount
 
   enum Pass: Equatable {
-    /// A token by itself: each layer's own source.
-    case listed
-    /// All neurons of all tokens.
-    case all
-    /// All neurons are computed, and those that decoding would leave out give nothing.
-    case masked
-    /// Only neurons on some token's list are computed, and each gives something to the tokens on whose list it is.
+    /// A row by itself: each layer's own source.
+    case alone
+    /// All neurons of all rows are computed; those that a row leaves out give nothing.
+    case together
+    /// Only neurons on some row's list are computed, and each gives something to the rows on whose list it is.
     case united
   }
 
-  var kernels: Kernels { projections.kernels }
-  var work: Workspace { projections.work }
-  var clock: StageClock { projections.clock }
-
   init(
-    model: LanguageModel, plan: SparsityPlan, projections: Projections, batchSize: Int, workers: Int, isProfiled: Bool,
-    observer: (any NeuronObserver)?, tap: ActivationTap?
+    model: LanguageModel, plan: SparsityPlan, projections: Projections, work: Workspace, batchSize: Int, workers: Int,
+    isProfiled: Bool, observer: (any NeuronObserver)?, tap: ActivationTap?
   ) {
     configuration = model.configuration
     self.plan = plan
     self.projections = projections
+    self.work = work
+    kernels = projections.kernels
     self.observer = observer
     self.tap = tap
+    let neurons = configuration.feedForwardSize
+    pieces = plan.layers.map { NeuronPieces(neurons: neurons, resident: $0.resident) }
+    resident = plan.layers.map { $0.resident.flags(of: neurons) }
     scratch = NeuronScratch(
-      configuration: configuration, plan: plan, batchSize: batchSize, workers: workers, isObserved: observer != nil)
+      configuration: configuration, plan: plan, pieces: pieces.map(\.count).max() ?? 1, batchSize: batchSize,
+      workers: workers)
     counters = NeuronCounters(layers: plan.layers.count, workers: workers)
     trial = SourceTrial(plan.layers.map(\.sources))
     unions = UnionTrial(isOpen: plan.mode != .dense)
@@ -59,106 +67,163 @@ final class FeedForward {
 
   // MARK: A pass
 
-  private var isObserved: Bool { observer != nil || tap != nil }
+  var isObserved: Bool { observer != nil || tap != nil }
 
   /// Decides how the next pass chooses neurons.
-  func begin(tokens count: Int) {
-    if count == 1, !isObserved {
-      pass = .listed
-      trial.begin()
-    } else if count <= NeuronScratch.unionCapacity, !isObserved, kernels.order(forTokens: count) == .rows {
-      pass = unions.begin(tokens: count) ? .united : .masked
+  func begin(_ rows: RowGroup, arithmetic: Batch.Arithmetic) {
+    self.arithmetic = arithmetic
+    let allSkip = rows.skipping.count == rows.count
+    if rows.isAlone, !isObserved {
+      pass = .alone
+      if allSkip { trial.begin() }
+    } else if allSkip, rows.panelCount == 0, rows.count <= NeuronScratch.unionCapacity, !isObserved {
+      pass = unions.begin(tokens: rows.count) ? .united : .together
     } else {
-      pass = plan.masksPrompts ? .masked : .all
+      pass = .together
+      unions.pass()
     }
+    decodes = pass == .alone && allSkip
   }
+
+  /// Whether the current pass is of one row that may leave out neurons.
+  private var decodes = false
 
   func end() {
-    switch pass {
-    case .listed: trial.end()
-    case .united, .masked: unions.end()
-    case .all: break
-    }
+    if decodes { trial.end() }
+    if pass != .alone { unions.end() }
   }
 
-  /// residual += down · neurons(input) + bias. Ends in step.
-  func run(_ layer: LayerWeights, index: Int, of input: Activations, count: Int, _ member: Member) {
-    let isTiming = member.index == 0 && (layerTimes != nil || !trial.isOver || unions.isMeasuring)
+  /// What a layer's neurons are chosen by, for rows that may leave some out.
+  func source(_ layer: Int) -> ActivationSource { trial.current[layer] }
+
+  /// ``Workspace/feedForwardOutput`` = down · neurons(input) + bias. Ends in step.
+  func run(_ layer: LayerWeights, index: Int, of input: Activations, rows: RowGroup, _ worker: Worker) {
+    let isTiming = worker.leads && (layerTimes != nil || !trial.isOver || unions.isMeasuring)
     let start = isTiming ? trial.time() : 0
-    if configuration.architecture.predictorInput == .feedForwardInput {
-      notePredictorInput(layer: index, count: count, member)
-    }
-    tap?.show(.feedForward, layer: index, input, count: count, member)
-    if pass == .listed, let down = plan.layers[index].neurons {
-      runListed(layer, index: index, of: input, down: down, member)
+    tap?.show(.feedForward, layer: index, input, count: rows.count, worker)
+    if pass == .alone, let down = plan.layers[index].neurons {
+      runAlone(layer, index: index, of: input, down: down, maySkip: !rows.skipping.isEmpty, worker)
     } else {
-      if pass == .listed {
-        computeAll(layer, of: input, member)
+      if pass == .alone {
+        computeAll(layer, index: index, of: input, worker)
       } else {
-        computeBatch(layer, index: index, of: input, count: count, member)
+        computeBatch(layer, index: index, of: input, rows: rows, worker)
       }
-      clock.sync(member)
-      tap?.show(.down, layer: index, work.hidden, count: count, member)
-      clock.enter(.down, member: member)
-      addDown(layer, index: index, count: count, member)
-      clock.sync(member)
+      worker.sync()
+      tap?.show(.down, layer: index, work.shared.hidden, count: rows.count, worker)
+      worker.enter(.down)
+      addDown(layer, index: index, rows: rows, worker)
     }
+    worker.sync()
     if isTiming {
       let time = trial.time() - start
-      if pass == .listed {
+      if pass != .alone {
+        unions.note(nanoseconds: time)
+      } else if decodes {
         layerTimes?.add(layer: index, nanoseconds: time)
         trial.note(layer: index, nanoseconds: time)
-      } else {
-        unions.note(nanoseconds: time)
       }
     }
   }
 
-  /// residual += down · hidden + bias.
-  private func addDown(_ layer: LayerWeights, index: Int, count: Int, _ member: Member) {
-    let all = 0..<count
-    let neurons = pass == .listed || pass == .all ? nil : plan.layers[index].neurons
-    switch (neurons, layer.down) {
-    case (.some(let down), _), (nil, .neurons(let down)):
-      let columns = member.share(of: down.columns, multiple: max(32, down.format.blockElements))
+  // MARK: Down
+
+  /// The bias of a layer's output, unless another executor adds it.
+  func bias(of layer: LayerWeights, index: Int) -> Vector? {
+    plan.layers[index].resident.includeOutputBias ? layer.downBias : nil
+  }
+
+  /// output = down · hidden + bias, once all neurons are there.
+  private func addDown(_ layer: LayerWeights, index: Int, rows: RowGroup, _ worker: Worker) {
+    let all = 0..<rows.count
+    let byNeuron = plan.layers[index].neurons
+    let bias = bias(of: layer, index: index)
+    switch layer.down {
+    case .neurons(let down): addRows(down, bias: bias, index: index, rows: rows, of: all, worker)
+    case .rows(let down):
+      // A copy by neurons is for those who leave some out.
+      let few = byNeuron == nil ? rows.count..<rows.count : rows.skipping
+      if let byNeuron, !few.isEmpty {
+        addRows(byNeuron, bias: bias, index: index, rows: rows, of: few, worker)
+      }
+      guard few.lowerBound > 0 else { return }
+      let hidden = projections.prepared(
+        work.shared.hidden, for: down, form: work.rows(rows, worker).hidden, rows: rows, worker)
+      projections.project(
+        down, bias: bias, of: hidden, tokens: 0..<few.lowerBound, into: work.feedForwardOutput, worker)
+    }
+  }
+
+  /// output = Σ rows of the down projection times what their neurons give, for some rows of the batch.
+  ///
+  /// Those by panels in one sum, the others piece by piece, as ``runAlone(_:index:of:down:maySkip:_:)`` adds them.
+  private func addRows(
+    _ down: Matrix, bias: Vector?, index: Int, rows: RowGroup, of tokens: Range<Int>, _ worker: Worker
+  ) {
+    let d = down.columns
+    let columns = worker.share(of: d, multiple: max(32, down.format.blockElements))
+    guard !columns.isEmpty else { return }
+    func clear(_ buffer: UnsafeMutablePointer<Float>, _ tokens: Range<Int>) {
+      for t in tokens { (buffer + t * d + columns.lowerBound).update(repeating: 0, count: columns.count) }
+    }
+    func add(_ neurons: Range<Int>, _ tokens: Range<Int>, into sum: UnsafeMutablePointer<Float>) {
       kernels.accumulateRows(
-        down, coefficients: work.hidden.values, hStride: configuration.feedForwardSize, tokens: all, columns: columns,
-        into: work.residual, stride: down.columns)
-      if let bias = layer.downBias {
-        for t in all {
-          kernels.add(
-            bias.values + columns.lowerBound, to: work.residual + t * down.columns + columns.lowerBound,
-            count: columns.count)
+        down.rows(neurons), coefficients: work.shared.hidden.values + neurons.lowerBound,
+        hStride: configuration.feedForwardSize, tokens: tokens, columns: columns, into: sum, stride: d)
+    }
+    clear(work.feedForwardOutput, tokens)
+    let border = min(max(rows.panelCount, tokens.lowerBound), tokens.upperBound)
+    if border > tokens.lowerBound {
+      add(0..<down.rows, tokens.lowerBound..<border, into: work.feedForwardOutput)
+    }
+    let single = border..<tokens.upperBound
+    if !single.isEmpty {
+      for piece in pieces[index].ranges {
+        clear(scratch.sums, single)
+        add(piece, single, into: scratch.sums)
+        for t in single {
+          let start = t * d + columns.lowerBound
+          kernels.add(scratch.sums + start, to: work.feedForwardOutput + start, count: columns.count)
         }
       }
-    case (nil, .rows(let down)):
-      let hidden = projections.prepared(
-        work.hidden, for: down, own: work.own[member.index].hidden, count: count, member)
-      projections.addToResidual(down, bias: layer.downBias, of: hidden, count: count, member)
+    }
+    guard let bias else { return }
+    for t in tokens {
+      kernels.add(
+        bias.values + columns.lowerBound, to: work.feedForwardOutput + t * d + columns.lowerBound,
+        count: columns.count)
     }
   }
 
   // MARK: Neurons
 
-  /// hidden = what all neurons give for one token. The caller syncs.
-  private func computeAll(_ layer: LayerWeights, of input: Activations, _ member: Member) {
-    clock.enter(.gateUp, member: member)
+  /// hidden = what all neurons give for a row alone. The caller syncs.
+  private func computeAll(_ layer: LayerWeights, index: Int, of input: Activations, _ worker: Worker) {
+    worker.enter(.gateUp)
     let pieces = RowPieces(layer.up, tokens: 1)
-    member.pieces(pieces.count) { piece in
-      let rows = pieces[piece].rows
+    worker.pieces(pieces.count) { piece in
+      let neurons = pieces[piece].rows
       if let gate = layer.gate {
-        kernels.multiply(gate, rows: rows, by: input, tokens: 0..<1, into: work.gate, stride: 0)
+        kernels.multiply(gate, rows: neurons, by: input, tokens: 0..<1, into: work.gate, stride: 0)
       }
-      projections.project(layer.up, rows, bias: layer.upBias, of: input, count: 1, into: work.up)
-      clock.enter(.activation, member: member)
-      activate(at: rows.lowerBound, count: rows.count)
-      clock.enter(.gateUp, member: member)
+      projections.project(layer.up, neurons, bias: layer.upBias, of: input, tokens: 0..<1, into: work.up)
+      worker.enter(.activation)
+      activate(at: neurons.lowerBound, count: neurons.count)
+      silenceOthers(index, neurons, row: 0)
+      worker.enter(.gateUp)
     }
+  }
+
+  /// Sets to 0 what neurons give that are computed elsewhere.
+  func silenceOthers(_ layer: Int, _ neurons: Range<Int>, row: Int) {
+    guard let resident = resident[layer] else { return }
+    let hidden = work.shared.hidden.row(row)
+    for neuron in neurons where !resident[neuron] { hidden[neuron] = 0 }
   }
 
   /// What `count` neurons from index `start` of the batch's gate and up products give.
   func activate(at start: Int, count: Int) {
-    activate(gate: work.gate + start, up: work.up + start, into: work.hidden.values + start, count: count)
+    activate(gate: work.gate + start, up: work.up + start, into: work.shared.hidden.values + start, count: count)
   }
 
   /// What neurons give. A file names no other activations than `Gating.activations`.

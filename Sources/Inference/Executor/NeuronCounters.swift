@@ -1,7 +1,7 @@
 /// How many neurons were computed, and how many of them fired, in each layer while tokens were decoded.
 ///
-/// Workers write counters of their own only, while a pass runs; sums are for the thread that uses the session, between passes.
-final class NeuronCounters: @unchecked Sendable {
+/// Workers write counters of their own only, while a pass runs; sums are for the thread that leads passes, between passes.
+final class NeuronCounters {
   /// What a layer has done so far.
   struct Sum: Equatable {
     var tokens = 0

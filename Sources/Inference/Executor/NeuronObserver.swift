@@ -1,6 +1,6 @@
 /// Sees what the neurons of every layer do, for profiles, calibration and measures of quality.
 ///
-/// Called by the workers of a session in the middle of a pass, for every layer and batch of tokens; each range of neurons by
+/// Called by the workers of an engine in the middle of a pass, for every layer and batch of tokens; each range of neurons by
 /// one worker. Tokens that come alone are computed as batches are while somebody observes.
 public protocol NeuronObserver: AnyObject, Sendable {
   /// Looks at some neurons of a layer; the arrays are valid until it returns.
@@ -19,9 +19,9 @@ extension NeuronObserver {
 public struct PredictorInputView {
   /// Counted from 0.
   public let layer: Int
-  /// Who calls: 0 ..< the session's threads.
+  /// Who calls: 0 ..< the engine's threads.
   public let worker: Int
-  /// Those of the batch that this call is about.
+  /// Batch indices covered by this call.
   public let tokens: Range<Int>
   /// Hidden size.
   public let stride: Int
@@ -34,7 +34,7 @@ public struct PredictorInputView {
 public struct NeuronView {
   /// Counted from 0.
   public let layer: Int
-  /// Who calls: 0 ..< the session's threads.
+  /// Who calls: 0 ..< the engine's threads.
   public let worker: Int
   /// Neurons of the layer, in the file's order.
   public let neurons: Range<Int>

@@ -4,47 +4,37 @@ import PowerInferModel
 /// The products with weights that attention and feed-forward have in common.
 struct Projections {
   let kernels: Kernels
-  let work: Workspace
-  let clock: StageClock
 
-  /// `input`, whose values everyone wrote, ready for products with `matrix`: the 8-bit form is this worker's own for one token.
+  /// `input`, whose values everyone wrote, ready for products with `matrix`: `form` holds the 8-bit form of a row alone.
   func prepared(
-    _ input: Activations, for matrix: Matrix, own: Activations, count: Int, _ member: Member
+    _ input: Activations, for matrix: Matrix, form: Activations, rows: RowGroup, _ worker: Worker
   ) -> Activations {
     guard matrix.format.usesQuantizedActivations else { return input }
-    if count == 1 {
-      own.quantize(from: input.values, using: kernels)
-      return own
-    }
-    member.pieces(count) { input.quantize(tokens: $0..<$0 + 1, using: kernels) }
-    clock.sync(member)
-    return input
+    worker.each(rows) { form.quantize(from: input.row($0), token: $0, using: kernels) }
+    return form
   }
 
-  /// output = matrix · input + bias, these rows of it.
+  /// output = matrix · input + bias, these rows of it for all rows of the batch.
   func project(
-    _ matrix: Matrix, _ rows: Range<Int>, bias: Vector?, of input: Activations, count: Int,
+    _ matrix: Matrix, _ outputs: Range<Int>, bias: Vector?, of input: Activations, tokens: Range<Int>,
     into output: UnsafeMutablePointer<Float>
   ) {
-    kernels.multiply(matrix, rows: rows, by: input, tokens: 0..<count, into: output, stride: matrix.rows)
+    kernels.multiply(matrix, rows: outputs, by: input, tokens: tokens, into: output, stride: matrix.rows)
     guard let bias else { return }
-    for t in 0..<count {
-      kernels.add(bias.values + rows.lowerBound, to: output + t * matrix.rows + rows.lowerBound, count: rows.count)
+    for t in tokens {
+      kernels.add(
+        bias.values + outputs.lowerBound, to: output + t * matrix.rows + outputs.lowerBound, count: outputs.count)
     }
   }
 
-  /// residual += matrix · input + bias.
-  func addToResidual(
-    _ matrix: Matrix, bias: Vector?, of input: Activations, count: Int, _ member: Member
+  /// The same for all outputs, divided among the workers.
+  func project(
+    _ matrix: Matrix, bias: Vector?, of input: Activations, tokens: Range<Int>,
+    into output: UnsafeMutablePointer<Float>, _ worker: Worker
   ) {
-    let pieces = RowPieces(matrix, tokens: count)
-    member.pieces(pieces.count) { piece in
-      let rows = pieces[piece].rows
-      project(matrix, rows, bias: bias, of: input, count: count, into: work.projected)
-      for t in 0..<count {
-        let start = t * matrix.rows + rows.lowerBound
-        kernels.add(work.projected + start, to: work.residual + start, count: rows.count)
-      }
+    let pieces = RowPieces(matrix, tokens: tokens.count)
+    worker.pieces(pieces.count) {
+      project(matrix, pieces[$0].rows, bias: bias, of: input, tokens: tokens, into: output)
     }
   }
 }

@@ -36,11 +36,11 @@ final class SourceTrial {
   private(set) var isOver: Bool
   private var turn: Int { token - Self.warmUp }
 
-  /// Median microseconds by the name of the source; empty where none were compared.
-  func medianMicroseconds(layer: Int) -> [String: Double] {
+  /// Median microseconds of each source; empty where none were compared.
+  func medianMicroseconds(layer: Int) -> [SparsityMode: Double] {
     guard layer < medians.count else { return [:] }
     return Dictionary(
-      zip(candidates[layer].map(\.mode.rawValue), medians[layer].map { Double($0) / 1000 }), uniquingKeysWith: min)
+      zip(candidates[layer].map(\.mode), medians[layer].map { Double($0) / 1000 }), uniquingKeysWith: min)
   }
 
   /// A clock, in nanoseconds.

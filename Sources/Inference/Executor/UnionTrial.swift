@@ -1,9 +1,9 @@
-/// Finds out for how many tokens at once it pays to unite their lists of neurons.
+/// Finds out for how many rows at once it pays to unite their lists of neurons.
 ///
 /// Both ways give the same bits. For each number of tokens they take turns, pass by pass, until each has been measured a few times.
 final class UnionTrial {
   /// Measurements of either way, after one that does not count.
-  static let turns = 3
+  static let turns = 5
 
   private struct Record {
     var united: [UInt64] = []
@@ -31,6 +31,9 @@ final class UnionTrial {
     isUniting = records[count].passes % 2 == 1
     return isUniting
   }
+
+  /// The next pass has no choice.
+  func pass() { isMeasuring = false }
 
   /// What a layer of the current pass took.
   func note(nanoseconds: UInt64) { total += nanoseconds }

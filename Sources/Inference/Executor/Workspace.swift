@@ -3,76 +3,96 @@ import PowerInferModel
 
 /// Every buffer a forward pass writes, allocated once: the hot path allocates nothing.
 ///
-/// `B` is the most tokens in one pass; other letters as in `ModelConfiguration`.
+/// `B` is the most rows in one pass; other letters as in `ModelConfiguration`.
 final class Workspace {
-  let residual: UnsafeMutablePointer<Float>  // [B, d], the stream that layers add to
-  let normed: Activations  // [B, d], input of the attention and feed-forward matrices
-  /// [B, d], input of the feed-forward beside ``normed``, the attention's; empty where layers have no parallel blocks.
-  let normedBeside: Activations
-  let own: [Own]  // per worker, for one token alone
-  let outputs: Activations  // [logitRows, d], input of the output matrix
-  let queries: UnsafeMutablePointer<Float>  // [B, heads · headSize]
-  let keys: UnsafeMutablePointer<Float>  // [B, kvHeads · headSize]
-  let values: UnsafeMutablePointer<Float>  // [B, kvHeads · headSize]
-  let attended: Activations  // [B, heads · headSize]
-  let gate: UnsafeMutablePointer<Float>  // [B, f]
-  let up: UnsafeMutablePointer<Float>  // [B, f]
-  let hidden: Activations  // [B, f], act(gate) · up
-  let projected: UnsafeMutablePointer<Float>  // [B, d], what a block adds to the residual
-  let cosines: UnsafeMutablePointer<Float>  // [B, rotary dimensions / 2]
-  let sines: UnsafeMutablePointer<Float>  // [B, rotary dimensions / 2]
-  let logits: UnsafeMutablePointer<Float>  // [logitRows, V]
-  /// Positions whose logits are computed in one go.
-  static let logitRows = 8
+  /// What small steps on rows read and write: everyone's buffers, or a worker's own for a row alone.
+  struct Rows {
+    let residual: UnsafeMutablePointer<Float>  // [rows, d], the stream that blocks add to
+    /// [rows, d], input of the attention and feed-forward matrices, at last of the output matrix.
+    let normed: Activations
+    /// [rows, d], input of the feed-forward beside ``normed``, the attention's; empty where layers have no parallel blocks.
+    let normedBeside: Activations
+    /// [rows, heads · headSize], the 8-bit form of what attention gives; also the floats where these buffers are everyone's.
+    let attended: Activations
+    let hidden: Activations  // [rows, f], the same of act(gate) · up
+    let cosines: UnsafeMutablePointer<Float>  // [rows, rotary dimensions / 2]
+    let sines: UnsafeMutablePointer<Float>  // [rows, rotary dimensions / 2]
 
-  /// What every worker computes for itself while one token comes alone.
-  struct Own {
-    let normed: Activations  // [1, d]
-    let normedBeside: Activations  // [1, d], or empty
-    let attended: Activations  // [1, heads · headSize]
-    let hidden: Activations  // [1, f]
+    init(configuration c: ModelConfiguration, capacity: Int) {
+      residual = .allocate(capacity: capacity * c.hiddenSize)
+      normed = Activations(columns: c.hiddenSize, capacity: capacity)
+      normedBeside = Activations(columns: c.hiddenSize, capacity: c.architecture.hasParallelBlocks ? capacity : 0)
+      attended = Activations(columns: c.querySize, capacity: capacity)
+      hidden = Activations(columns: c.feedForwardSize, capacity: capacity)
+      cosines = .allocate(capacity: capacity * c.rotary.dimensions / 2 + 1)
+      sines = .allocate(capacity: capacity * c.rotary.dimensions / 2 + 1)
+    }
 
-    init(configuration c: ModelConfiguration) {
-      normed = Activations(columns: c.hiddenSize, capacity: 1)
-      normedBeside = Activations(columns: c.hiddenSize, capacity: c.architecture.hasParallelBlocks ? 1 : 0)
-      attended = Activations(columns: c.querySize, capacity: 1)
-      hidden = Activations(columns: c.feedForwardSize, capacity: 1)
+    func deallocate() {
+      for buffer in [residual, cosines, sines] { buffer.deallocate() }
+    }
+
+    /// Has 8-bit forms of the first rows written for products by panels, those of the others for products by rows.
+    func setPanels(_ count: Int) {
+      for input in [normed, normedBeside, attended, hidden] { input.panelCount = count }
     }
   }
 
-  /// Has the batch's 8-bit forms written for products of this kind.
-  func setOrder(_ order: Activations.Order) {
-    for input in [normed, normedBeside, attended, hidden] { input.order = order }
-  }
+  let shared: Rows  // [B]
+  private let own: [Rows]  // per worker, [1]
+  let queries: UnsafeMutablePointer<Float>  // [B, heads · headSize]
+  let keys: UnsafeMutablePointer<Float>  // [B, kvHeads · headSize]
+  let values: UnsafeMutablePointer<Float>  // [B, kvHeads · headSize]
+  let gate: UnsafeMutablePointer<Float>  // [B, f]
+  let up: UnsafeMutablePointer<Float>  // [B, f]
+  let attentionOutput: UnsafeMutablePointer<Float>  // [B, d], what the attention adds to the residual
+  let feedForwardOutput: UnsafeMutablePointer<Float>  // [B, d], what the feed-forward adds to it
+  let logits: UnsafeMutablePointer<Float>  // [logitCapacity, V]
+  /// Rows whose logits are computed in one go: as many as answers usually go on together, so that the output matrix is read once.
+  private static let mostLogitRows = 32
+  let logitCapacity: Int
 
-  /// Makes the tokens in `kept` the first ones: their residuals and what attention gave them.
-  func moveToFront(_ kept: Range<Int>) {
-    guard kept.lowerBound > 0 else { return }
-    let (hidden, query) = (normed.columns, attended.columns)
-    // The memory may overlap, which `update(from:)` allows.
-    residual.update(from: residual + kept.lowerBound * hidden, count: kept.count * hidden)
-    attended.values.update(from: attended.values + kept.lowerBound * query, count: kept.count * query)
-  }
+  private let hiddenSize: Int
+  private let querySize: Int
 
-  init(configuration c: ModelConfiguration, batchSize: Int, workers: Int) {
+  init(configuration c: ModelConfiguration, batchSize b: Int, workers: Int) {
     func floats(_ count: Int) -> UnsafeMutablePointer<Float> { .allocate(capacity: count) }
-    let b = batchSize
-    residual = floats(b * c.hiddenSize)
-    normed = Activations(columns: c.hiddenSize, capacity: b)
-    normedBeside = Activations(columns: c.hiddenSize, capacity: c.architecture.hasParallelBlocks ? b : 0)
-    own = (0..<workers).map { _ in Own(configuration: c) }
-    outputs = Activations(columns: c.hiddenSize, capacity: Self.logitRows)
+    (hiddenSize, querySize) = (c.hiddenSize, c.querySize)
+    shared = Rows(configuration: c, capacity: b)
+    own = (0..<workers).map { _ in Rows(configuration: c, capacity: 1) }
     queries = floats(b * c.querySize)
     keys = floats(b * c.keyValueSize)
     values = floats(b * c.keyValueSize)
-    attended = Activations(columns: c.querySize, capacity: b)
     gate = floats(b * c.feedForwardSize)
     up = floats(b * c.feedForwardSize)
-    hidden = Activations(columns: c.feedForwardSize, capacity: b)
-    projected = floats(b * c.hiddenSize)
-    cosines = floats(b * c.rotary.dimensions / 2)
-    sines = floats(b * c.rotary.dimensions / 2)
-    logits = floats(Self.logitRows * c.vocabularySize)
+    attentionOutput = floats(b * c.hiddenSize)
+    feedForwardOutput = floats(b * c.hiddenSize)
+    logitCapacity = min(Self.mostLogitRows, b)
+    logits = floats(logitCapacity * c.vocabularySize)
+  }
+
+  deinit {
+    shared.deallocate()
+    for rows in own { rows.deallocate() }
+    for buffer in [queries, keys, values, gate, up, attentionOutput, feedForwardOutput, logits] { buffer.deallocate() }
+  }
+
+  /// The buffers that small steps on these rows use: the one place that decides it.
+  func rows(_ group: RowGroup, _ worker: Worker) -> Rows { group.isAlone ? own[worker.index] : shared }
+
+  /// Makes some rows the first ones: their residuals, what attention gave them, and what blocks are about to add.
+  ///
+  /// - Parameter rows: ascending.
+  func moveToFront(_ rows: UnsafeBufferPointer<Int>) {
+    for (target, source) in rows.enumerated() where source != target {
+      func move(_ buffer: UnsafeMutablePointer<Float>, _ width: Int) {
+        (buffer + target * width).update(from: buffer + source * width, count: width)
+      }
+      move(shared.residual, hiddenSize)
+      move(shared.attended.values, querySize)
+      move(attentionOutput, hiddenSize)
+      move(feedForwardOutput, hiddenSize)
+    }
   }
 
   /// Bytes that such a workspace and the scratch of ``Attention`` and ``FeedForward`` take; nil where they are too many to
@@ -85,17 +105,16 @@ final class Workspace {
     // In floats. 8-bit forms take less than another half of their values, and the padding of short rows is at most a block
     // of 512 columns.
     let norms = c.architecture.hasParallelBlocks ? 2 : 1
-    let inputs = (norms * c.hiddenSize + c.querySize + c.feedForwardSize) * 3 / 2 + (2 + norms) * 512
-    let perToken =
-      inputs
-      + [
-        2 * c.hiddenSize, c.querySize, 2 * c.keyValueSize, 2 * c.feedForwardSize, c.rotary.dimensions,
-      ].reduce(0, +)
+    let inputs =
+      (norms * c.hiddenSize + c.querySize + c.feedForwardSize) * 3 / 2 + (2 + norms) * 512 + c.hiddenSize
+      + c.rotary.dimensions
+    let perRow = inputs + [3 * c.hiddenSize, c.querySize, 2 * c.keyValueSize, 2 * c.feedForwardSize, 8].reduce(0, +)
     let parts = [
-      [batchSize, perToken], [workers, inputs],
+      [batchSize, perRow], [workers, inputs],
       [Attention.floatCount(configuration: c, capacity: contextSize, workers: workers)],
-      [logitRows, c.vocabularySize + c.hiddenSize * 3 / 2 + 512],
-      [workers, NeuronScratch.floats(configuration: c).own], [NeuronScratch.floats(configuration: c).sums],
+      [min(mostLogitRows, batchSize), c.vocabularySize],
+      [workers, NeuronScratch.floats(configuration: c, batchSize: batchSize).own],
+      [NeuronScratch.floats(configuration: c, batchSize: batchSize).sums],
       ranks.map { [batchSize + workers, NeuronScratch.predictionFloats(configuration: c, ranks: $0)] } ?? [0],
     ]
     var total = 0
@@ -111,11 +130,5 @@ final class Workspace {
       total = sum
     }
     return total
-  }
-
-  deinit {
-    for buffer in [residual, queries, keys, values, gate, up, projected, cosines, sines, logits] {
-      buffer.deallocate()
-    }
   }
 }

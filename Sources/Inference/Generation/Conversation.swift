@@ -1,22 +1,3 @@
-/// One turn of a conversation.
-public struct Message: Sendable, Equatable, Codable {
-  /// Who speaks.
-  public enum Role: String, Sendable, Codable {
-    case system, user, assistant
-  }
-
-  /// Who spoke.
-  public var role: Role
-  /// What was said.
-  public var content: String
-
-  /// What one side said.
-  public init(_ role: Role, _ content: String) {
-    self.role = role
-    self.content = content
-  }
-}
-
 /// A chat: the messages so far, and answers to new ones.
 ///
 /// Every turn renders the whole conversation; the generator's memory makes sure that only what is new is read.

@@ -37,6 +37,8 @@ public enum FinishReason: String, Sendable, Equatable, Codable {
   case length
   /// The context is full.
   case contextFull
+  /// The key/value cache has no room for another token: other requests need it.
+  case cacheFull
   /// Somebody asked for it.
   case cancelled
 }
@@ -49,6 +51,10 @@ public enum GenerationError: Error, Equatable, CustomStringConvertible {
   case negativeMaxTokens(Int)
   case negativeKeep(Int)
   case keepTooLong(keep: Int, contextSize: Int)
+  case logProbabilitiesOutside(Int, most: Int)
+  case queueFull(limit: Int)
+  case engineStopped
+  case noThread
 
   public var description: String {
     switch self {
@@ -64,6 +70,14 @@ public enum GenerationError: Error, Equatable, CustomStringConvertible {
       "The number of tokens to keep must be 0 or more, but it is \(count)."
     case .keepTooLong(let keep, let contextSize):
       "The number of tokens to keep must leave room in the context of \(contextSize) tokens, but it is \(keep)."
+    case .logProbabilitiesOutside(let count, let most):
+      "Log-probabilities of \(count) tokens are asked for, expected 0 to \(most)."
+    case .queueFull(let limit):
+      "The engine is busy and \(limit) requests wait already, which is the limit: try again later."
+    case .engineStopped:
+      "The engine was stopped before the answer was complete."
+    case .noThread:
+      "The system gives no thread to run requests on."
     }
   }
 }

@@ -32,7 +32,11 @@ public struct GenerationStatistics: Sendable, Equatable, Codable {
   public var promptTokens = 0
   /// The tokens of the prompt that were still in the cache and were not read again.
   public var reusedTokens = 0
-  /// Reading the rest of the prompt.
+  /// The tokens of the prompt that were read; fewer than the rest where the request was cancelled.
+  public var readTokens = 0
+  /// From the call to the first token being computed: how long others came first.
+  public var queueTime = 0.0
+  /// Reading the rest of the prompt, or as much of it as was read.
   public var promptTime = 0.0
   /// From the call to the first token of the answer; nil where there is none.
   public var timeToFirstToken: Double?
@@ -45,8 +49,7 @@ public struct GenerationStatistics: Sendable, Equatable, Codable {
 
   /// Tokens of the prompt read in a second; nil where none were read or no time passed.
   public var promptTokensPerSecond: Double? {
-    let read = promptTokens - reusedTokens
-    return read > 0 && promptTime > 0 ? Double(read) / promptTime : nil
+    readTokens > 0 && promptTime > 0 ? Double(readTokens) / promptTime : nil
   }
 
   /// Tokens decoded in a second. The first token comes with the prompt and does not count.

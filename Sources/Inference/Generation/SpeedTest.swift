@@ -53,7 +53,7 @@ public struct SpeedTest: Sendable, Equatable {
     }
     let ids = makeTokens(tokens)
     evaluator.truncate(to: 0)
-    if depth > 0 { _ = try evaluator.evaluate(makeTokens(depth), progress: nil) }
+    if depth > 0 { _ = try evaluator.evaluate(makeTokens(depth), phase: .prompt, progress: nil) { _ in } }
     // Going back is as good as reading those tokens again.
     let start = evaluator.position
     var speeds: [Double] = []
@@ -61,8 +61,8 @@ public struct SpeedTest: Sendable, Equatable {
       evaluator.truncate(to: start)
       let begin = now()
       switch kind {
-      case .prompt: _ = try evaluator.evaluate(ids, progress: nil)
-      case .decode: for id in ids { _ = try evaluator.evaluate([id], progress: nil) }
+      case .prompt: _ = try evaluator.evaluate(ids, phase: .prompt, progress: nil) { _ in }
+      case .decode: for id in ids { _ = try evaluator.evaluate([id], phase: .decode, progress: nil) { _ in } }
       }
       let time = now() - begin
       if run > 0 { speeds.append(time > 0 ? Double(tokens) / time : 0) }

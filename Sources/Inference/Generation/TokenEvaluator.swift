@@ -4,21 +4,30 @@ public protocol TokenEvaluator: AnyObject {
   var contextSize: Int { get }
   /// How many tokens are in the memory.
   var position: Int { get }
-  /// Appends the tokens and gives the logits after the last of them, [vocabulary]; valid until the next call.
+  /// Appends tokens and gives `body` the logits after the last of them, [vocabulary], valid until it returns.
   ///
   /// - Parameters:
   ///   - tokens: at least one.
-  ///   - progress: told how many of the tokens are done; returns false to stop. What is returned or thrown after a
-  ///     stop means nothing; `position` says how far it came.
-  func evaluate(_ tokens: [Int32], progress: ((Int) -> Bool)?) throws -> UnsafeBufferPointer<Float>
+  ///   - phase: what the tokens are; by itself one is decoded, more are a prompt.
+  ///   - progress: told how many of the tokens are done; returns false to stop. `position` then says how far it came.
+  ///   - body: what to do with the logits; it must not call the evaluator.
+  /// - Returns: what `body` returns; nil where `progress` stopped early.
+  @discardableResult
+  func evaluate<Result>(
+    _ tokens: [Int32], phase: Batch.Phase?, progress: ((Int) -> Bool)?,
+    body: (UnsafeBufferPointer<Float>) throws -> Result
+  ) throws -> Result?
   /// Forgets all tokens from `position` on.
   func truncate(to position: Int)
 }
 
-extension Session: TokenEvaluator {}
+extension TokenSequence: TokenEvaluator {
+  /// Most positions.
+  public var contextSize: Int { engine.contextSize }
+}
 
 /// What generation needs of a tokenizer.
-public protocol TokenVocabulary {
+public protocol TokenVocabulary: Sendable {
   /// The tokens that end an answer.
   var endOfGenerationTokens: [Int32] { get }
   /// Turns tokens into text as they come.
@@ -26,7 +35,7 @@ public protocol TokenVocabulary {
 }
 
 /// Turns tokens into text as they come, never giving out half a character.
-public protocol TextAssembler {
+public protocol TextAssembler: Sendable {
   /// The text that this token completes; empty while a character is incomplete.
   mutating func append(_ token: Int32) -> String
   /// What is left of an incomplete character at the end, repaired.

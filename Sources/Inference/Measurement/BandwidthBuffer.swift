@@ -4,7 +4,7 @@ import PowerInferPlatform
 
 extension MemoryBandwidth {
   /// The memory that is measured: one part per thread, each part three stretches of pages. A pass moves every byte once.
-  final class Buffer: @unchecked Sendable {
+  final class Buffer {
     /// Large enough that the pages of no system are larger, so that no two threads touch one page.
     private static let pageBytes = 1 << 16
 

@@ -57,9 +57,11 @@ extension MemoryBandwidth {
     let sums = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: team.count)
     defer { sums.deallocate() }
     let isDone = Atomic(false)
-    // The first member's alone.
-    var times: [Double] = []
+    let times = Mutex<[Double]>([])
+    // Every member touches its own part, and its own sum.
+    let shared = Unguarded((buffer: buffer, sums: sums))
     team.run { member in
+      let (buffer, sums) = shared.value
       buffer.fill(part: member.index)
       let begin = now()
       while !isDone.load(ordering: .relaxed) {
@@ -70,20 +72,23 @@ extension MemoryBandwidth {
         member.sync()
         if member.index == 0 {
           let end = now()
-          times.append(end - start)
-          isDone.store(times.count >= 4 && end - begin >= seconds, ordering: .relaxed)
+          let passes = times.withLock { times in
+            times.append(end - start)
+            return times.count
+          }
+          isDone.store(passes >= 4 && end - begin >= seconds, ordering: .relaxed)
         }
         member.sync()
       }
     }
-    // The first pass waits for the members that still fill their pages.
-    times.removeFirst()
     let expected = buffer.expected(kind)
     let found = sums.reduce(0, &+)
     guard found == expected else { throw MemoryBandwidthError.wrongResult(expected: expected, found: found) }
     let moved = Double(buffer.byteCount)
+    // The first pass waits for the members that still fill their pages.
+    let passes = times.withLock { $0.dropFirst() }
     return MemoryBandwidth(
-      kind: kind, threads: team.count, bufferBytes: buffer.byteCount, passes: times.map { $0 > 0 ? moved / $0 : 0 })
+      kind: kind, threads: team.count, bufferBytes: buffer.byteCount, passes: passes.map { $0 > 0 ? moved / $0 : 0 })
   }
 }
 

@@ -3,41 +3,24 @@ import PowerInferKernels
 
 /// How long each thread spent in each stage of the passes so far, prompts and decoding apart.
 ///
-/// A session that was asked to keeps one; see ``Session/profile``. Threads write counters of their own only, while a pass
-/// runs; everything else is for the thread that uses the session, between passes.
-public final class Profile: @unchecked Sendable {
-  /// What passes are told apart by.
-  public enum Phase: Int, Sendable, Codable, CaseIterable {
-    /// Several tokens asked for at once.
-    case prompt
-    /// A token by itself.
-    case decode
-  }
-
+/// Threads write counters of their own only, while a pass runs; everything else is for the thread that leads passes, between them.
+// Unchecked: the counters of a thread are a part of the memory that no other thread touches during a pass.
+final class Profile: @unchecked Sendable {
   /// What the passes of a phase worked on.
-  struct Work: Equatable {
-    var passes = 0
-    var tokens = 0
-    /// Positions of the cache that attention looked at, over all tokens.
-    var positions = 0
-    /// Tokens whose logits were asked for.
-    var logits = 0
-    /// From before a pass to after it.
-    var nanoseconds: UInt64 = 0
-  }
+  typealias Work = StageTimes.Work
 
   /// Threads that report.
-  public let threads: Int
+  let threads: Int
 
   private let now: @Sendable () -> UInt64
-  private var phase = Phase.prompt
-  private var work = [Work](repeating: Work(), count: Phase.allCases.count)
+  private var phase = Batch.Phase.prompt
+  private var work = [Work](repeating: Work(), count: Batch.Phase.allCases.count)
   // [threads, stride]: the stage that runs (or none), since when, and the nanoseconds of [phase, stage]. A multiple of 128
   // bytes a thread, for processors fetch lines in pairs.
   private let counters: UnsafeMutablePointer<UInt64>
   private static let none = UInt64.max
   private static let stageCount = Stage.allCases.count
-  private static let stride = (2 + Phase.allCases.count * stageCount + 15) / 16 * 16
+  private static let stride = (2 + Batch.Phase.allCases.count * stageCount + 15) / 16 * 16
 
   /// - Parameters:
   ///   - threads: of the team that reports.
@@ -54,38 +37,41 @@ public final class Profile: @unchecked Sendable {
   deinit { counters.deallocate() }
 
   /// Forgets all passes so far.
-  public func reset() {
+  func reset() {
     counters.initialize(repeating: 0, count: threads * Self.stride)
     for thread in 0..<threads { counters[thread * Self.stride] = Self.none }
     work = work.map { _ in Work() }
   }
 
-  /// Runs `body`, which is a pass or the logits after one, as part of `phase`.
-  func measure<Result>(
-    _ phase: Phase, tokens: Int = 0, from position: Int = 0, logits: Int = 0, _ body: () throws -> Result
-  ) rethrows -> Result {
+  /// Runs `body`, which does some work of a phase.
+  func measure(_ phase: Batch.Phase, _ part: Work, _ body: () -> Void) {
     self.phase = phase
     let start = now()
-    defer {
-      work[phase.rawValue].nanoseconds += now() - start
-      work[phase.rawValue].passes += tokens > 0 ? 1 : 0
-      work[phase.rawValue].tokens += tokens
-      // The token at position p looks at p + 1.
-      work[phase.rawValue].positions += tokens * position + tokens * (tokens + 1) / 2
-      work[phase.rawValue].logits += logits
-    }
-    return try body()
+    body()
+    work[Int(phase.rawValue)].add(part, nanoseconds: now() - start)
   }
 
-  func work(_ phase: Phase) -> Work { work[phase.rawValue] }
+  /// What the passes of a phase worked on.
+  func work(_ phase: Batch.Phase) -> Work { work[Int(phase.rawValue)] }
+
+  /// What was measured so far.
+  var times: StageTimes {
+    StageTimes(
+      threads: threads,
+      phases: Batch.Phase.allCases.map { phase in
+        StageTimes.Phase(
+          phase: phase, work: work[Int(phase.rawValue)],
+          nanoseconds: Stage.allCases.map { meanNanoseconds(phase, $0) })
+      })
+  }
 
   /// Nanoseconds that one thread spent in a stage.
-  func nanoseconds(_ phase: Phase, _ stage: Stage, thread: Int) -> UInt64 {
+  func nanoseconds(_ phase: Batch.Phase, _ stage: Stage, thread: Int) -> UInt64 {
     counters[thread * Self.stride + Self.index(phase, stage)]
   }
 
   /// Nanoseconds in a stage, the mean of all threads.
-  func meanNanoseconds(_ phase: Phase, _ stage: Stage) -> Double {
+  func meanNanoseconds(_ phase: Batch.Phase, _ stage: Stage) -> Double {
     Double((0..<threads).reduce(0) { $0 + nanoseconds(phase, stage, thread: $1) }) / Double(threads)
   }
 
@@ -105,8 +91,8 @@ public final class Profile: @unchecked Sendable {
     return ended
   }
 
-  private static func index(_ phase: Phase, _ stage: Stage) -> Int {
-    2 + phase.rawValue * stageCount + stage.rawValue
+  private static func index(_ phase: Batch.Phase, _ stage: Stage) -> Int {
+    2 + Int(phase.rawValue) * stageCount + stage.rawValue
   }
 }
 
@@ -139,5 +125,13 @@ struct StageClock: Sendable {
   /// The thread is done with the pass.
   func leave(member: Member) {
     profile?._withUnsafeGuaranteedRef { _ = $0.enter(nil, thread: member.index) }
+  }
+}
+
+extension Optional<Profile> {
+  /// Runs `body`, and measures it where there is a profile.
+  func run(_ phase: Batch.Phase, _ work: @autoclosure () -> Profile.Work, _ body: () -> Void) {
+    guard let self else { return body() }
+    self.measure(phase, work(), body)
   }
 }

@@ -44,10 +44,11 @@ extension ProfileReport {
   ///
   /// - Parameter read: what the feed-forward of a decoded token reads; nil where it reads all weights.
   init?(
-    _ profile: Profile, _ phase: Profile.Phase, model: LanguageModel, cacheBytesPerPosition: Int, read: ReadBytes? = nil
+    _ times: StageTimes, _ phase: Batch.Phase, model: LanguageModel, cacheBytesPerPosition: Int,
+    read: ExecutorStatistics.ReadBytes? = nil
   ) {
-    let work = profile.work(phase)
-    guard work.tokens > 0 else { return nil }
+    guard let measured = times.phases.first(where: { $0.phase == phase }), measured.work.tokens > 0 else { return nil }
+    let work = measured.work
     let (tokens, wall) = (Double(work.tokens), Double(work.nanoseconds))
     func row(
       _ title: String, _ nanoseconds: Double, bytes: Double? = nil, products: Int? = nil
@@ -82,12 +83,12 @@ extension ProfileReport {
         stage == .attention
         ? Double(work.positions * cacheBytesPerPosition) : perToken.map { $0 * Double(times) }
       return row(
-        stage.title, profile.meanNanoseconds(phase, stage), bytes: bytes, products: products)
+        stage.title, measured.nanoseconds(stage), bytes: bytes, products: products)
     }
-    let inside = Stage.allCases.reduce(0) { $0 + profile.meanNanoseconds(phase, $1) }
+    let inside = Stage.allCases.reduce(0) { $0 + measured.nanoseconds($1) }
     rows.append(row("outside", max(wall - inside, 0)))
     self.init(
-      phase: phase == .prompt ? "prompt" : "decode", threads: profile.threads, tokens: work.tokens,
+      phase: phase == .prompt ? "prompt" : "decode", threads: times.threads, tokens: work.tokens,
       microsecondsPerToken: wall / tokens / 1000, rows: rows)
   }
 }

@@ -1,7 +1,7 @@
 import PowerInferModel
 public import PowerInferSparsity
 
-/// Which neurons a session computed for the tokens that it decoded one by one, and why these.
+/// Which neurons an engine computed for the tokens that it decoded one by one, and why these.
 ///
 /// Layers that compute all neurons count nothing, so that shares are those of the others.
 public struct SparsityReport: Sendable, Equatable, Encodable {
@@ -17,7 +17,7 @@ public struct SparsityReport: Sendable, Equatable, Encodable {
     public var active: Double?
     /// Part of the listed neurons that gave something, 0...1.
     public var hitRate: Double? { computed.flatMap { computed in active.map { computed > 0 ? $0 / computed : 1 } } }
-    /// Of the feed-forward, in a session that is profiled.
+    /// Of the feed-forward, in an engine that is profiled.
     public var microsecondsPerToken: Double?
     /// Median microseconds per token of each source that was tried, where several were.
     public var tried: [String: Double]
@@ -71,44 +71,40 @@ public struct SparsityReport: Sendable, Equatable, Encodable {
   }
 }
 
-extension Session {
-  /// Which neurons were computed since the session began, or since ``resetMeasurements()``.
+extension Engine {
+  /// Which neurons were computed since the engine was made, or since ``resetMeasurements()``.
   public var sparsityReport: SparsityReport {
-    let feedForward = executor.feedForward
-    let neurons = Double(model.configuration.feedForwardSize)
-    let layers = feedForward.plan.layers.indices.map { index in
-      let sum = feedForward.counters.sum(layer: index)
-      func share(_ count: Int) -> Double? { sum.tokens > 0 ? Double(count) / Double(sum.tokens) / neurons : nil }
-      let times = feedForward.layerTimes
-      return SparsityReport.Layer(
-        source: feedForward.trial.current[index].mode, tokens: sum.tokens, computed: share(sum.computed),
-        active: share(sum.fired),
-        microsecondsPerToken: times.flatMap { $0.tokens[index] > 0 ? $0.microseconds(layer: index) : nil },
-        tried: feedForward.trial.medianMicroseconds(layer: index))
+    SparsityReport(statistics, neurons: model.configuration.feedForwardSize)
+  }
+}
+
+extension SparsityReport {
+  /// - Parameter neurons: of each layer.
+  init(_ statistics: ExecutorStatistics, neurons: Int) {
+    let layers = statistics.layers.map { layer in
+      func share(_ count: Int) -> Double? {
+        layer.tokens > 0 ? Double(count) / Double(layer.tokens) / Double(neurons) : nil
+      }
+      return Layer(
+        source: layer.source.mode, tokens: layer.tokens, computed: share(layer.computed), active: share(layer.fired),
+        microsecondsPerToken: layer.microsecondsPerToken,
+        tried: Dictionary(layer.tried.map { ($0.key.rawValue, $0.value) }, uniquingKeysWith: min))
     }
-    return SparsityReport(mode: feedForward.plan.mode, layers: layers, choice: choice(layers))
+    self.init(mode: statistics.mode, layers: layers, choice: Self.choice(statistics, layers))
   }
 
-  /// Forgets what was measured so far, but not which sources were chosen.
-  public func resetMeasurements() {
-    profile?.reset()
-    executor.feedForward.counters.reset()
-    executor.feedForward.layerTimes?.reset()
-  }
-
-  private func choice(_ layers: [SparsityReport.Layer]) -> String? {
-    let feedForward = executor.feedForward
-    guard feedForward.plan.mode == .auto, let reason = feedForward.plan.reason else { return nil }
+  private static func choice(_ statistics: ExecutorStatistics, _ layers: [Layer]) -> String? {
+    guard statistics.mode == .auto, let reason = statistics.reason else { return nil }
     let tried = layers.filter { $0.tried.count > 1 }
     guard let sample = tried.first else {
-      return feedForward.trial.isOver
-        ? "All neurons are computed, for \(reason)."
-        : "Sources take turns until each has been measured; the answer was too short for that."
+      return statistics.isDeciding
+        ? "Sources take turns until each has been measured; the answer was too short for that."
+        : "Computing all neurons: \(reason)."
     }
     let parts = sample.tried.keys.sorted().map { name in
       let count = layers.count { $0.source.rawValue == name }
       let mean = tried.reduce(0) { $0 + ($1.tried[name] ?? 0) } / Double(tried.count)
-      return "\(name) in \(count) (\(Int(mean.rounded())) µs a layer in the mean)"
+      return "\(name) in \(count) (mean \(Int(mean.rounded())) µs per layer)"
     }
     return "Of \(layers.count) layers, \(parts.joined(separator: ", ")): \(reason)."
   }

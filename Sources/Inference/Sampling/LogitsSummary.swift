@@ -18,18 +18,23 @@ public struct LogitsSummary: Sendable, Equatable, Encodable {
   /// SHA-256 of all logits as little-endian 32-bit floats, in hexadecimal digits.
   public let sha256: String
 
-  /// - Parameters:
-  ///   - logits: [vocabulary]
-  ///   - top: how many of the greatest to list.
-  public init(_ logits: UnsafeBufferPointer<Float>, top: Int) {
+  /// The greatest logits, greatest first, equal ones by token id; those that are not a number are left out.
+  static func best(_ logits: UnsafeBufferPointer<Float>, count: Int) -> [TokenCandidate] {
     var candidates: [Candidate] = []
     candidates.reserveCapacity(logits.count)
     for (token, logit) in logits.enumerated() where !logit.isNaN {
       candidates.append(Candidate(token: Int32(truncatingIfNeeded: token), logit: logit))
     }
-    let listed = max(0, min(top, candidates.count))
+    let listed = max(0, min(count, candidates.count))
     candidates.withUnsafeMutableBufferPointer { $0.partialSort(listed) }
-    self.top = candidates.prefix(listed).map { Entry(token: $0.token, logit: $0.logit) }
+    return candidates.prefix(listed).map { TokenCandidate(token: $0.token, logit: $0.logit) }
+  }
+
+  /// - Parameters:
+  ///   - logits: [vocabulary]
+  ///   - top: how many of the greatest to list.
+  public init(_ logits: UnsafeBufferPointer<Float>, top: Int) {
+    self.top = Self.best(logits, count: top).map { Entry(token: $0.token, logit: $0.logit) }
 
     let greatest = Double(logits.max() ?? -.infinity)
     logSumExp =

@@ -5,6 +5,7 @@ import Foundation
 ///
 /// Threads of a pool may have as little as half a megabyte, which a deeply nested template would overflow.
 enum DeepStack {
+  // Unchecked: the thread alone touches body and outcome until it signals, the caller alone after that.
   private final class Job<Result>: @unchecked Sendable {
     let body: () throws -> Result
     var outcome: Swift.Result<Result, any Error>?

@@ -40,6 +40,26 @@ public struct Architecture: Sendable, Equatable {
   /// family was trained with. `nil` where its models differ.
   public let preTokenizer: String?
 
+  /// What is not named is as most families have it, so that a new switch changes one file.
+  init(
+    name: String, norm: NormKind, positions: Positions, hasParallelBlocks: Bool = false,
+    hasFusedAttention: Bool = false, biases: Biases = .none, gating: Gating = .gated, activation: Activation = .silu,
+    sparseActivation: Activation = .relu, predictorInput: PredictorInput = .feedForwardInput,
+    preTokenizer: String? = nil
+  ) {
+    self.name = name
+    self.norm = norm
+    self.positions = positions
+    self.hasParallelBlocks = hasParallelBlocks
+    self.hasFusedAttention = hasFusedAttention
+    self.biases = biases
+    self.gating = gating
+    self.activation = activation
+    self.sparseActivation = sparseActivation
+    self.predictorInput = predictorInput
+    self.preTokenizer = preTokenizer
+  }
+
   /// Every family this engine computes.
   public static let all: [Architecture] = [.llama, .bamboo, .qwen2, .falcon, .opt]
 
@@ -117,4 +137,13 @@ public enum Activation: String, Sendable, CaseIterable {
   case relu
   /// x · Φ(x), Φ the normal distribution function: Falcon.
   case gelu
+
+  /// As papers spell it.
+  public var name: String {
+    switch self {
+    case .silu: "SiLU"
+    case .relu: "ReLU"
+    case .gelu: "GELU"
+    }
+  }
 }

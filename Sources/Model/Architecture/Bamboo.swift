@@ -5,7 +5,6 @@ extension Architecture {
   ///
   /// All else is Llama's. Song et al. 2024, arXiv:2406.05955 (dReLU); spec §4.2.
   public static let bamboo = Architecture(
-    name: "bamboo", norm: .rootMeanSquare, positions: .rotary(.neighbours), hasParallelBlocks: false,
-    hasFusedAttention: false, biases: .attentionIfPresent, gating: .gatedBoth, activation: .relu,
-    sparseActivation: .relu, predictorInput: .feedForwardInput, preTokenizer: nil)
+    name: "bamboo", norm: .rootMeanSquare, positions: .rotary(.neighbours), biases: .attentionIfPresent,
+    gating: .gatedBoth, activation: .relu)
 }

@@ -8,6 +8,5 @@ extension Architecture {
   /// ones have `attn_norm_2` for the attention alone. Almazrouei et al. 2023, arXiv:2311.16867; spec §4.2.
   public static let falcon = Architecture(
     name: "falcon", norm: .layer(defaultEpsilon: nil), positions: .rotary(.halves), hasParallelBlocks: true,
-    hasFusedAttention: true, biases: .none, gating: .ungated, activation: .gelu, sparseActivation: .relu,
-    predictorInput: .layerInput, preTokenizer: "falcon")
+    hasFusedAttention: true, gating: .ungated, activation: .gelu, predictorInput: .layerInput, preTokenizer: "falcon")
 }

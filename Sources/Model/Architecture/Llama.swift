@@ -6,7 +6,5 @@ extension Architecture {
   /// RMS norm, grouped-query attention, rotary embedding over adjacent pairs, gated feed-forward. Touvron et al. 2023,
   /// arXiv:2302.13971 and arXiv:2307.09288; spec §4.2.
   public static let llama = Architecture(
-    name: "llama", norm: .rootMeanSquare, positions: .rotary(.neighbours), hasParallelBlocks: false,
-    hasFusedAttention: false, biases: .attentionIfPresent, gating: .gated, activation: .silu, sparseActivation: .relu,
-    predictorInput: .feedForwardInput, preTokenizer: nil)
+    name: "llama", norm: .rootMeanSquare, positions: .rotary(.neighbours), biases: .attentionIfPresent)
 }

@@ -4,7 +4,6 @@ extension Architecture {
   /// Layer norm, learned positions, biases everywhere, ReLU without a gate, the embeddings as output matrix. Zhang et al.
   /// 2022, arXiv:2205.01068; spec §4.2. Files name no epsilon, and the original computes with 0.
   public static let opt = Architecture(
-    name: "opt", norm: .layer(defaultEpsilon: 0), positions: .learned(offset: 2), hasParallelBlocks: false,
-    hasFusedAttention: false, biases: .everywhere, gating: .ungated, activation: .relu, sparseActivation: .relu,
-    predictorInput: .feedForwardInput, preTokenizer: "gpt-2")
+    name: "opt", norm: .layer(defaultEpsilon: 0), positions: .learned(offset: 2), biases: .everywhere,
+    gating: .ungated, activation: .relu, preTokenizer: "gpt-2")
 }

@@ -4,6 +4,7 @@ import PowerInferKernels
 ///
 /// A copy, unlike matrices, because its use must not depend on how the file stores it; all of a model's vectors together
 /// are a few hundred kilobytes.
+// Unchecked: nothing writes to the values once they are made.
 public final class Vector: @unchecked Sendable {
   /// The number of elements.
   public let count: Int

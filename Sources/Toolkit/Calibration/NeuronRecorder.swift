@@ -2,14 +2,13 @@ import PowerInfer
 import PowerInferKernels
 import PowerInferModel
 
-/// Counts, while a session reads a text, how often every neuron fires, what it adds, and how the magnitudes are distributed
+/// Counts, while an engine reads a text, how often every neuron fires, what it adds, and how the magnitudes are distributed
 /// that thresholds are compared with.
 ///
 /// A neuron's own sums are made by one worker at a time, token after token; what is counted over the neurons of a layer is
 /// whole numbers. So the results are the same bits for any number of threads.
+// Unchecked: of a layer each neuron is one worker's until the next pass; histograms, scratch and damage are per worker.
 final class NeuronRecorder: NeuronObserver, @unchecked Sendable {
-  // Unchecked: of a layer each neuron is one worker's until the next pass; histograms, scratch and damage are per worker.
-
   private let layers: Int
   private let neurons: Int
   private let workers: Int
@@ -34,7 +33,7 @@ final class NeuronRecorder: NeuronObserver, @unchecked Sendable {
   ///   - configuration: of the model.
   ///   - norms: of the rows of the down projection, [layers][neurons].
   ///   - thresholds: the least |act(gate)| of a neuron that counts as firing, [layers]; nil for any.
-  ///   - workers: of the session, at most.
+  ///   - workers: of the engine, at most.
   init(configuration c: ModelConfiguration, norms: [[Float]], thresholds: [Float]?, workers: Int) {
     layers = c.layerCount
     neurons = c.feedForwardSize

@@ -12,7 +12,7 @@ public final class NeuronSurvey {
   /// What is read.
   public let text: ScoredText
   private let textName: String
-  private let session: Session
+  private let sequence: TokenSequence
   private let recorder: NeuronRecorder
 
   /// - Parameters:
@@ -22,16 +22,16 @@ public final class NeuronSurvey {
   ///   - options: threads and batch size; all else is set here.
   ///   - thresholds: from which |act(gate)| on a neuron counts as firing; nil counts what gives anything but 0.
   /// - Throws: ``SurveyError/notEnoughMemory(bytes:)``, `NeuronRecordError` for thresholds of another shape, and what
-  ///   making a session throws.
+  ///   making an engine throws.
   public init(
-    model: LanguageModel, text: ScoredText, named textName: String, options: SessionOptions = SessionOptions(),
+    model: LanguageModel, text: ScoredText, named textName: String, options: EngineOptions = EngineOptions(),
     thresholds: GateThresholds? = nil
   ) throws {
     let configuration = model.configuration
     try thresholds?.check(FeedForwardShape(configuration))
-    // The session refuses what is out of range.
+    // The engine refuses what is out of range.
     let asked = options.threads ?? Processors.recommended
-    let workers = min(max(asked, SessionOptions.threadRange.lowerBound), SessionOptions.threadRange.upperBound)
+    let workers = min(max(asked, EngineOptions.threadRange.lowerBound), EngineOptions.threadRange.upperBound)
     var options = options
     options.contextSize = text.contextSize
     options.sparsity = SparsityOptions(mode: .dense)
@@ -41,13 +41,13 @@ public final class NeuronSurvey {
       configuration: configuration, norms: NeuronNorms.norms(of: model, team: ThreadTeam(workers: workers)),
       thresholds: thresholds?.thresholds, workers: workers)
     options.observer = recorder
-    session = try Session(model: model, options: options)
+    sequence = try Engine(model: model, options: options).makeSequence()
     self.text = text
     self.textName = textName
   }
 
   /// Threads that read.
-  public var threads: Int { session.threads }
+  public var threads: Int { sequence.engine.threads }
 
   /// Reads the text, once.
   ///
@@ -58,17 +58,16 @@ public final class NeuronSurvey {
   public func run(
     progress: @escaping (_ done: Int, _ of: Int) -> Void = { _, _ in }, isCancelled: @escaping () -> Bool = { false }
   ) throws -> NeuronStatistics {
-    let (session, total) = (session, text.tokens.count)
+    let (sequence, total) = (sequence, text.tokens.count)
     for chunk in 0..<text.chunkCount {
       let before = chunk * text.contextSize
       func advance(_ done: Int) -> Bool {
         progress(before + done, total)
         return !isCancelled()
       }
-      session.truncate(to: 0)
+      sequence.truncate(to: 0)
       let input = text.input(ofChunk: chunk)
-      // All logits are asked for, or else the last layer would leave out most tokens; they are not looked at.
-      try session.evaluate(input, logitsOf: input.indices, progress: advance) { _, _ in }
+      try sequence.read(input, progress: advance)
       guard advance(text.contextSize) else { throw SurveyError.cancelled }
       if let layer = recorder.damagedLayer { throw SurveyError.notFinite(layer: layer) }
     }

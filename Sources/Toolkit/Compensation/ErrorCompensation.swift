@@ -11,7 +11,7 @@ import PowerInferPlatform
 public final class ErrorCompensation {
   private let model: LanguageModel
   private let text: ScoredText
-  private let options: SessionOptions
+  private let options: EngineOptions
   private let team: ThreadTeam
   private let memoryLimit: Int
   private var recorder: MomentRecorder?
@@ -33,7 +33,7 @@ public final class ErrorCompensation {
   ///   - memoryLimit: bytes that the moments may take; nil for half of what is free.
   /// - Throws: ``QuantizeError/notEnoughMemory(bytes:)`` where one layer's moments do not fit.
   public init(
-    model: LanguageModel, text: ScoredText, options: SessionOptions = SessionOptions(), memoryLimit: Int? = nil
+    model: LanguageModel, text: ScoredText, options: EngineOptions = EngineOptions(), memoryLimit: Int? = nil
   ) throws {
     self.model = model
     self.text = text
@@ -46,7 +46,7 @@ public final class ErrorCompensation {
     self.memoryLimit = max(limit, layer)
     guard Memory.canAllocate(layer + factors) else { throw QuantizeError.notEnoughMemory(bytes: layer + factors) }
     let asked = options.threads ?? Processors.recommended
-    let range = SessionOptions.threadRange
+    let range = EngineOptions.threadRange
     team = ThreadTeam(workers: min(max(asked, range.lowerBound), range.upperBound))
   }
 

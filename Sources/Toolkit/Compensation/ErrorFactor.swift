@@ -6,9 +6,8 @@ import PowerInferKernels
 /// strictly upper triangular and D diagonal, that is Σ_k D_k·(e_k + Σ_{j<k} e_j·M_jk)²: so weight k is rounded from
 /// w_k + Σ_{j<k} e_j·M_jk, with D_k its importance. This is the rounding of GPTQ (Frantar et al. 2022, arXiv:2210.17323) in
 /// the form that Chee et al. 2023 (arXiv:2307.13304) call LDLQ, which needs no inverse.
+// Unchecked: nothing writes to it once it is made.
 final class ErrorFactor: @unchecked Sendable {
-  // Unchecked: not written after `init`.
-
   let columns: Int
   /// Places in which the elements are rounded: `order[k]` is the k-th.
   let order: [Int]
@@ -45,8 +44,10 @@ final class ErrorFactor: @unchecked Sendable {
       }
       rest[j * n + j] += damping
     }
-    let (factor, importance) = (factor, importance)
+    // In the rest every member has rows of its own, between barriers; the first member writes what comes out.
+    let shared = Unguarded((rest: rest, factor: factor, importance: importance))
     team.run { member in
+      let (rest, factor, importance) = shared.value
       for j in stride(from: n - 1, through: 0, by: -1) {
         let column = rest + j * n
         // Damped moments are positive; rounding could make the last of them anything.

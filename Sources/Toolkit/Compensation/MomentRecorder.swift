@@ -7,9 +7,8 @@ import PowerInferModel
 /// The output matrix counts as a layer behind the last.
 ///
 /// Each row is summed by one worker, batch after batch: the same bits for any number of threads.
+// Unchecked: of a matrix each row is one worker's; the first worker counts tokens.
 final class MomentRecorder: ActivationObserver, @unchecked Sendable {
-  // Unchecked: of a matrix each row is one worker's; the first worker counts tokens.
-
   let layers: Range<Int>
   private let configuration: ModelConfiguration
   private let kernels = Kernels.active

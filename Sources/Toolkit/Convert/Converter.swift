@@ -131,9 +131,7 @@ public struct Converter {
 }
 
 /// Makes a tensor's stored rows out of the numbers of a checkpoint, some at a time, with all threads.
-private final class TensorPieces: @unchecked Sendable {
-  // Unchecked: while the team runs, every member has its own rows of the memory.
-
+private final class TensorPieces {
   let rowsAtOnce: Int
   private let tensor: PlannedTensor
   private let format: WeightFormat
@@ -167,10 +165,13 @@ private final class TensorPieces: @unchecked Sendable {
   /// The rows as they are stored; valid until the next are made.
   func make(_ rows: Range<Int>) throws(QuantizeError) -> UnsafeRawBufferPointer {
     let kernels = Kernels.active
-    let (source, columns) = (tensor.source, tensor.source.columns)
+    let (source, columns, format, rowBytes) = (tensor.source, tensor.source.columns, format, rowBytes)
     let largest = RowConversion.largestMagnitude(of: tensor.layout.type)
     faults.update(repeating: nil, count: team.count)
+    // Every member has its own rows of the memory, and its own fault.
+    let shared = Unguarded((floats: floats, result: result, faults: faults))
     team.run { member in
+      let (floats, result, faults) = shared.value
       let share = member.share(of: rows.count)
       guard !share.isEmpty, let target = result.baseAddress else { return }
       source.read(

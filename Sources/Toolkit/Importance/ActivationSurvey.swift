@@ -8,20 +8,20 @@ import PowerInferSparsity
 /// token passes all layers.
 final class ActivationSurvey {
   private let text: ScoredText
-  private let session: Session
+  private let sequence: TokenSequence
 
-  /// - Throws: what making a session throws.
-  init(model: LanguageModel, text: ScoredText, options: SessionOptions, observer: any ActivationObserver) throws {
+  /// - Throws: what making an engine throws.
+  init(model: LanguageModel, text: ScoredText, options: EngineOptions, observer: any ActivationObserver) throws {
     var options = options
     options.contextSize = text.contextSize
     options.sparsity = SparsityOptions(mode: .dense)
     options.activationObserver = observer
-    session = try Session(model: model, options: options)
+    sequence = try Engine(model: model, options: options).makeSequence()
     self.text = text
   }
 
   /// Threads that read.
-  var threads: Int { session.threads }
+  var threads: Int { sequence.engine.threads }
 
   /// Reads the text, once.
   ///
@@ -30,17 +30,16 @@ final class ActivationSurvey {
   ///   - isCancelled: asked now and then.
   /// - Returns: whether the end was reached.
   func run(progress: @escaping (_ done: Int, _ of: Int) -> Void, isCancelled: @escaping () -> Bool) throws -> Bool {
-    let (session, total) = (session, text.tokens.count)
+    let (sequence, total) = (sequence, text.tokens.count)
     for chunk in 0..<text.chunkCount {
       let before = chunk * text.contextSize
       func advance(_ done: Int) -> Bool {
         progress(before + done, total)
         return !isCancelled()
       }
-      session.truncate(to: 0)
+      sequence.truncate(to: 0)
       let input = text.input(ofChunk: chunk)
-      // All logits are asked for, or else the last layer would leave out most tokens; they are not looked at.
-      try session.evaluate(input, logitsOf: input.indices, progress: advance) { _, _ in }
+      try sequence.read(input, progress: advance)
       guard advance(text.contextSize) else { return false }
     }
     return true

@@ -15,9 +15,9 @@ public final class ImportanceSurvey {
   ///   - text: what it reads, cut for this model.
   ///   - names: what the texts are called in the result.
   ///   - options: threads and batch size; all else is set here.
-  /// - Throws: what making a session throws.
+  /// - Throws: what making an engine throws.
   public init(
-    model: LanguageModel, text: ScoredText, named names: [String], options: SessionOptions = SessionOptions()
+    model: LanguageModel, text: ScoredText, named names: [String], options: EngineOptions = EngineOptions()
   ) throws {
     self.model = model
     self.text = text

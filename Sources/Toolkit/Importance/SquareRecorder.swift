@@ -4,9 +4,8 @@ import PowerInferModel
 /// Sums the squares of what goes into the matrices of every layer, by element.
 ///
 /// Each element is summed by one worker at a time, token after token: the same bits for any number of threads.
+// Unchecked: of a call's elements each is one worker's; the first worker counts tokens.
 final class SquareRecorder: ActivationObserver, @unchecked Sendable {
-  // Unchecked: of a call's elements each is one worker's; the first worker counts tokens.
-
   private let places: [MatrixInput: (start: Int, columns: Int)]  // within a layer
   private let layerColumns: Int
   private let layers: Int

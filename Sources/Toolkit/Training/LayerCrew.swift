@@ -2,9 +2,10 @@ import Foundation
 import PowerInfer
 import PowerInferKernels
 import PowerInferModel
+import Synchronization
 
 /// Trains all layers in one pass, each on one thread, as many at a time as there are threads.
-struct LayerCrew {
+struct LayerCrew: Sendable {
   let model: LanguageModel
   let recipe: TrainingRecipe
   let folder: WorkFolder
@@ -35,11 +36,12 @@ struct LayerCrew {
   /// - Throws: ``TrainingError``, `FileError`.
   func run(
     after earlier: [TrainedLayer]?, progress: @escaping (_ done: Int, _ of: Int) -> Void,
-    isCancelled: @escaping () -> Bool
+    isCancelled: @escaping @Sendable () -> Bool
   ) throws -> [TrainedLayer] {
     let board = ProgressBoard(layers: shape.layers, report: progress)
     let errors = FirstError()
-    let tasks = Unshared(earlier.map(tasks) ?? firstTasks)
+    // Each is for the one member that takes its layer.
+    let tasks = Unguarded(earlier.map(tasks) ?? firstTasks)
     team.run { member in
       member.pieces(shape.layers) { layer in
         if errors.isSet { return }
@@ -112,21 +114,21 @@ struct LayerCrew {
 }
 
 /// How far all layers are.
-private final class ProgressBoard: @unchecked Sendable {
-  private let lock = NSLock()
-  private var shares: [Double]
-  private let report: (Int, Int) -> Void
+private final class ProgressBoard: Sendable {
+  private let shares: Mutex<[Double]>
+  /// Called under the lock: by any thread, one at a time, as ``PredictorTraining`` says.
+  private let report: Unguarded<(Int, Int) -> Void>
 
   init(layers: Int, report: @escaping (Int, Int) -> Void) {
-    shares = Array(repeating: 0, count: layers)
-    self.report = report
+    shares = Mutex(Array(repeating: 0, count: layers))
+    self.report = Unguarded(report)
   }
 
   func note(_ layer: Int, _ share: Double) {
-    lock.withLock {
+    shares.withLock { shares in
       shares[layer] = share
       // In percent of a layer.
-      report(Int(shares.reduce(0, +) * 100), shares.count * 100)
+      report.value(Int(shares.reduce(0, +) * 100), shares.count * 100)
     }
   }
 }

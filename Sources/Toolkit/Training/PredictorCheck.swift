@@ -9,9 +9,9 @@ import PowerInferSparsity
 struct PredictorCheck {
   let model: LanguageModel
   let text: ScoredText
-  let options: SessionOptions
+  let options: EngineOptions
 
-  init(opening path: String, text: ScoredText, options: SessionOptions) throws {
+  init(opening path: String, text: ScoredText, options: EngineOptions) throws {
     model = try LanguageModel(opening: path)
     self.text = text
     self.options = options
@@ -41,13 +41,13 @@ struct PredictorCheck {
     progress: @escaping (_ done: Int, _ of: Int) -> Void, isCancelled: @escaping () -> Bool
   ) throws -> Outcome {
     let (count, layers) = (text.tokens.count, model.weights.layers)
-    let dense = PerplexityTest(text, session: try session(.dense, observer: nil))
+    let dense = PerplexityTest(text, engine: try engine(.dense, observer: nil))
     let denseResult = try dense.run(onTokens: { done, _ in progress(done, 2 * count) }, isCancelled: isCancelled)
     let team = ThreadTeam(workers: options.threads ?? Processors.recommended)
     let probe = QualityProbe(
       model: model, sources: layers.map { _ in .predictor(threshold: 0) },
       norms: NeuronNorms.norms(of: model, team: team))
-    let predicted = PerplexityTest(text, session: try session(.predictor, observer: probe))
+    let predicted = PerplexityTest(text, engine: try engine(.predictor, observer: probe))
     let result = try predicted.run(
       onTokens: { done, _ in progress(count + done, 2 * count) }, isCancelled: isCancelled)
     return Outcome(
@@ -59,13 +59,13 @@ struct PredictorCheck {
       })
   }
 
-  private func session(_ mode: SparsityMode, observer: QualityProbe?) throws -> Session {
+  private func engine(_ mode: SparsityMode, observer: QualityProbe?) throws -> Engine {
     var options = options
     options.contextSize = text.contextSize
     options.sparsity = SparsityOptions(mode: mode)
     options.sparsity.masksPrompts = true
     options.sparsity.predictorThreshold = 0
     options.observer = observer
-    return try Session(model: model, options: options)
+    return try Engine(model: model, options: options)
   }
 }

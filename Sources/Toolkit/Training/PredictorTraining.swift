@@ -16,7 +16,7 @@ public struct PredictorTraining {
   public let text: ScoredText
   public let recipe: TrainingRecipe
   private let textName: String
-  private let options: SessionOptions
+  private let options: EngineOptions
   private let thresholds: GateThresholds?
   private let learntChunks: Int
 
@@ -43,7 +43,7 @@ public struct PredictorTraining {
   /// - Throws: ``TrainingError`` for a recipe out of range, a text too short, or a model that cannot have predictors.
   public init(
     model: LanguageModel, text: ScoredText, named textName: String, recipe: TrainingRecipe = TrainingRecipe(),
-    options: SessionOptions = SessionOptions(), thresholds: GateThresholds? = nil
+    options: EngineOptions = EngineOptions(), thresholds: GateThresholds? = nil
   ) throws {
     try recipe.check()
     try Self.check(model, hasThresholds: thresholds != nil)
@@ -97,7 +97,7 @@ public struct PredictorTraining {
   public func run(
     output: String, folder path: String, restarts: Bool = false, keepsWork: Bool = false,
     progress: @escaping (Step, _ done: Int, _ of: Int) -> Void = { _, _, _ in },
-    isCancelled: @escaping () -> Bool = { false }
+    isCancelled: @escaping @Sendable () -> Bool = { false }
   ) throws -> TrainingReport {
     let start = Generator.monotonicSeconds()
     let team = ThreadTeam(workers: options.threads ?? Processors.recommended)
@@ -136,7 +136,7 @@ public struct PredictorTraining {
   /// One pass: reading, and then training all layers.
   private func run(
     pass: Int, after earlier: [TrainedLayer]?, _ folder: WorkFolder, _ team: ThreadTeam,
-    _ progress: @escaping (Step, Int, Int) -> Void, _ isCancelled: @escaping () -> Bool
+    _ progress: @escaping (Step, Int, Int) -> Void, _ isCancelled: @escaping @Sendable () -> Bool
   ) throws -> [TrainedLayer] {
     let crew = LayerCrew(
       model: model, recipe: recipe, folder: folder, team: team, pass: pass, tokens: text.tokens.count,

@@ -3,9 +3,8 @@ import PowerInferKernels
 import PowerInferModel
 
 /// Keeps what predictors would read, and which neurons fire with what contribution, of one batch of tokens in all layers.
+// Unchecked: every place of the arrays is one worker's during a pass, and they are read between passes only.
 final class TraceRecorder: NeuronObserver, @unchecked Sendable {
-  // Unchecked: every place of the arrays is one worker's during a pass, and they are read between passes only.
-
   let shape: TraceShape
   private let batch: Int
   private let activation: Activation

@@ -14,7 +14,7 @@ struct TraceRun {
   /// Counted from 0.
   let pass: Int
   let text: ScoredText
-  let options: SessionOptions
+  let options: EngineOptions
   let thresholds: [Float]?
   let folder: WorkFolder
   let team: ThreadTeam
@@ -53,7 +53,7 @@ struct TraceRun {
 
   /// Writes what is missing.
   ///
-  /// - Throws: `TrainingError`, `FileError`, and what a session throws.
+  /// - Throws: `TrainingError`, `FileError`, and what an engine throws.
   func run(progress: (_ done: Int, _ of: Int) -> Void, isCancelled: () -> Bool) throws {
     let shape = TraceShape(model.configuration)
     let missing = missingParts
@@ -71,19 +71,19 @@ struct TraceRun {
       configuration: model.configuration, norms: NeuronNorms.norms(of: model, team: team), thresholds: thresholds,
       batch: batch, workers: max(workers, team.count))
     options.observer = recorder
-    let session = try Session(model: model, options: options)
+    let sequence = try Engine(model: model, options: options).makeSequence()
     let chunks = Self.chunksPerPart(text)
     for part in missing {
       let writers = try (0..<shape.layers).map {
         try TraceFile.Writer(folder.trace(pass: pass, layer: $0, part: part), shape: shape, layer: $0, part: part)
       }
       for chunk in part * chunks..<min((part + 1) * chunks, text.chunkCount) {
-        session.truncate(to: 0)
+        sequence.truncate(to: 0)
         let input = text.input(ofChunk: chunk)
         for start in stride(from: 0, to: input.count, by: batch) {
           if isCancelled() { throw TrainingError.cancelled(folder: folder.path) }
           let tokens = Array(input[start..<min(start + batch, input.count)])
-          try session.read(tokens)
+          try sequence.read(tokens)
           if let layer = recorder.damagedLayer { throw TrainingError.notFinite(layer: layer) }
           try append(tokens.count, of: recorder, to: writers)
           progress(chunk * text.contextSize + start + tokens.count, text.tokens.count)
@@ -97,12 +97,14 @@ struct TraceRun {
   private func append(_ tokens: Int, of recorder: TraceRecorder, to writers: [TraceFile.Writer]) throws {
     let largest = recorder.shape.largestRecord
     let errors = FirstError()
-    let writers = Unshared(writers)
+    // Every member has layers of its own.
+    let shared = Unguarded(writers)
     team.run { member in
+      let writers = shared.value
       let buffer = UnsafeMutablePointer<UInt8>.allocate(capacity: tokens * largest)
       defer { buffer.deallocate() }
       var lengths: [Int] = []
-      for layer in member.share(of: writers.value.count) {
+      for layer in member.share(of: writers.count) {
         lengths.removeAll(keepingCapacity: true)
         var end = 0
         for token in 0..<tokens {
@@ -110,7 +112,7 @@ struct TraceRun {
           end += lengths[token]
         }
         do {
-          try writers.value[layer].append(UnsafeRawBufferPointer(start: buffer, count: end), lengths: lengths)
+          try writers[layer].append(UnsafeRawBufferPointer(start: buffer, count: end), lengths: lengths)
         } catch {
           errors.note(error)
         }
@@ -118,23 +120,4 @@ struct TraceRun {
     }
     try errors.check()
   }
-}
-
-/// Something that several threads use without sharing any part of it.
-struct Unshared<Value>: @unchecked Sendable {
-  let value: Value
-  init(_ value: Value) { self.value = value }
-}
-
-/// The first error that any of several threads met.
-final class FirstError: @unchecked Sendable {
-  private let lock = NSLock()
-  private var error: (any Error)?
-
-  func note(_ error: any Error) { lock.withLock { self.error = self.error ?? error } }
-
-  /// Whether there was one.
-  var isSet: Bool { lock.withLock { error != nil } }
-
-  func check() throws { if let error = lock.withLock({ error }) { throw error } }
 }

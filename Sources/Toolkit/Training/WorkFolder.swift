@@ -47,7 +47,7 @@ struct TrainingOrigin: Codable, Equatable {
 }
 
 /// The folder in which work in progress is kept, so that it can go on after any interruption.
-final class WorkFolder {
+final class WorkFolder: Sendable {
   let path: String
   private let lock: FileLock
 

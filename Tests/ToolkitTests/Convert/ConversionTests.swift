@@ -124,7 +124,7 @@ import Testing
     case .q4_K: #expect(types == [.q5_0, .q8_0, .f16])
     default: #expect(types == [.bf16])
     }
-    let session = try Session(model: LanguageModel(file: file), options: SessionOptions(threads: 1))
+    let session = try Engine(model: LanguageModel(file: file), options: EngineOptions(threads: 1)).makeSequence()
     #expect(try session.evaluate([1, 2, 3]).allSatisfy { $0.isFinite })
     withExtendedLifetime(folder) {}
   }
@@ -262,10 +262,10 @@ import Testing
   }
 
   /// One that computes all neurons.
-  private func session(_ file: GGUFFile) throws -> Session {
-    var options = SessionOptions(threads: 2)
+  private func session(_ file: GGUFFile) throws -> TokenSequence {
+    var options = EngineOptions(threads: 2)
     options.sparsity = SparsityOptions(mode: .dense)
-    return try Session(model: LanguageModel(file: file), options: options)
+    return try Engine(model: LanguageModel(file: file), options: options).makeSequence()
   }
 
   private func floats(_ tensor: Tensor) -> [Float] {

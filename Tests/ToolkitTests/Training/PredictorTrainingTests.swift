@@ -48,14 +48,14 @@ import Testing
   ) throws -> PredictorTraining {
     var training = try PredictorTraining(
       model: model, text: text(model), named: "a.txt", recipe: recipe,
-      options: SessionOptions(threads: threads, batchSize: 20), thresholds: thresholds)
+      options: EngineOptions(threads: threads, batchSize: 20), thresholds: thresholds)
     training.savingInterval = savingInterval
     return training
   }
 
   @discardableResult private func run(
     _ training: PredictorTraining, _ name: String, restarts: Bool = false, keepsWork: Bool = false,
-    isCancelled: @escaping () -> Bool = { false }
+    isCancelled: @escaping @Sendable () -> Bool = { false }
   ) throws -> TrainingReport {
     try training.run(
       output: folder.file(name), folder: folder.file("work"), restarts: restarts, keepsWork: keepsWork,
@@ -127,7 +127,7 @@ import Testing
     #expect(abs(computed - 0.5) < 0.08)
     #expect(kept > 0.8)
     let before = try PredictorCheck(
-      opening: folder.file("model.gguf"), text: text.suffix(chunks: 20), options: SessionOptions()
+      opening: folder.file("model.gguf"), text: text.suffix(chunks: 20), options: EngineOptions()
     ).run(progress: { _, _ in }, isCancelled: { false })
     for (old, new) in zip(before.layers, report.layers) {
       // What is found beside what is computed: random predictors find no more than they compute.

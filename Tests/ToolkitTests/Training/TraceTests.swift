@@ -41,7 +41,7 @@ import Testing
     _ model: LanguageModel, _ text: ScoredText, _ work: WorkFolder, pass: Int = 0, threads: Int = 2
   ) throws -> [LayerTraces] {
     try TraceRun(
-      model: model, pass: pass, text: text, options: SessionOptions(threads: threads, batchSize: 10), thresholds: nil,
+      model: model, pass: pass, text: text, options: EngineOptions(threads: threads, batchSize: 10), thresholds: nil,
       folder: work, team: ThreadTeam(workers: threads)
     ).run(progress: { _, _ in }, isCancelled: { false })
     return try (0..<3).map { layer in
@@ -103,12 +103,12 @@ import Testing
   @Test(arguments: families) func inputsAreThoseOfPredictors(family: String) throws {
     let model = try model(family)
     let collector = Collector()
-    var options = SessionOptions(contextSize: 32, threads: 2)
+    var options = EngineOptions(contextSize: 32, threads: 2)
     options.sparsity.mode = .predictor
     options.sparsity.masksPrompts = true
     options.sparsity.predictorFormat = .file
     options.observer = collector
-    let session = try Session(model: model, options: options)
+    let session = try Engine(model: model, options: options).makeSequence()
     try session.read(text(model).input(ofChunk: 0))
     let layers = collector.layers.withLock { $0 }
     #expect(layers.count == 3)
@@ -137,10 +137,10 @@ import Testing
     var token = 0
     for chunk in 0..<text.chunkCount {
       let collector = Collector()
-      var options = SessionOptions(contextSize: 21, threads: 1, batchSize: 21)
+      var options = EngineOptions(contextSize: 21, threads: 1, batchSize: 21)
       options.sparsity.mode = .dense
       options.observer = collector
-      try Session(model: model, options: options).read(text.input(ofChunk: chunk))
+      try Engine(model: model, options: options).makeSequence().read(text.input(ofChunk: chunk))
       let layers = collector.layers.withLock { $0 }
       for position in 0..<21 {
         for (index, layer) in layers {

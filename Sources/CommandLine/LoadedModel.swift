@@ -1,0 +1,91 @@
+import Foundation
+import PowerInfer
+import PowerInferGGUF
+import PowerInferModel
+import PowerInferPlatform
+import PowerInferSparsity
+
+/// A loaded model with all that the commands ask of it: the one place where they meet the rooms below.
+final class LoadedModel {
+  let path: String
+  private let model: LanguageModel
+  /// Runs the model.
+  let engine: Engine
+  /// What it has read.
+  let sequence: TokenSequence
+  private let prompts: PromptRenderer
+
+  /// - Throws: a sentence where the file cannot be opened or is not a model that can run.
+  init(_ options: ModelOptions.Resolved) throws {
+    path = options.path
+    let model = try LanguageModel(opening: options.path, residency: options.residency)
+    self.model = model
+    var settings = EngineOptions()
+    settings.threads = options.threads
+    settings.isProfiled = options.isProfiled
+    settings.isDeterministic = options.isDeterministic
+    settings.sparsity = try options.sparsity.options(for: model)
+    if let batchSize = options.batchSize { settings.batchSize = batchSize }
+    (settings.keyFormat, settings.valueFormat) = (options.cache.keys, options.cache.values)
+    settings.contextSize =
+      switch options.contextSize {
+      case .automatic: nil
+      case .full: model.configuration.contextLength
+      case .tokens(let count): count
+      }
+    engine = try Engine(model: model, options: settings)
+    sequence = engine.makeSequence()
+    prompts = try PromptRenderer(model: model, trustsMessages: options.parsesSpecial)
+  }
+
+  /// The file's name, for reports.
+  var name: String { URL(filePath: path).lastPathComponent }
+
+  var vocabularySize: Int { model.configuration.vocabularySize }
+  var byteCount: Int { model.byteCount }
+  var parameterCount: Int { model.parameterCount }
+  var hasChatTemplate: Bool { prompts.hasChatTemplate }
+
+  /// What turns generated tokens into text.
+  ///
+  /// - Parameter continuing: the tokens go on from a text, so that a space before them belongs to it.
+  func vocabulary(continuing: Bool) -> some TokenVocabulary {
+    ModelVocabulary(model.tokenizer, continuing: continuing)
+  }
+
+  /// A plain text as tokens, with the special tokens that the model wants around one.
+  func tokens(of text: String) -> [Int32] { prompts.tokens(of: text) }
+
+  /// A conversation as tokens, with the start of an answer after it, by the model's own template.
+  ///
+  /// - Throws: `LoadedModelError.noChatTemplate` and what the template throws.
+  func tokens(of messages: [Message]) throws -> [Int32] {
+    guard hasChatTemplate else { throw LoadedModelError.noChatTemplate(name) }
+    return try prompts.tokens(of: messages)
+  }
+
+  /// A token as a person reads it, control tokens spelt out.
+  func text(of token: Int32) -> String {
+    String(decoding: model.tokenizer.bytes(of: token, renderSpecial: true), as: UTF8.self)
+  }
+
+  /// Kind, size and main weight format of the model, such as "llama 135M Q4_0".
+  var summary: String {
+    var bytes: [TensorType: Int] = [:]
+    for tensor in model.file.tensors { bytes[tensor.type, default: 0] += tensor.byteCount }
+    let main = bytes.max { ($0.value, $0.key.rawValue) < ($1.value, $1.key.rawValue) }?.key.name ?? ""
+    return "\(model.configuration.architecture.name) \(Units.parameters(model.parameterCount)) \(main)"
+  }
+}
+
+/// Why a loaded model cannot do what was asked.
+enum LoadedModelError: Error, Equatable, CustomStringConvertible {
+  case noChatTemplate(String)
+
+  var description: String {
+    switch self {
+    case .noChatTemplate(let name):
+      "The model \(name) has no chat template, so it cannot chat; --raw completes plain text."
+    }
+  }
+}

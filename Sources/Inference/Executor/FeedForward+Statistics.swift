@@ -1,0 +1,46 @@
+import PowerInferKernels
+import PowerInferModel
+import PowerInferSparsity
+
+// What a feed-forward tells of itself, between passes.
+extension FeedForward {
+  func statistics(_ weights: Weights) -> ExecutorStatistics {
+    var statistics = ExecutorStatistics(
+      layers: plan.layers.indices.map { index in
+        let sum = counters.sum(layer: index)
+        var layer = ExecutorStatistics.Layer(source: source(index))
+        (layer.tokens, layer.computed, layer.fired) = (sum.tokens, sum.computed, sum.fired)
+        layer.microsecondsPerToken = layerTimes.flatMap { $0.tokens[index] > 0 ? $0.microseconds(layer: index) : nil }
+        layer.tried = trial.medianMicroseconds(layer: index)
+        layer.readBytes = readBytes(weights, layer: index)
+        return layer
+      })
+    (statistics.mode, statistics.reason, statistics.isDeciding) = (plan.mode, plan.reason, !trial.isOver)
+    statistics.bytesAreBound =
+      configuration.activation == .relu
+      && zip(plan.layers, trial.current).contains { $0.neurons != nil && $1 == .dense }
+    return statistics
+  }
+
+  func resetStatistics() {
+    counters.reset()
+    layerTimes?.reset()
+  }
+
+  private func readBytes(_ weights: Weights, layer index: Int) -> ExecutorStatistics.ReadBytes {
+    let (plan, layer) = (plan.layers[index], weights.layers[index])
+    let sum = counters.sum(layer: index)
+    guard source(index) != .dense, sum.tokens > 0 else {
+      return ExecutorStatistics.ReadBytes(
+        gateUp: Double(weights.use(.gateUp, layer: index).bytes), down: Double(weights.use(.down, layer: index).bytes))
+    }
+    func bytes(_ matrix: Matrix?) -> Double { matrix.map { Double(WeightUse($0).bytes) } ?? 0 }
+    let neurons = Double(sum.tokens) * Double(layer.up.rows)
+    let fired = Double(sum.fired) / neurons
+    let asked = plan.predictor == nil ? 1 : Double(sum.computed) / neurons
+    return ExecutorStatistics.ReadBytes(
+      predictor: bytes(plan.predictor?.fc1) + bytes(plan.predictor?.fc2),
+      gateUp: asked * bytes(layer.gate ?? layer.up) + (layer.gate == nil ? 0 : fired * bytes(layer.up)),
+      down: fired * bytes(plan.neurons))
+  }
+}
