@@ -40,7 +40,12 @@ public struct Batch: Sendable, Equatable {
     /// Whose logits are wanted, counted from the piece's first token.
     public var wanted: Range<Int>
 
-    /// - Parameter wanted: whose logits are wanted, counted from the first token; an empty range wants none.
+    /// - Parameters:
+    ///   - sequence: whose tokens.
+    ///   - position: of the first token.
+    ///   - tokens: at least one.
+    ///   - phase: what the tokens are.
+    ///   - wanted: whose logits are wanted, counted from the first token; an empty range wants none.
     public init(sequence: SequenceID, position: Int, tokens: ArraySlice<Int32>, phase: Phase, wanted: Range<Int>) {
       self.sequence = sequence
       self.position = position

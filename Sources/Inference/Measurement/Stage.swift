@@ -1,6 +1,6 @@
 import PowerInferModel
 
-/// The stages of a forward pass that a ``Profile`` tells apart.
+/// The stages of a forward pass that ``StageTimes`` tells apart.
 public enum Stage: Int, Sendable, CaseIterable {
   /// The token's row of the embeddings, and the angles of its position.
   case embedding
