@@ -93,6 +93,10 @@ PI_INLINE vi dot_codes(vi sum, key_codes keys, int32_t query) {
 
 typedef __m256i block_codes;
 
+PI_INLINE unsigned nonzero_lanes(vf v) {
+  return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps((__m256)v, _mm256_setzero_ps(), _CMP_NEQ_UQ));
+}
+
 // Both nibbles of 16 bytes: the low ones, then the high ones.
 PI_INLINE __m256i nibbles(const uint8_t *p) {
   const __m128i v = _mm_loadu_si128((const __m128i *)p);

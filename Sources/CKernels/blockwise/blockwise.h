@@ -4,6 +4,7 @@
 //   read_codes(format, row, b)       block b's codes: unsigned, but signed for Q8_0
 //   add_block(format, w, a, s, m, v) v + the products with the token's codes at `a`, under the scale at s (and m in Q6_K)
 //   code_floats(w, is_signed, i)     codes i * PI_LANES ... as floats
+//   nonzero_lanes(v)                 bit i is set where lane i of PI_LANES floats is not 0
 //   half_at(p)                       the f16 at p
 //   halves(p, bytes)                 PI_LANES of them, `bytes` apart
 //   half_pairs(p, bytes, a, b)       PI_LANES pairs, the first of each stored at a, the second at b

@@ -4,7 +4,8 @@
 enum {
   LIST_ROWS = 512,  // rows whose coefficients are looked through at once, for one token
   BATCH_ROWS = 16,  // rows that are read together, a span of columns after the other
-  MANY_ROWS = 64,   // the same for many tokens: so many that a token's y is not loaded and stored for a few active rows
+  MANY_ROWS = 64,   // the same for many tokens, the bits of a word: so many that y is not loaded for a few active rows
+  MANY_BLOCKS = 3,  // columns of their tiles in blocks: y takes twelve of the registers, and the rows 24 KiB
   SPAN_BLOCKS = 8,  // columns of a span in blocks: a super-block
   BLOCK_VECTORS = PI_BLOCK / PI_LANES,
   TILE_BLOCKS = 2,  // columns of y that stay in registers, in blocks: half of the registers of AVX2 and of NEON
@@ -118,15 +119,24 @@ PI_INLINE void accumulate_one(uint32_t format, const pi_matrix *w, size_t rows, 
   }
 }
 
-// Many tokens: a batch of rows in floats, added to each token's y while that stays in registers.
-PI_INLINE void add_batch(const float *floats, const uint32_t *list, size_t count, const float *h, size_t vectors,
-                         float *y) {
-  vf sum[12];
+// Bit n is set where coefficient n of `count` is not 0.
+PI_INLINE uint64_t wanted_rows(const float *h, size_t count) {
+  uint64_t wanted = 0;
+  size_t n = 0;
+  for (; n + PI_LANES <= count; n += PI_LANES) wanted |= (uint64_t)nonzero_lanes(load(h + n)) << n;
+  for (; n < count; n++) wanted |= (uint64_t)(h[n] != 0) << n;
+  return wanted;
+}
+
+// Many tokens: the wanted rows of a tile, added to a token's y while that stays in registers.
+PI_INLINE void add_wanted(const float *floats, uint64_t wanted, const float *h, size_t vectors, float *y) {
+  vf sum[MANY_BLOCKS * BLOCK_VECTORS];
   PI_UNROLL
   for (size_t v = 0; v < vectors; v++) sum[v] = load(y + v * PI_LANES);
-  for (size_t n = 0; n < count; n++) {
-    const float factor = h[list[n]];
-    const float *p = floats + list[n] * SPAN_BLOCKS * PI_BLOCK;
+  for (; wanted != 0; wanted &= wanted - 1) {
+    const size_t n = (size_t)__builtin_ctzll(wanted);
+    const vf factor = splat(h[n]);
+    const float *p = floats + n * vectors * PI_LANES;
     PI_UNROLL
     for (size_t v = 0; v < vectors; v++) sum[v] += load(p + v * PI_LANES) * factor;
   }
@@ -134,46 +144,74 @@ PI_INLINE void add_batch(const float *floats, const uint32_t *list, size_t count
   for (size_t v = 0; v < vectors; v++) store(y + v * PI_LANES, sum[v]);
 }
 
+// `blocks` (a constant) blocks of a batch's rows, the span's from `first` on, into every token's y. Rows are made into floats
+// once, next to each other, so that they stay in the first cache. Of the next batch, the rows `ahead` are asked for: wanted rows
+// lie apart, so the processor does not foresee them.
+PI_INLINE void add_many(uint32_t format, const uint8_t *span, size_t row_bytes, const span_scales *s, size_t batch,
+                        uint64_t wanted, uint64_t ahead, size_t bytes, size_t first, size_t blocks, const float *h,
+                        size_t h_stride, size_t tokens, float *y, size_t stride) {
+  float floats[MANY_ROWS * MANY_BLOCKS * PI_BLOCK];
+  for (uint64_t left = wanted; left != 0; left &= left - 1) {
+    const size_t n = (size_t)__builtin_ctzll(left);
+    if (ahead != 0) {
+      prefetch_row(span + (MANY_ROWS + (size_t)__builtin_ctzll(ahead)) * row_bytes, bytes);
+      ahead &= ahead - 1;
+    }
+    PI_UNROLL
+    for (size_t b = 0; b < blocks; b++) {
+      vf weights[BLOCK_VECTORS];
+      block_floats(format, span + n * row_bytes, first + b, &s[n], first + b, weights);
+      float *p = floats + (n * blocks + b) * PI_BLOCK;
+      PI_UNROLL
+      for (size_t v = 0; v < BLOCK_VECTORS; v++) store(p + v * PI_LANES, weights[v]);
+    }
+  }
+  for (size_t t = 0; t < tokens; t++) {
+    const uint64_t own = wanted_rows(h + t * h_stride, batch);
+    if (own != 0) add_wanted(floats, own, h + t * h_stride, blocks * BLOCK_VECTORS, y + t * stride);
+  }
+}
+
+// The rows of the batch from `begin` on that some token wants: others are not read.
+PI_INLINE uint64_t wanted_by_some(const float *h, size_t h_stride, size_t tokens, size_t begin, size_t rows) {
+  if (begin >= rows) return 0;
+  uint64_t wanted = 0;
+  for (size_t t = 0; t < tokens; t++) {
+    wanted |= wanted_rows(h + t * h_stride + begin, rows - begin < MANY_ROWS ? rows - begin : MANY_ROWS);
+  }
+  return wanted;
+}
+
 PI_INLINE void accumulate_many(uint32_t format, const pi_matrix *w, size_t rows, const float *h, size_t h_stride,
                                size_t tokens, size_t begin, size_t end, float *y, size_t stride) {
-  for (size_t b = begin; b < end; b += SPAN_BLOCKS) {
-    const size_t blocks = end - b < SPAN_BLOCKS ? end - b : SPAN_BLOCKS, columns = blocks * PI_BLOCK;
-    for (size_t r = 0; r < rows; r += MANY_ROWS) {
-      float floats[MANY_ROWS * SPAN_BLOCKS * PI_BLOCK];
-      const size_t batch = rows - r < MANY_ROWS ? rows - r : MANY_ROWS;
-      for (size_t n = 0; n < batch; n++) {
-        const uint8_t *span = span_of(format, w, r + n, b);
-        span_scales s;
-        read_span_scales(format, span, 0, blocks, &s);
-        for (size_t i = 0; i < blocks; i++) {
-          vf weights[BLOCK_VECTORS];
-          block_floats(format, span, i, &s, i, weights);
-          float *p = floats + (n * SPAN_BLOCKS + i) * PI_BLOCK;
-          for (size_t v = 0; v < BLOCK_VECTORS; v++) store(p + v * PI_LANES, weights[v]);
-        }
+  uint64_t next = wanted_by_some(h, h_stride, tokens, 0, rows);
+  for (size_t r = 0; r < rows; r += MANY_ROWS) {
+    const size_t batch = rows - r < MANY_ROWS ? rows - r : MANY_ROWS;
+    const uint64_t wanted = next;
+    next = wanted_by_some(h, h_stride, tokens, r + MANY_ROWS, rows);
+    for (size_t b = begin; b < end; b += SPAN_BLOCKS) {
+      const size_t blocks = end - b < SPAN_BLOCKS ? end - b : SPAN_BLOCKS;
+      const uint8_t *span = span_of(format, w, r, b);
+      span_scales s[MANY_ROWS];
+      for (uint64_t left = wanted; left != 0; left &= left - 1) {
+        const size_t n = (size_t)__builtin_ctzll(left);
+        read_span_scales(format, span + n * w->row_bytes, 0, blocks, &s[n]);
       }
-      for (size_t t = 0; t < tokens; t++) {
-        const float *factors = h + t * h_stride + r;
-        uint32_t list[MANY_ROWS];
-        size_t count = 0;
-        for (size_t n = 0; n < batch; n++) {
-          list[count] = (uint32_t)n;
-          count += factors[n] != 0;
-        }
-        if (count == 0) continue;
-        float *p = y + t * stride + b * PI_BLOCK;
-        size_t c = 0;
-        for (; c + 12 * PI_LANES <= columns; c += 12 * PI_LANES) add_batch(floats + c, list, count, factors, 12, p + c);
-        for (; c + 4 * PI_LANES <= columns; c += 4 * PI_LANES) add_batch(floats + c, list, count, factors, 4, p + c);
-        for (; c < columns; c += PI_LANES) add_batch(floats + c, list, count, factors, 1, p + c);
-      }
+      size_t first = 0;
+#define PI_TILE(count)                                                                                            \
+  add_many(format, span, w->row_bytes, s, batch, wanted, first == 0 ? next : 0, span_bytes(format, blocks), first, \
+           count, h + r, h_stride, tokens, y + (b + first) * PI_BLOCK, stride)
+      for (; first + MANY_BLOCKS <= blocks; first += MANY_BLOCKS) PI_TILE(MANY_BLOCKS);
+      if (blocks - first == 2) PI_TILE(2);
+      if (blocks - first == 1) PI_TILE(1);
+#undef PI_TILE
     }
   }
 }
 
 PI_INLINE void accumulate(uint32_t format, const pi_matrix *w, size_t rows, const float *h, size_t h_stride,
                           size_t tokens, size_t begin, size_t end, float *y, size_t stride) {
-  if (tokens >= 4) {
+  if (tokens >= 2) {
     accumulate_many(format, w, rows, h, h_stride, tokens, begin, end, y, stride);
     return;
   }

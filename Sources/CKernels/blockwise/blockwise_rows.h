@@ -147,20 +147,28 @@ PI_INLINE void multiply_floats(uint32_t format, const row_source *s, size_t begi
   }
 }
 
-PI_INLINE void multiply_rows(uint32_t format, const row_source *s, size_t begin, size_t end, const pi_activations *x,
-                             size_t token, size_t token_end, float *y, size_t stride) {
-  for (; token_end - token >= 4; token += 4) {
-    for (size_t n = begin; n < end; n++) {
-      vf sum[4];
-      row_by_tokens(format, s, n, x, token, 4, sum);
+// `tokens` (a constant, at most four) tokens with entries from `begin` to `end` of the source; y[t * stride + n].
+PI_INLINE void rows_by_tokens(uint32_t format, const row_source *s, size_t begin, size_t end, const pi_activations *x,
+                              size_t token, size_t tokens, float *y, size_t stride) {
+  for (size_t n = begin; n < end; n++) {
+    vf sum[4];
+    row_by_tokens(format, s, n, x, token, tokens, sum);
+    if (tokens == 4) {
       store_four(sum, y + token * stride + n, stride);
+    } else {
+      PI_UNROLL
+      for (size_t t = 0; t < tokens; t++) y[(token + t) * stride + n] = sum1(sum[t]);
     }
   }
-  for (; token < token_end; token++) {
-    for (size_t n = begin; n < end; n++) {
-      vf sum;
-      row_by_tokens(format, s, n, x, token, 1, &sum);
-      y[token * stride + n] = sum1(sum);
-    }
+}
+
+PI_INLINE void multiply_rows(uint32_t format, const row_source *s, size_t begin, size_t end, const pi_activations *x,
+                             size_t token, size_t token_end, float *y, size_t stride) {
+  for (; token_end - token >= 4; token += 4) rows_by_tokens(format, s, begin, end, x, token, 4, y, stride);
+  switch (token_end - token) {
+    case 3: rows_by_tokens(format, s, begin, end, x, token, 3, y, stride); return;
+    case 2: rows_by_tokens(format, s, begin, end, x, token, 2, y, stride); return;
+    case 1: rows_by_tokens(format, s, begin, end, x, token, 1, y, stride); return;
+    default: return;
   }
 }

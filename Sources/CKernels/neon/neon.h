@@ -67,6 +67,11 @@ PI_INLINE vi dot_codes(vi sum, key_codes keys, int32_t query) {
 // The first and the second 16 codes, as signed bytes: unsigned codes are at most 63.
 typedef int8x16x2_t block_codes;
 
+PI_INLINE unsigned nonzero_lanes(vf v) {
+  const uint32x4_t bits = {1, 2, 4, 8};
+  return vaddvq_u32(vbicq_u32(bits, vceqzq_f32((float32x4_t)v)));
+}
+
 PI_INLINE block_codes nibbles(const uint8_t *p) {
   const uint8x16_t v = vld1q_u8(p);
   block_codes w;
