@@ -30,8 +30,67 @@ PI_INLINE size_t panel_code_bytes(uint32_t kind) {
   return PI_LANES * PI_BLOCK * (SPLITS_BYTES && kind == PI_Q8_0 ? 2 : 1);
 }
 
+// Where the nibbles of a block of a format with 16 bytes of them begin, 0 for other formats.
+PI_INLINE size_t nibbles_at(uint32_t format) {
+  switch (format) {
+    case PI_Q4_0: return 2;
+    case PI_Q4_1: return 4;
+    case PI_Q5_0: return 6;
+    case PI_Q5_1: return 8;
+    default: return 0;
+  }
+}
+
+// Formats with 16 bytes of nibbles: these change places before they are taken apart.
+PI_INLINE void write_panel_nibbles(uint32_t format, const uint8_t *const *rows, size_t b, uint8_t *out) {
+  const size_t bytes = pi_block_bytes(format), at = b * bytes + nibbles_at(format);
+  const bool has_fifth = format == PI_Q5_0 || format == PI_Q5_1;
+  __m256i half[4], pair[4], four[4];
+  PI_UNROLL
+  for (size_t i = 0; i < 4; i++) {
+    half[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(rows[i] + at))),
+                                      _mm_loadu_si128((const __m128i *)(rows[i + 4] + at)), 1);
+  }
+  PI_UNROLL
+  for (size_t i = 0; i < 4; i += 2) {
+    pair[i] = _mm256_unpacklo_epi32(half[i], half[i + 1]);
+    pair[i + 1] = _mm256_unpackhi_epi32(half[i], half[i + 1]);
+  }
+  four[0] = _mm256_unpacklo_epi64(pair[0], pair[2]);
+  four[1] = _mm256_unpackhi_epi64(pair[0], pair[2]);
+  four[2] = _mm256_unpacklo_epi64(pair[1], pair[3]);
+  four[3] = _mm256_unpackhi_epi64(pair[1], pair[3]);
+  __m256i fifth = _mm256_setzero_si256();
+  if (has_fifth) {
+    int32_t words[8];
+    PI_UNROLL
+    for (size_t i = 0; i < 8; i++) words[i] = (int32_t)pi_load_u32(rows[i] + at - 4);
+    fifth = _mm256_loadu_si256((const __m256i *)words);
+  }
+  const __m256i nibble = _mm256_set1_epi8(15);
+  PI_UNROLL
+  for (size_t s = 0; s < 8; s++) {
+    __m256i v = _mm256_and_si256(s < 4 ? four[s] : _mm256_srli_epi16(four[s - 4], 4), nibble);
+    if (has_fifth) {
+      // Byte s / 2 of a row's word has the step's four bits.
+      const __m256i spread = _mm256_shuffle_epi8(
+          fifth, _mm256_add_epi8(_mm256_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c, 0, 0x04040404, 0x08080808,
+                                                   0x0c0c0c0c),
+                                 _mm256_set1_epi8((char)(s / 2))));
+      const __m256i bit = _mm256_set1_epi32(s % 2 == 0 ? 0x08040201 : (int)0x80402010);
+      v = _mm256_or_si256(v, _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit),
+                                              _mm256_set1_epi8(16)));
+    }
+    _mm256_store_si256((__m256i *)(out + s * 32), v);
+  }
+}
+
 // Block `b` of eight rows: lane i of vector s is bytes 4 * s ... 4 * s + 3 of row i.
 PI_INLINE void write_panel_codes(uint32_t format, const uint8_t *const *rows, size_t b, uint8_t *out) {
+  if (nibbles_at(format) != 0) {
+    write_panel_nibbles(format, rows, b, out);
+    return;
+  }
   __m256i r[8], pair[8], four[8], step[8];
   PI_UNROLL
   for (size_t i = 0; i < 8; i++) r[i] = read_codes(format, rows[i], b);

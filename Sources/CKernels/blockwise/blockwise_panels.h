@@ -28,6 +28,46 @@ typedef struct {
   float second_bias[PANEL_BLOCKS * PANEL_ROWS] __attribute__((aligned(64)));
 } panel;
 
+// Lane j of vector i goes to lane i of vector j: each round interleaves the two halves of the vectors.
+PI_INLINE void transpose(vf *v) {
+  PI_UNROLL
+  for (size_t round = 1; round < PI_LANES; round *= 2) {
+    vf next[PI_LANES];
+    PI_UNROLL
+    for (size_t i = 0; i < PI_LANES / 2; i++) {
+      const vf a = v[i], b = v[i + PI_LANES / 2];
+#if PI_LANES == 8
+      next[2 * i] = __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+      next[2 * i + 1] = __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+#else
+      next[2 * i] = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+      next[2 * i + 1] = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+#endif
+    }
+    memcpy(v, next, sizeof next);
+  }
+}
+
+// A panel's [blocks, rows] of one group, at `scale` and `bias`, from what PI_LANES rows have.
+PI_INLINE void write_panel_scales(const float (*values)[PANEL_BLOCKS], const float (*minima)[PANEL_BLOCKS], float offset,
+                                  size_t blocks, float *scale, float *bias) {
+  for (size_t b = 0; b < blocks; b += PI_LANES) {
+    vf v[PI_LANES], m[PI_LANES];
+    PI_UNROLL
+    for (size_t i = 0; i < PI_LANES; i++) v[i] = load(values[i] + b);
+    transpose(v);
+    if (minima) {
+      PI_UNROLL
+      for (size_t i = 0; i < PI_LANES; i++) m[i] = load(minima[i] + b);
+      transpose(m);
+    }
+    for (size_t i = 0; i < PI_LANES && b + i < blocks; i++) {
+      store(scale + (b + i) * PANEL_ROWS, v[i]);
+      store(bias + (b + i) * PANEL_ROWS, minima ? m[i] : v[i] * -offset);
+    }
+  }
+}
+
 // Fills the groups that `count` rows need. Past the last row, it is repeated.
 PI_INLINE void write_panel(uint32_t format, const uint8_t *first, size_t row_bytes, size_t count, size_t begin,
                            size_t blocks, panel *out) {
@@ -35,20 +75,16 @@ PI_INLINE void write_panel(uint32_t format, const uint8_t *first, size_t row_byt
   const float offset = panel_offset(format);
   for (size_t g = 0; g < groups; g++) {
     const uint8_t *rows[PI_LANES];
+    float scale[PI_LANES][PANEL_BLOCKS], more[PI_LANES][PANEL_BLOCKS];
     for (size_t i = 0; i < PI_LANES; i++) {
       const size_t r = g * PI_LANES + i;
       rows[i] = first + (r < count ? r : count - 1) * row_bytes;
-      scales s;
-      read_scales(format, rows[i], begin, blocks, s.scale, s.more);
-      for (size_t b = 0; b < blocks; b++) {
-        const size_t at = b * PANEL_ROWS + r;
-        out->scale[at] = s.scale[b];
-        out->bias[at] = has_minima(format) ? s.more[b] : -offset * s.scale[b];
-        if (format == PI_Q6_K) {
-          out->second_scale[at] = s.more[b];
-          out->second_bias[at] = -offset * s.more[b];
-        }
-      }
+      read_scales(format, rows[i], begin, blocks, scale[i], more[i]);
+    }
+    const size_t at = g * PI_LANES;
+    write_panel_scales(scale, has_minima(format) ? more : NULL, offset, blocks, out->scale + at, out->bias + at);
+    if (format == PI_Q6_K) {
+      write_panel_scales(more, NULL, offset, blocks, out->second_scale + at, out->second_bias + at);
     }
     for (size_t b = 0; b < blocks; b++) {
       write_panel_codes(format, rows, begin + b, out->codes + (b * PANEL_GROUPS + g) * bytes);
