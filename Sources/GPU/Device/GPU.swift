@@ -1,0 +1,22 @@
+/// The GPUs of this machine.
+///
+/// Nothing is linked or loaded before one of these functions is called.
+public enum GPU {
+  /// Every device the installed drivers offer, software devices and those that cannot be used included. Starts nothing on
+  /// them.
+  ///
+  /// - Throws: ``GPUError/noLoader(tried:)``, ``GPUError/noDevice``.
+  public static func descriptions() throws(GPUError) -> [GPUDescription] {
+    throw .noDevice
+  }
+
+  /// Opens a device.
+  ///
+  /// - Parameters:
+  ///   - index: its ``GPUDescription/index``.
+  ///   - options: limits of memory and time.
+  /// - Throws: ``GPUError/noSuchDevice(index:count:)``, ``GPUError/unsuited(device:reason:)``, and what the driver says.
+  public static func open(_ index: Int, options: GPUOptions = GPUOptions()) throws(GPUError) -> any GPUDevice {
+    throw .noDevice
+  }
+}

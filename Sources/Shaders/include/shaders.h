@@ -1,0 +1,2 @@
+// The table of compiled kernels; made by Scripts/build-shaders.sh.
+#pragma once
