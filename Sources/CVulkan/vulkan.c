@@ -1,1 +1,2 @@
-#include "vulkan.h"
+// A target needs something to compile.
+#include "powerinfer_vulkan.h"
