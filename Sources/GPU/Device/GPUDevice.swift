@@ -25,6 +25,10 @@ public protocol GPUDevice: AnyObject, Sendable {
   /// - Throws: ``GPUError/missingFeatures(kernel:features:device:)`` where the device cannot run it.
   func kernel(_ shader: ShaderDescription, specialization: [UInt32]) throws(GPUError) -> any GPUKernel
 
+  /// Writes compiled kernels to the cache, if there is one, so that the next start finds them. Also done when the device is
+  /// closed.
+  func saveKernels()
+
   /// Fills part of a buffer, in pieces; `fill` writes each piece straight to where the device reads it or to staging memory,
   /// in order. May write only, front to back: the memory can be slow to read. When this returns nothing of the caller's is
   /// needed any more, and later runs see the bytes.

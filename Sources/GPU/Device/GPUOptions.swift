@@ -17,7 +17,7 @@ public struct GPUOptions: Sendable {
   public var hostBudget: Int
   /// Bytes that are taken from the driver at a time, to be cut into buffers. Larger buffers get memory of their own.
   public var blockBytes: Int
-  /// Bytes of one of the two staging buffers, which exist while uploads need them.
+  /// Bytes of one of the two staging buffers, which are made when an upload first needs them.
   public var stagingBytes: Int
   /// Uploads go through staging buffers even where the host could write directly. For tests, on devices with one kind of
   /// memory.

@@ -31,7 +31,7 @@ public struct GPURecorder {
   ///   - kernel: made by the same device.
   ///   - slices: one for each of its bindings, in order.
   ///   - constants: exactly as many bytes as the kernel's block of constants has.
-  ///   - grid: workgroups; none at all where one of the numbers is 0.
+  ///   - grid: workgroups; nothing runs where one of the numbers is 0.
   public mutating func dispatch<Constants: BitwiseCopyable>(
     _ kernel: any GPUKernel, _ slices: [GPUBufferSlice], constants: Constants, grid: GPUGrid
   ) throws(GPUError) {
@@ -55,6 +55,7 @@ public struct GPURecorder {
       throw .grid(kernel: kernel.shader.name, wanted: grid, limit: limits.grid)
     }
     let accesses = try check(kernel, slices, constantBytes)
+    guard grid.x > 0, grid.y > 0, grid.z > 0 else { return }
     order(accesses)
     commands.append(.dispatch(kernel, slices, constantBytes, .direct(grid)))
   }
