@@ -51,7 +51,8 @@ final class VulkanArena: @unchecked Sendable {
   private static let smallBytes = 1 << 20
 
   init(
-    device: VkDevice, functions: DeviceFunctions, calls: VulkanCalls, physical: VulkanPhysicalDevice, options: GPUOptions
+    device: VkDevice, functions: DeviceFunctions, calls: VulkanCalls, physical: VulkanPhysicalDevice,
+    options: GPUOptions
   ) {
     self.device = device
     self.functions = functions
@@ -61,7 +62,8 @@ final class VulkanArena: @unchecked Sendable {
     blockBytes = max(1, options.blockBytes)
     let shared = [.integrated, .software].contains(physical.description.kind)
     sharesMemory =
-      shared && VulkanArena.types(physical.memory, for: .device, small: false, shared: true).contains { type in
+      shared
+      && VulkanArena.types(physical.memory, for: .device, small: false, shared: true).contains { type in
         Int(physical.memory.types[type].propertyFlags) & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT != 0
       }
     let all = physical.description.memory

@@ -39,7 +39,9 @@ final class VulkanCalls: Sendable {
   }
 
   /// Makes an object.
-  func create(_ name: String, _ body: (UnsafeMutablePointer<OpaquePointer?>) -> VkResult) throws(GPUError) -> OpaquePointer {
+  func create(_ name: String, _ body: (UnsafeMutablePointer<OpaquePointer?>) -> VkResult) throws(GPUError)
+    -> OpaquePointer
+  {
     var handle: OpaquePointer?
     try check(name) { body(&handle) }
     guard let handle else { throw .call(name, code: 0, name: "no object") }

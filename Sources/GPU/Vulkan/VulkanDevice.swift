@@ -94,7 +94,7 @@ final class VulkanDevice: GPUDevice, @unchecked Sendable {
         }
       })
     try body(&recorder)
-    return try VulkanRecording(context, label, recorder)
+    return try VulkanRecording(context, label, recorder.commands)
   }
 
   func start(_ recording: any GPURecording) throws(GPUError) -> any GPURun {

@@ -128,7 +128,9 @@ final class VulkanInstance: @unchecked Sendable {
       var count: UInt32 = 0
       try calls.check("vkEnumerateInstanceExtensionProperties") { enumerate(layer, &count, nil) }
       var list = [VkExtensionProperties](repeating: VkExtensionProperties(), count: Int(count))
-      try calls.check("vkEnumerateInstanceExtensionProperties", allowed: VK_INCOMPLETE) { enumerate(layer, &count, &list) }
+      try calls.check("vkEnumerateInstanceExtensionProperties", allowed: VK_INCOMPLETE) {
+        enumerate(layer, &count, &list)
+      }
       return Set(list.prefix(Int(count)).map { text($0.extensionName) })
     }
   }

@@ -25,7 +25,8 @@ final class VulkanQueue: @unchecked Sendable {
   private let hasTimedOut = Mutex(false)
 
   init(
-    device: VkDevice, functions: DeviceFunctions, calls: VulkanCalls, family: UInt32, options: GPUOptions, isSoftware: Bool
+    device: VkDevice, functions: DeviceFunctions, calls: VulkanCalls, family: UInt32, options: GPUOptions,
+    isSoftware: Bool
   ) throws(GPUError) {
     self.device = device
     self.functions = functions

@@ -35,14 +35,19 @@ final class VulkanRecording: GPURecording, @unchecked Sendable {
     var hasFinished = false
   }
 
-  init(_ context: VulkanContext, _ label: String, _ recorder: GPURecorder) throws(GPUError) {
+  /// - Parameters:
+  ///   - context: the device.
+  ///   - label: for messages.
+  ///   - commands: steps and barriers, as ``GPURecorder`` has put them down.
+  init(_ context: VulkanContext, _ label: String, _ commands: [GPUCommand]) throws(GPUError) {
     try context.calls.checkUsable()
     self.context = context
     self.label = label
-    commands = recorder.commands
-    (signals, awaits) = (recorder.signals, recorder.awaits)
-    (segments, signalSegments) = VulkanRecording.segments(recorder.commands)
-    stages = recorder.commands.compactMap { if case .stage(let label) = $0 { label } else { nil } }
+    self.commands = commands
+    (segments, signalSegments) = VulkanRecording.segments(commands)
+    signals = signalSegments.count
+    awaits = commands.reduce(0) { count, command in if case .waitForHost = command { count + 1 } else { count } }
+    stages = commands.compactMap { if case .stage(let label) = $0 { label } else { nil } }
     let isTimed = !stages.isEmpty && context.physical.timestampBits > 0
     objects = VulkanRecordingObjects(context)
     try objects.make(

@@ -20,6 +20,7 @@ final class VulkanRun: GPURun, @unchecked Sendable {
 
   init(_ recording: VulkanRecording) throws(GPUError) {
     self.recording = recording
+    try recording.context.calls.checkUsable()
     let hostBase = try recording.begin()
     self.hostBase = hostBase
     let batches = zip(recording.segments, recording.commandBuffers).map { segment, commands in
@@ -83,12 +84,26 @@ final class VulkanRun: GPURun, @unchecked Sendable {
     guard let semaphore = recording.hostSemaphore, count > state.proceeded, !state.isOver else {
       return VkResult(VK_SUCCESS)
     }
-    var info = VkSemaphoreSignalInfo()
-    info.sType = UInt32(VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO)
-    info.semaphore = semaphore
-    info.value = hostBase + UInt64(count)
-    let code = context.functions.signalSemaphore(context.device, &info)
-    if Int(code) == VK_SUCCESS { state.proceeded = count }
-    return code
+    // The layers (seen in 1.3.239) take a host's signal for one that is still to come, unless each wait has a signal of its
+    // own and the device has passed it before the next.
+    let steps = context.instance.validates ? Array(state.proceeded + 1...count) : [count]
+    for step in steps {
+      if context.instance.validates { rest(state.proceeded) }
+      var info = VkSemaphoreSignalInfo()
+      info.sType = UInt32(VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO)
+      info.semaphore = semaphore
+      info.value = hostBase + UInt64(step)
+      let code = context.functions.signalSemaphore(context.device, &info)
+      guard Int(code) == VK_SUCCESS else { return code }
+      state.proceeded = step
+    }
+    return VkResult(VK_SUCCESS)
+  }
+
+  /// Waits until the device can go no further before the host has raised its semaphore again.
+  private func rest(_ proceeded: Int) {
+    if let segment = recording.segments.firstIndex(where: { ($0.wait ?? -1) >= proceeded }) {
+      _ = context.queue.reached(base + UInt64(segment))
+    }
   }
 }
