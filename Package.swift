@@ -14,8 +14,10 @@ func module(_ room: String) -> String { room == "Inference" ? "PowerInfer" : "Po
 
 func rooms(_ names: String...) -> [Target.Dependency] { names.map { .byName(name: module($0)) } }
 
-func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: module(name), dependencies: dependencies, path: "Sources/" + name, swiftSettings: swiftSettings)
+func room(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+  .target(
+    name: module(name), dependencies: dependencies, path: "Sources/" + name, exclude: exclude,
+    swiftSettings: swiftSettings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
@@ -80,7 +82,8 @@ let package = Package(
     .target(name: "CPowerInferKernels", path: "Sources/CKernels", cSettings: [.headerSearchPath(".")]),
     // Devices that compute beside the processor: memory, kernels, recorded passes. The driver is loaded at run time.
     room(
-      "GPU", rooms("Platform") + [.byName(name: "CPowerInferVulkan"), .byName(name: "CPowerInferShaders")]),
+      "GPU", rooms("Platform") + [.byName(name: "CPowerInferVulkan"), .byName(name: "CPowerInferShaders")],
+      exclude: ["Kernels/Slang"]),
     // Declarations of the driver's interface, as far as they are used.
     .target(name: "CPowerInferVulkan", path: "Sources/CVulkan"),
     // The compiled kernels, made by Scripts/build-shaders.sh.
