@@ -1,5 +1,5 @@
 // What a host must know of every kernel; made by Scripts/build-shaders.sh.
-// Sources: 01157d52e8f3d5678ee344c4e773742590729a8542c4adf655b45e05844e570b
+// Sources: af0ce8752c99a1eea3db86b80a6de31b7c8219792f1a7c3aadbf988859363b9d
 #include "shaders.h"
 #include "words/words.h"
 
@@ -13,12 +13,13 @@ static const pi_shader_constant pi_spirv_rotate_constants[] = {{"KEYS", 0}, {"VA
 static const pi_shader_constant pi_spirv_attention_constants[] = {{"KEYS", 0}, {"VALUES", 1}, {"QUERIES", 2}};
 static const pi_shader_constant pi_spirv_down_constants[] = {{"FORMAT", 0}, {"LISTED", 1}, {"WORDS", 2}, {"TOKENS", 3}};
 static const pi_shader_constant pi_spirv_activate_constants[] = {{"ACTIVATION", 0}, {"GATED", 1}, {"SCORED", 2}};
+static const pi_shader_constant pi_spirv_compact_constants[] = {{"RULE", 0}, {"ACTIVATION", 1}};
 static const pi_shader_constant pi_spirv_matvec_plain_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}};
 static const pi_shader_constant pi_spirv_matvec_listed_plain_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}, {"GATED", 5}};
 static const pi_shader_constant pi_spirv_gateup_plain_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}};
 static const pi_shader_constant pi_spirv_gateup_listed_plain_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}};
 
-const uint32_t pi_shader_count = 17;
+const uint32_t pi_shader_count = 18;
 
 static const pi_shader shaders[] = {
   {"matvec", pi_spirv_matvec, 5121, 7, 0x40, 28, 0x40, 5, pi_spirv_matvec_constants},
@@ -34,6 +35,7 @@ static const pi_shader shaders[] = {
   {"down", pi_spirv_down, 4029, 7, 0x40, 40, 0x0, 4, pi_spirv_down_constants},
   {"activate", pi_spirv_activate, 1215, 4, 0x8, 24, 0x0, 3, pi_spirv_activate_constants},
   {"gather", pi_spirv_gather, 358, 3, 0x4, 4, 0x0, 0, 0},
+  {"compact", pi_spirv_compact, 2132, 4, 0xe, 32, 0x0, 2, pi_spirv_compact_constants},
   {"matvec.plain", pi_spirv_matvec_plain, 6148, 7, 0x40, 28, 0x0, 5, pi_spirv_matvec_plain_constants},
   {"matvec.listed.plain", pi_spirv_matvec_listed_plain, 6616, 10, 0x200, 36, 0x0, 6, pi_spirv_matvec_listed_plain_constants},
   {"gateup.plain", pi_spirv_gateup_plain, 10233, 8, 0x80, 28, 0x0, 5, pi_spirv_gateup_plain_constants},

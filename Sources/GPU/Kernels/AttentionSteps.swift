@@ -23,7 +23,9 @@ public struct CacheLayout: Sendable, Equatable {
   /// - Returns: nil where heads cannot be stored: longer than ``mostHeadSize``, or no multiple of 32 in Q8_0.
   public init?(keyFormat: Format, valueFormat: Format, keyValueHeads: Int, headSize: Int) {
     let hasCodes = keyFormat == .q8_0 || valueFormat == .q8_0
-    guard headSize > 0, headSize <= Self.mostHeadSize, keyValueHeads > 0, !hasCodes || headSize % 32 == 0 else { return nil }
+    guard headSize > 0, headSize <= Self.mostHeadSize, keyValueHeads > 0, !hasCodes || headSize % 32 == 0 else {
+      return nil
+    }
     (self.keyFormat, self.valueFormat) = (keyFormat, valueFormat)
     (self.keyValueHeads, self.headSize) = (keyValueHeads, headSize)
   }
@@ -103,7 +105,8 @@ public struct AttentionConstants: BitwiseCopyable, Sendable {
   ///   - tileRows: rows of a tile at most.
   ///   - queries: as specialized.
   public init(
-    heads: Int, keyValueHeads: Int, headSize: Int, tileRows: Int, queries: Int, stride: Int, outputStride: Int, scale: Float
+    heads: Int, keyValueHeads: Int, headSize: Int, tileRows: Int, queries: Int, stride: Int, outputStride: Int,
+    scale: Float
   ) {
     (self.heads, self.keyValueHeads, self.headSize) = (UInt32(heads), UInt32(keyValueHeads), UInt32(headSize))
     parts = UInt32((tileRows * (heads / keyValueHeads) + queries - 1) / queries)

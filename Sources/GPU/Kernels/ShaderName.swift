@@ -15,6 +15,7 @@ public enum ShaderName: String, CaseIterable, Sendable {
   case down
   case activate
   case gather
+  case compact
 
   /// What a device runs for this name: kernels with the dot product of packed bytes have a twin that does without.
   public func shader(for features: GPUFeatures) -> ShaderDescription {

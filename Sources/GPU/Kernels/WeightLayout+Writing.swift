@@ -48,7 +48,8 @@ extension WeightLayout {
     for block in 0..<columns / 32 {
       let (from, to) = (source + block * blockBytes + start, target + block * bytes)
       for word in stride(from: 0, to: bytes, by: 8) {
-        to.storeBytes(of: from.loadUnaligned(fromByteOffset: word, as: UInt64.self), toByteOffset: word, as: UInt64.self)
+        to.storeBytes(
+          of: from.loadUnaligned(fromByteOffset: word, as: UInt64.self), toByteOffset: word, as: UInt64.self)
       }
     }
   }
@@ -64,7 +65,8 @@ extension WeightLayout {
     }
   }
 
-  private func writeNibbles(_ source: UnsafeRawPointer, _ target: UnsafeMutableRawPointer, blockBytes: Int, start: Int) {
+  private func writeNibbles(_ source: UnsafeRawPointer, _ target: UnsafeMutableRawPointer, blockBytes: Int, start: Int)
+  {
     for block in 0..<columns / 256 {
       for pair in 0..<4 {
         let to = target + block * 128 + pair * 32

@@ -15,6 +15,7 @@ extern const uint32_t pi_spirv_attentionMerge[862];
 extern const uint32_t pi_spirv_down[4029];
 extern const uint32_t pi_spirv_activate[1215];
 extern const uint32_t pi_spirv_gather[358];
+extern const uint32_t pi_spirv_compact[2132];
 extern const uint32_t pi_spirv_matvec_plain[6148];
 extern const uint32_t pi_spirv_matvec_listed_plain[6616];
 extern const uint32_t pi_spirv_gateup_plain[10233];

@@ -60,7 +60,9 @@ struct KernelAttentionTests {
         return [Float(cos(angle)), Float(sin(angle))]
       }
     }
-    func cache(_ bytes: Int) throws -> any GPUBuffer { try bench.buffer([UInt8](repeating: 0xff, count: max(7 * bytes, 16))) }
+    func cache(_ bytes: Int) throws -> any GPUBuffer {
+      try bench.buffer([UInt8](repeating: 0xff, count: max(7 * bytes, 16)))
+    }
     let (keys, values) = (try cache(layout.keyPageBytes), try cache(layout.valuePageBytes))
     let (keyScales, valueScales) = (try cache(layout.keyScalePageBytes), try cache(layout.valueScalePageBytes))
     let projectedBuffer = try bench.buffer(projected)
@@ -99,7 +101,8 @@ struct KernelAttentionTests {
           // The last row sees the end; a stretch that only later rows see would leave the first ones without a state.
           guard isSplit, count == 1 else {
             tiles.append(
-              AttentionTile(firstRow: row, rows: count, pages: starts[sequence], visible: visible, begin: 0, end: end, state: nil))
+              AttentionTile(
+                firstRow: row, rows: count, pages: starts[sequence], visible: visible, begin: 0, end: end, state: nil))
             continue
           }
           let first = states
@@ -141,7 +144,8 @@ struct KernelAttentionTests {
           for head in 0..<heads {
             let expected = reference.attend(row, head: head, over: firsts[sequence]...row)
             let found = (0..<size).map { results[0][row * outputStride + head * size + $0] }
-            #expect(worst(found, expected, expected.map { _ in 3 }) < Self.limit, "\(some) split \(isSplit), row \(row)")
+            #expect(
+              worst(found, expected, expected.map { _ in 3 }) < Self.limit, "\(some) split \(isSplit), row \(row)")
           }
         }
       }

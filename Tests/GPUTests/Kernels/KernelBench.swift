@@ -11,6 +11,8 @@ final class KernelBench: Sendable {
   static let shared: KernelBench? = {
     guard let found = (try? GPU.descriptions())?.first(where: { $0.unsuited == nil }) else { return nil }
     var options = GPUOptions()
+    // A busy machine may be slow, never stuck.
+    options.waitLimit = .seconds(600)
     options.validates = ProcessInfo.processInfo.environment["POWERINFER_TEST_VALIDATION"] != nil
     return (try? GPU.open(found.index, options: options)).map(KernelBench.init)
   }()
@@ -49,13 +51,18 @@ final class KernelBench: Sendable {
 
   /// Runs one kernel.
   func run<Constants: BitwiseCopyable>(
-    _ name: ShaderName, _ specialization: [UInt32] = [], _ buffers: [any GPUBuffer], _ constants: Constants, _ grid: GPUGrid,
+    _ name: ShaderName, _ specialization: [UInt32] = [], _ buffers: [any GPUBuffer], _ constants: Constants,
+    _ grid: GPUGrid,
     features: GPUFeatures? = nil
   ) throws {
     let kernel = try device.kernel(name.shader(for: features ?? self.features), specialization: specialization)
     let recording = try device.record("test") {
       try $0.dispatch(kernel, buffers.map { $0.all }, constants: constants, grid: grid)
     }
+    try run(recording)
+  }
+
+  func run(_ recording: any GPURecording) throws {
     try turn.withLock { _ in try device.run(recording) }
     #expect(device.complaints.isEmpty)
   }

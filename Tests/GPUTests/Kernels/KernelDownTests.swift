@@ -9,12 +9,16 @@ struct KernelDownTests {
 
   struct Case {
     var (neurons, columns, tokens) = (0, 0, 0)
-    init(_ neurons: Int, _ columns: Int, _ tokens: Int) { (self.neurons, self.columns, self.tokens) = (neurons, columns, tokens) }
+    init(_ neurons: Int, _ columns: Int, _ tokens: Int) {
+      (self.neurons, self.columns, self.tokens) = (neurons, columns, tokens)
+    }
   }
 
   static func cases(_ format: WeightLayout.Format) -> [Case] {
     let unit = max(format.blockElements, 32)
-    var cases = [Case(1, unit, 1), Case(100, 3 * unit, 1), Case(700, 5 * unit, 2), Case(65, 2 * unit, 3), Case(200, unit, 11)]
+    var cases = [
+      Case(1, unit, 1), Case(100, 3 * unit, 1), Case(700, 5 * unit, 2), Case(65, 2 * unit, 3), Case(200, unit, 11),
+    ]
     if format.blockElements == 1 { cases += [Case(70, 1, 1), Case(40, 77, 5)] }
     return cases
   }
@@ -32,7 +36,9 @@ struct KernelDownTests {
       let w = FileMatrix(format, rows: neurons, columns: columns, seed: 8)
       let weights = try w.upload(bench)
       var generator = Generator(9)
-      let hidden = (0..<tokens * neurons).map { _ in Float.random(in: 0..<1, using: &generator) < 0.3 ? generator.normal() : 0 }
+      let hidden = (0..<tokens * neurons).map { _ in
+        Float.random(in: 0..<1, using: &generator) < 0.3 ? generator.normal() : 0
+      }
       let bias = generator.normals(columns)
       let runs = NeuronRuns(neurons: neurons)
       let (stride, hiddenStride) = (roundUp(columns, 32), roundUp(neurons, 32))
@@ -44,7 +50,8 @@ struct KernelDownTests {
       try bench.run(
         .down, DownConstants.specialization(format: format, isListed: false, tokens: tokens),
         [
-          weights.codes, weights.rest, bench.buffer(padded(hidden, columns: neurons, stride: hiddenStride)), dummy, dummy,
+          weights.codes, weights.rest, bench.buffer(padded(hidden, columns: neurons, stride: hiddenStride)), dummy,
+          dummy,
           bench.buffer(bias), dense,
         ], constants, constants.grid)
       let parts = try bench.floats(dense, runs.pieces * tokens * stride)
@@ -76,7 +83,8 @@ struct KernelDownTests {
       try bench.run(
         .down, DownConstants.specialization(format: format, isListed: true, tokens: tokens),
         [
-          weights.codes, weights.rest, bench.buffer(given), bench.buffer(listed.map { UInt32($0) } + [0]), bench.buffer(starts),
+          weights.codes, weights.rest, bench.buffer(given), bench.buffer(listed.map { UInt32($0) } + [0]),
+          bench.buffer(starts),
           bench.buffer(bias), partsOfList,
         ], sparse, sparse.grid)
       #expect(try bench.floats(partsOfList, runs.pieces * tokens * stride).map(\.bitPattern) == parts.map(\.bitPattern))

@@ -29,7 +29,9 @@ struct KernelProductTests {
       Shape(1, unit, 1, 32, 1, 1), Shape(37, 3 * unit, 1, 8, 2, 1), Shape(70, 5 * unit, 3, 4, 4, 4),
       Shape(19, 9 * unit, 16, 16, 1, 16), Shape(131, 2 * unit, 5, 64, 4, 2), Shape(5, 4 * unit, 2, 128, 2, 8),
     ]
-    if format.blockElements == 1 { shapes += [Shape(33, 1, 1, 8, 2, 1), Shape(20, 31, 2, 4, 8, 2), Shape(7, 77, 3, 16, 2, 4)] }
+    if format.blockElements == 1 {
+      shapes += [Shape(33, 1, 1, 8, 2, 1), Shape(20, 31, 2, 4, 8, 2), Shape(7, 77, 3, 16, 2, 4)]
+    }
     return shapes
   }
 
@@ -63,7 +65,8 @@ struct KernelProductTests {
             vectors.scales, try bench.buffer(bias), y,
           ],
           MatVecConstants(
-            layout: w.layout, tokens: shape.tokens, xStride: vectors.stride, yStride: yStride, yOffset: yOffset, hasBias: true),
+            layout: w.layout, tokens: shape.tokens, xStride: vectors.stride, yStride: yStride, yOffset: yOffset,
+            hasBias: true),
           shape.tiling.grid(rows: shape.rows, tokens: shape.tokens), features: features)
         let result = try bench.floats(y, shape.tokens * yStride)
         let own = (0..<shape.tokens * shape.rows).map { result[$0 / shape.rows * yStride + yOffset + $0 % shape.rows] }
@@ -90,13 +93,16 @@ struct KernelProductTests {
       let (ups, upSizes) = exactProduct(up.values, rows: shape.rows, columns: shape.columns, read)
       let expected = zip(gates, ups).map { gated(activation, $0, $1) }
       // A neuron's slope by its gate is 1.1 at most.
-      let sizes = gates.indices.map { 1.1 * gateSizes[$0] * abs(ups[$0]) + abs(gates[$0]) * upSizes[$0] + 1e-3 * upSizes[$0] }
+      let sizes = gates.indices.map {
+        1.1 * gateSizes[$0] * abs(ups[$0]) + abs(gates[$0]) * upSizes[$0] + 1e-3 * upSizes[$0]
+      }
       let yStride = shape.rows + 5
       let y = try bench.output(shape.tokens * yStride)
       try bench.run(
         .gateup, shape.tiling.specialization(format: format, activation: activation),
         [g.codes, g.rest, u.codes, u.rest, vectors.values, vectors.codes, vectors.scales, y],
-        GateUpConstants(layout: gate.layout, tokens: shape.tokens, xStride: vectors.stride, yStride: yStride, yOffset: 2),
+        GateUpConstants(
+          layout: gate.layout, tokens: shape.tokens, xStride: vectors.stride, yStride: yStride, yOffset: 2),
         shape.tiling.grid(rows: shape.rows, tokens: shape.tokens))
       let result = try bench.floats(y, shape.tokens * yStride)
       let own = (0..<shape.tokens * shape.rows).map { result[$0 / shape.rows * yStride + 2 + $0 % shape.rows] }

@@ -100,7 +100,9 @@ struct KernelRowTests {
         let normed = (0..<columns).map { found[t * stride + $0] }
         // One column alone: the difference to its mean is nothing but rounding.
         let size = columns == 1 ? 1e3 : 1
-        #expect(worst(normed, expected, expected.map { (abs($0) + 5) * size }) < Self.normLimit, "\(kind) \(columns) \(parts)")
+        #expect(
+          worst(normed, expected, expected.map { (abs($0) + 5) * size }) < Self.normLimit, "\(kind) \(columns) \(parts)"
+        )
         #expect(found[t * stride + columns..<(t + 1) * stride].allSatisfy { $0 == 0 }, "padding")
       }
       guard kind != .none else { continue }
@@ -172,7 +174,8 @@ struct KernelRowTests {
     for scored in [false, true] {
       let hidden = try bench.output(neurons * tokens)
       let constants = ActivateConstants(
-        neurons: neurons, gateStride: neurons, upStride: neurons, hiddenStride: neurons, scoreStride: neurons, threshold: 0.3)
+        neurons: neurons, gateStride: neurons, upStride: neurons, hiddenStride: neurons, scoreStride: neurons,
+        threshold: 0.3)
       try bench.run(
         .activate, [kind.rawValue, isGated ? 1 : 0, scored ? 1 : 0],
         [bench.buffer(gate), bench.buffer(up), bench.buffer(scores), hidden], constants, constants.grid(tokens: tokens))

@@ -30,6 +30,7 @@ struct KernelTableTests {
     check(.down, DownConstants.self)
     check(.activate, ActivateConstants.self)
     check(.gather, GatherConstants.self)
+    check(.compact, CompactConstants.self)
   }
 
   /// A device without the dot product of packed bytes gets kernels that need nothing.
