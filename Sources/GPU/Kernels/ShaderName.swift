@@ -16,6 +16,11 @@ public enum ShaderName: String, CaseIterable, Sendable {
   case activate
   case gather
   case compact
+  case matmat
+  case matmatNeurons = "matmat.neurons"
+  case penalize
+  case likeliest
+  case candidates
 
   /// What a device runs for this name: kernels with the dot product of packed bytes have a twin that does without.
   public func shader(for features: GPUFeatures) -> ShaderDescription {

@@ -72,7 +72,8 @@ struct KernelSparseTests {
     func downParts(_ hidden: any GPUBuffer, _ lists: [any GPUBuffer]?) throws -> [UInt32] {
       let parts = try bench.output(runs.pieces * partStride)
       let constants = DownConstants(
-        layout: down.layout, runs: runs, tokens: tokens, hiddenStride: neurons, partStride: partStride, rowStride: columns)
+        layout: down.layout, runs: runs, tokens: tokens, hiddenStride: neurons, partStride: partStride,
+        rowStride: columns)
       try bench.run(
         .down, DownConstants.specialization(format: format, isListed: lists != nil, tokens: tokens),
         [d.codes, d.rest, hidden] + (lists ?? [dummy, dummy]) + [dummy, parts], constants, constants.grid)
@@ -82,7 +83,8 @@ struct KernelSparseTests {
     let hidden = try bench.output(tokens * neurons)
     let all = GateUpConstants(layout: gate.layout, tokens: tokens, xStride: vectors.stride, yStride: neurons)
     try bench.run(
-      .gateup, tiling.specialization(format: format, activation: .relu), [g.codes, g.rest, u.codes, u.rest] + x + [hidden],
+      .gateup, tiling.specialization(format: format, activation: .relu),
+      [g.codes, g.rest, u.codes, u.rest] + x + [hidden],
       all, grid)
     let expected = try downParts(hidden, nil)
 
@@ -92,7 +94,8 @@ struct KernelSparseTests {
       .matvec, tiling.specialization(format: format), [g.codes, g.rest] + x + [dummy, gates],
       MatVecConstants(layout: gate.layout, tokens: tokens, xStride: vectors.stride, yStride: neurons), grid)
     let (list, starts) = (
-      try bench.buffer([UInt32](repeating: 0, count: neurons)), try bench.buffer([UInt32](repeating: 0, count: runs.count + 1))
+      try bench.buffer([UInt32](repeating: 0, count: neurons)),
+      try bench.buffer([UInt32](repeating: 0, count: runs.count + 1))
     )
     let counts = try bench.buffer([UInt32](repeating: 0, count: 8))
     let rule = NeuronRule.above(0)
@@ -154,7 +157,8 @@ struct KernelSparseTests {
         bench.buffer(numbers), bench.buffer([0, 0, UInt32(numbers.count)] as [UInt32]), y,
       ],
       MatVecListedConstants(
-        MatVecConstants(layout: up.layout, tokens: 1, xStride: vectors.stride, yStride: neurons, hasBias: true), countAt: 2),
+        MatVecConstants(layout: up.layout, tokens: 1, xStride: vectors.stride, yStride: neurons, hasBias: true),
+        countAt: 2),
       tiling.grid(rows: neurons, tokens: 1))
     let (sums, sizes) = exactProduct(up.values, rows: neurons, columns: columns, x)
     let expected = numbers.map { activated(.gelu, sums[Int($0)] + Double(bias[Int($0)])) }

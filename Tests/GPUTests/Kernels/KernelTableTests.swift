@@ -31,6 +31,11 @@ struct KernelTableTests {
     check(.activate, ActivateConstants.self)
     check(.gather, GatherConstants.self)
     check(.compact, CompactConstants.self)
+    check(.matmat, MatVecConstants.self)
+    check(.matmatNeurons, MatMatNeuronsConstants.self)
+    check(.penalize, LogitsConstants.self)
+    check(.likeliest, LogitsConstants.self)
+    check(.candidates, CandidatesConstants.self)
   }
 
   /// A device without the dot product of packed bytes gets kernels that need nothing.
