@@ -5,6 +5,7 @@ public enum GPUError: Error, Equatable, CustomStringConvertible {
   case brokenLoader(library: String, missing: String)
   case noDevice
   case noSuchDevice(index: Int, count: Int)
+  case noDeviceNamed(String, known: [String])
   case unsuited(device: String, reason: String)
   case noValidationLayers
 
@@ -12,6 +13,7 @@ public enum GPUError: Error, Equatable, CustomStringConvertible {
   case call(String, code: Int32, name: String)
   case deviceLost(device: String, call: String)
   case timedOut(label: String, limit: Duration)
+  case wrongSum(device: String)
 
   // Memory.
   case outOfMemory(label: String, byteCount: Int, taken: Int)
@@ -52,6 +54,8 @@ public enum GPUError: Error, Equatable, CustomStringConvertible {
       "No GPU can be used: no driver offers one."
     case .noSuchDevice(let index, let count):
       "There is no GPU \(index): \(count == 1 ? "there is only GPU 0" : "the last one is GPU \(count - 1)")."
+    case .noDeviceNamed(let name, let known):
+      "No GPU is called \"\(name)\"; there are: \(known.map { "\"\($0)\"" }.joined(separator: ", "))."
     case .unsuited(let device, let reason):
       "\(device) cannot be used: \(reason)."
     case .noValidationLayers:
@@ -63,6 +67,8 @@ public enum GPUError: Error, Equatable, CustomStringConvertible {
       "\(device) was lost during \(call); it can be used again only after it is opened anew."
     case .timedOut(let label, let limit):
       "The GPU did not finish \"\(label)\" within \(seconds(limit)) s and was given up."
+    case .wrongSum(let device):
+      "\(device) does not compute properly: it read other numbers from its memory than were written there."
 
     case .outOfMemory(let label, let byteCount, let taken):
       "The GPU has no \(byteCount) bytes left for \"\(label)\"; \(taken) are in use here."
@@ -114,6 +120,16 @@ public enum GPUError: Error, Equatable, CustomStringConvertible {
       "\"\(recording)\" was started while it was still running."
     case .handOver(let recording, let number, let count):
       "\"\(recording)\" has \(count) hand-overs of this kind, not one of the number \(number)."
+    }
+  }
+
+  /// Whether it is memory that is missing, so that less of it might do.
+  public var isShortOfMemory: Bool {
+    switch self {
+    case .outOfMemory, .overBudget, .tooManyAllocations: true
+    // Out of host, device or pool memory, and fragmentation.
+    case .call(_, let code, _): [-1, -2, -1_000_069_000, -1_000_161_000].contains(code)
+    default: false
     }
   }
 

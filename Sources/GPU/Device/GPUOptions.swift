@@ -22,8 +22,9 @@ public struct GPUOptions: Sendable {
   /// Uploads go through staging buffers even where the host could write directly. For tests, on devices with one kind of
   /// memory.
   public var forcesStaging: Bool
-  /// How long to wait for the device at most before it is given up.
-  public var waitLimit: Duration
+  /// How long to wait for the device at most before it is given up; nil means a minute, and ten for software devices, which
+  /// compute for minutes where a card takes a second.
+  public var waitLimit: Duration?
   public var waiting: Waiting
   /// Folder that keeps compiled kernels between runs of the program; nil keeps none.
   public var cacheFolder: String?
@@ -32,7 +33,7 @@ public struct GPUOptions: Sendable {
 
   public init(
     deviceBudget: Int? = nil, hostBudget: Int = 1 << 30, blockBytes: Int = 64 << 20, stagingBytes: Int = 8 << 20,
-    forcesStaging: Bool = false, waitLimit: Duration = .seconds(60), waiting: Waiting = .automatic,
+    forcesStaging: Bool = false, waitLimit: Duration? = nil, waiting: Waiting = .automatic,
     cacheFolder: String? = nil, validates: Bool = false
   ) {
     self.deviceBudget = deviceBudget

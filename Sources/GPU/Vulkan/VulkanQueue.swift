@@ -31,7 +31,7 @@ final class VulkanQueue: @unchecked Sendable {
     self.device = device
     self.functions = functions
     self.calls = calls
-    limit = options.waitLimit
+    limit = options.waitLimit ?? (isSoftware ? .seconds(600) : .seconds(60))
     switch options.waiting {
     case .blocking: spinning = .zero
     case .spinning(let duration): spinning = duration

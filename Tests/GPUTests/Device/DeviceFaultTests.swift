@@ -39,7 +39,7 @@ struct DeviceFaultTests {
     device.saveKernels()
   }
 
-  private let options = GPUOptions(blockBytes: 1, stagingBytes: 1000, forcesStaging: true, waitLimit: .seconds(20))
+  private let options = GPUOptions(blockBytes: 1, stagingBytes: 1000, forcesStaging: true)
 
   /// Every call in turn runs out of memory; whatever was made before is gone afterwards.
   @Test func memoryRunsOutAtEveryCall() throws {
@@ -168,7 +168,7 @@ struct DeviceFaultTests {
 
   /// The host never lets the device go on, so that a wait really runs out.
   @Test func givesUpWaiting() throws {
-    let options = GPUOptions(waitLimit: .milliseconds(200), waiting: .spinning(.milliseconds(1)))
+    let options = GPUOptions(waiting: .spinning(.milliseconds(1)))
     try withDevice(options) { device in
       let buffer = try device.makeBuffer(byteCount: 64, role: .hostRead, label: "buffer")
       let recording = try device.record("answer") { recorder in
