@@ -14,8 +14,10 @@ func module(_ room: String) -> String { room == "Inference" ? "PowerInfer" : "Po
 
 func rooms(_ names: String...) -> [Target.Dependency] { names.map { .byName(name: module($0)) } }
 
-func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: module(name), dependencies: dependencies, path: "Sources/" + name, swiftSettings: swiftSettings)
+func room(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+  .target(
+    name: module(name), dependencies: dependencies, path: "Sources/" + name, exclude: exclude,
+    swiftSettings: swiftSettings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
@@ -78,6 +80,14 @@ let package = Package(
     room("Kernels", rooms("Platform") + [cKernels]),
     // C inner loops, several instruction sets in one binary, no build flags. Includes are relative to the room's root.
     .target(name: "CPowerInferKernels", path: "Sources/CKernels", cSettings: [.headerSearchPath(".")]),
+    // Devices that compute beside the processor: memory, kernels, recorded passes. The driver is loaded at run time.
+    room(
+      "GPU", rooms("Platform") + [.byName(name: "CPowerInferVulkan"), .byName(name: "CPowerInferShaders")],
+      exclude: ["Kernels/Slang"]),
+    // Declarations of the driver's interface, as far as they are used.
+    .target(name: "CPowerInferVulkan", path: "Sources/CVulkan"),
+    // The compiled kernels, made by Scripts/build-shaders.sh.
+    .target(name: "CPowerInferShaders", path: "Sources/Shaders"),
     // The GGUF container, both magics: read, write, describe.
     room("GGUF", rooms("Platform") + [orderedCollections]),
     // Other people's tensor files: safetensors, and what torch.save writes. Nothing in them is run.
@@ -93,6 +103,7 @@ let package = Package(
     tests("GGUFTests", rooms("GGUF") + [testKit]),
     tests("CheckpointTests", rooms("Checkpoint", "Platform") + [testKit], resources: [.copy("Golden")]),
     tests("KernelsTests", rooms("Kernels") + [testKit]),
+    tests("GPUTests", rooms("GPU", "Kernels", "Platform") + [testKit]),
     tests("JinjaTests", rooms("Jinja") + [orderedCollections], resources: [.copy("Golden")]),
     tests(
       "ModelTests", rooms("Model", "GGUF", "Jinja", "Kernels") + [testKit, orderedCollections],

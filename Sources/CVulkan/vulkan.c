@@ -1,0 +1,2 @@
+// A target needs something to compile.
+#include "powerinfer_vulkan.h"
