@@ -1,0 +1,286 @@
+public import PowerInferGPU
+public import PowerInferModel
+import PowerInferPlatform
+import PowerInferSparsity
+
+/// The forward pass on a graphics card, all of it: weights, cache and activations lie in the device's memory.
+///
+/// ```swift
+/// let device = try GPU.open(0)
+/// let engine = try Engine(executor: try GPUExecutor(model: model, device: device))
+/// ```
+///
+/// A pass is one submission to the device and one wait. What is submitted is recorded once for each number of rows and then replayed:
+/// what changes from pass to pass lies in tables that the host writes. A few rows of logits come back with the pass, more
+/// when they are asked for. All neurons are computed. Results repeat bit for bit on one device.
+public final class GPUExecutor: ModelExecutor {
+  public let model: LanguageModel
+  public let maxRows: Int
+  /// Where the model runs.
+  public let device: any GPUDevice
+  private let weights: GPUWeights
+  private let work: GPUWorkspace
+  private let tables: GPUPassTables
+  private let store: GPUPageStore
+  private let weightBytes: Int
+  private var kernels: GPUKernels
+  private var recordings: [GPUPassShape: any GPURecording] = [:]
+  private var order: [GPUPassShape] = []
+  private var generation = 0
+  private let chunkRows: any GPUBuffer
+
+  /// Logits of the last pass that are on the host.
+  private var ready: Ready = .none
+  private var lastShape: GPUPassShape?
+
+  private enum Ready {
+    case none
+    /// In the workspace's buffer for the host: those of some wanted rows.
+    case brought(Range<Int>)
+    /// Of a pass that was made in parts: [wanted, V].
+    case collected([Float])
+  }
+
+  /// Rows that are computed by single rows of weights; more go by tiles.
+  private static let fewRows = ProductTiling.most
+  /// Shapes whose recordings are kept.
+  private static let keptRecordings = 32
+  /// Logits that are brought with the pass: less than another submission costs.
+  private static let broughtBytes = 1 << 20
+
+  public var pageLayout: PageLayout { store.layout }
+
+  /// Uploads a model.
+  ///
+  /// - Parameters:
+  ///   - model: of formats and sizes that there are kernels for.
+  ///   - device: opened for nobody else.
+  ///   - options: context, batch size and cache formats are followed; neurons are all computed.
+  /// - Throws: ``GPUModelError`` for a model that cannot run on a GPU, `GPUError` where memory is not to be had, ``EngineError`` for options
+  ///   out of range.
+  public init(model: LanguageModel, device: any GPUDevice, options: EngineOptions = EngineOptions()) throws {
+    try GPUWeights.check(model)
+    switch options.sparsity.mode {
+    case .predictor, .threshold: throw GPUModelError.source(options.sparsity.mode.rawValue)
+    default: break
+    }
+    guard options.observer == nil, options.activationObserver == nil else { throw GPUModelError.observers }
+    try EngineOptions.check("batch size", options.batchSize, EngineOptions.batchSizeRange)
+    let contextSize = try options.contextSize(for: model)
+    self.model = model
+    self.device = device
+    maxRows = min(options.batchSize, contextSize)
+    let before = device.usage.bufferBytes
+    weights = try GPUWeights(model, on: device)
+    weightBytes = device.usage.bufferBytes - before
+    store = try GPUPageStore(
+      configuration: model.configuration, keys: options.keyFormat, values: options.valueFormat, on: device)
+    tables = try GPUPassTables(model, rows: maxRows, contextSize: contextSize, on: device)
+    work = try GPUWorkspace(
+      model, rows: maxRows, stretches: GPUPassTables.mostStretches, fewRows: Self.fewRows, on: device)
+    chunkRows = try device.makeBuffer(byteCount: work.logitRows * 4, role: .hostWritten, label: "listed rows")
+    kernels = GPUKernels(device)
+  }
+
+  // MARK: Pages
+
+  public func allocatePage(_ page: PageID) throws { try store.allocate(page) }
+  public func copyPage(_ source: PageID, to target: PageID, positions: Int) throws {
+    try store.copy(source, to: target)
+  }
+  public func freePage(_ page: PageID) {}
+
+  // MARK: Passes
+
+  public func forward(_ pass: Pass) throws {
+    let groups = groups(pass)
+    ready = .none
+    if groups.count == 1 {
+      try run(groups[0], pass.batch.arithmetic)
+      return
+    }
+    var collected: [Float] = []
+    for group in groups {
+      ready = .none
+      try run(group, pass.batch.arithmetic)
+      let wanted = group.reduce(0) { $0 + $1.piece.wanted.count }
+      try withLogits(of: 0..<wanted) { _, logits in collected += logits }
+    }
+    ready = .collected(collected)
+  }
+
+  private typealias Group = [(piece: Batch.Piece, pages: ArraySlice<PageID>)]
+
+  /// Pieces that are computed together. Where arithmetic follows the phase, prompts and answers go apart, and answers few at a time.
+  private func groups(_ pass: Pass) -> [Group] {
+    let all = zip(pass.batch.pieces, pass.pages).map { (piece: $0, pages: $1) }
+    guard pass.batch.arithmetic == .byPhase else { return [all] }
+    let prompts = all.filter { $0.piece.phase == .prompt }
+    var groups = prompts.isEmpty ? [] : [prompts]
+    var (some, rows): (Group, Int) = ([], 0)
+    // Pieces of answers have one token, but for those that are read again.
+    for entry in all where entry.piece.phase == .decode {
+      for part in entry.piece.cut(Self.fewRows) {
+        if rows + part.tokens.count > Self.fewRows {
+          groups.append(some)
+          (some, rows) = ([], 0)
+        }
+        some.append((part, entry.pages))
+        rows += part.tokens.count
+      }
+    }
+    if !some.isEmpty { groups.append(some) }
+    return groups
+  }
+
+  private func run(_ group: Group, _ arithmetic: Batch.Arithmetic) throws {
+    let rows = group.reduce(0) { $0 + $1.piece.tokens.count }
+    let wanted = group.reduce(0) { $0 + $1.piece.wanted.count }
+    let hasPrompt = group.contains { $0.piece.phase == .prompt }
+    let isMany = arithmetic == .byPhase ? hasPrompt : rows > Self.fewRows
+    let sharing = model.configuration.queriesPerKeyValueHead
+    let isWide = arithmetic == .byPhase ? hasPrompt : rows > group.count
+    let shape = GPUPassShape(
+      rows: rows, wanted: wanted, isMany: isMany,
+      hasManyLogits: arithmetic == .byPhase ? isMany : wanted > Self.fewRows,
+      tileRows: isWide ? max(1, 16 / sharing) : 1,
+      bringsLogits: wanted <= work.logitRows
+        && wanted * model.configuration.vocabularySize * 4 <= Self.broughtBytes)
+    let attention = GPUPass.attention(model.configuration, tileRows: shape.tileRows, work: work).0
+    try tables.fill(group, tileRows: shape.tileRows, attention: attention)
+    try device.run(try recording(shape))
+    lastShape = shape
+    ready = shape.bringsLogits ? .brought(0..<wanted) : .none
+  }
+
+  private func recording(_ shape: GPUPassShape) throws -> any GPURecording {
+    if generation != store.generation {
+      recordings = [:]
+      order = []
+      generation = store.generation
+    }
+    if let recording = recordings[shape] { return recording }
+    if order.count >= Self.keptRecordings { recordings[order.removeFirst()] = nil }
+    let recording = try record("a pass of \(shape.rows) rows", shape) { try $0.record() }
+    recordings[shape] = recording
+    order.append(shape)
+    return recording
+  }
+
+  private func record(
+    _ label: String, _ shape: GPUPassShape, _ body: (inout GPUPass) throws -> Void
+  ) throws -> any GPURecording {
+    try device.record(label) { recorder in
+      var pass = GPUPass(
+        model: model, weights: weights, work: work, tables: tables, store: store, shape: shape, kernels: kernels,
+        recorder: recorder)
+      defer {
+        recorder = pass.recorder
+        kernels = pass.kernels
+      }
+      try body(&pass)
+    }
+  }
+
+  // MARK: Logits
+
+  public func withLogits(
+    of wanted: Range<Int>, _ body: (Range<Int>, UnsafeBufferPointer<Float>) throws -> Void
+  ) throws {
+    let width = model.configuration.vocabularySize
+    if case .collected(let logits) = ready {
+      try logits.withUnsafeBufferPointer {
+        try body(wanted, UnsafeBufferPointer(rebasing: $0[wanted.lowerBound * width..<wanted.upperBound * width]))
+      }
+      return
+    }
+    var start = wanted.lowerBound
+    while start < wanted.upperBound {
+      let brought = try bring(from: start, until: wanted.upperBound)
+      let some = start..<min(brought.upperBound, wanted.upperBound)
+      guard let bytes = work.hostLogits.hostBytes else { throw GPUError.notVisible(buffer: work.hostLogits.label) }
+      let logits = bytes.bindMemory(to: Float.self)
+      let first = (start - brought.lowerBound) * width
+      try body(some, UnsafeBufferPointer(rebasing: logits[first..<first + some.count * width]))
+      start = some.upperBound
+    }
+  }
+
+  /// Has the logits of a wanted row, and of some more, on the host.
+  private func bring(from start: Int, until end: Int) throws -> Range<Int> {
+    if case .brought(let rows) = ready, rows.contains(start) { return rows }
+    guard let shape = lastShape else { throw EngineError.noTokens }
+    if shape.wanted <= work.logitRows {
+      try device.run(record("logits of \(shape.wanted) rows", shape) { try $0.bringLogits(shape.wanted) })
+      ready = .brought(0..<shape.wanted)
+      return 0..<shape.wanted
+    }
+    let some = start..<min(start + work.logitRows, end)
+    try chunkRows.store(some.map { UInt32($0) })
+    try device.run(
+      record("logits of \(some.count) listed rows", shape) { try $0.logits(ofListed: chunkRows, some.count) })
+    ready = .brought(some)
+    return some
+  }
+
+  public func candidates(of wanted: Range<Int>, count: Int) throws -> [[TokenCandidate]] {
+    if case .none = ready, let shape = lastShape, shape.wanted <= work.logitRows,
+      count <= GPUWorkspace.candidateCount
+    {
+      return try candidatesOnDevice(shape, wanted, count: count)
+    }
+    let width = model.configuration.vocabularySize
+    var found: [[TokenCandidate]] = []
+    try withLogits(of: wanted) { rows, logits in
+      for row in 0..<rows.count {
+        let some = UnsafeBufferPointer(rebasing: logits[row * width..<(row + 1) * width])
+        found.append(LogitsSummary.best(some, count: count))
+      }
+    }
+    return found
+  }
+
+  private func candidatesOnDevice(
+    _ shape: GPUPassShape, _ wanted: Range<Int>, count: Int
+  ) throws -> [[TokenCandidate]] {
+    try device.run(
+      record("\(count) candidates of \(shape.wanted) rows", shape) { try $0.candidates(shape.wanted, count: count) })
+    let numbers = try work.found.load(UInt32.self, count: shape.wanted)
+    return try wanted.map { row in
+      let words = try work.candidates.load(UInt32.self, at: row * count * 8, count: 2 * Int(numbers[row]))
+      return stride(from: 0, to: words.count, by: 2).map {
+        TokenCandidate(token: Int32(bitPattern: words[$0]), logit: Float(bitPattern: words[$0 + 1]))
+      }
+    }
+  }
+
+  // MARK: What was measured
+
+  public var statistics: ExecutorStatistics {
+    var statistics = ExecutorStatistics(
+      layers: model.weights.layers.map { _ in ExecutorStatistics.Layer(source: .dense) })
+    statistics.reason = "the whole model is on \(device.description.name)"
+    return statistics
+  }
+
+  public func resetStatistics() {}
+
+  public var memory: ExecutorMemory {
+    ExecutorMemory(workspace: work.byteCount + tables.byteCount, copies: weightBytes)
+  }
+}
+
+extension Batch.Piece {
+  /// The same in pieces of at most `count` tokens.
+  fileprivate func cut(_ count: Int) -> [Batch.Piece] {
+    guard tokens.count > count else { return [self] }
+    return stride(from: 0, to: tokens.count, by: count).map { start in
+      let end = min(start + count, tokens.count)
+      let own = wanted.clamped(to: start..<end)
+      return Batch.Piece(
+        sequence: sequence, position: position + start,
+        tokens: tokens[(tokens.startIndex + start)..<(tokens.startIndex + end)], phase: phase,
+        wanted: own.isEmpty ? 0..<0 : own.lowerBound - start..<own.upperBound - start)
+    }
+  }
+}

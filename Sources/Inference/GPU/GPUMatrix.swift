@@ -1,0 +1,108 @@
+import PowerInferGPU
+public import PowerInferKernels
+import PowerInferModel
+
+/// Weights in a device's memory, in parts of whole rows that each fit one binding.
+struct GPUMatrix {
+  struct Part {
+    let layout: WeightLayout
+    let firstRow: Int
+    let codes: any GPUBuffer
+    /// ``codes`` where the format has nothing beside them.
+    let rest: any GPUBuffer
+  }
+
+  let format: WeightLayout.Format
+  let rows: Int
+  let columns: Int
+  let parts: [Part]
+
+  /// Uploads matrices of one format and width, one below the other. Their rows are arranged on the way; nothing of them is kept in
+  /// the host's memory.
+  ///
+  /// - Parameters:
+  ///   - matrices: at least one.
+  ///   - multiple: parts begin at multiples of so many rows.
+  ///   - name: for messages.
+  /// - Throws: ``GPUModelError/noKernels(format:tensor:)``, `GPUError` where the memory is not to be had.
+  init(_ matrices: [Matrix], multiple: Int = 1, name: String, on device: any GPUDevice) throws {
+    let first = matrices[0]
+    guard let format = first.format.gpuFormat else {
+      throw GPUModelError.noKernels(format: first.format, tensor: name)
+    }
+    let limits = device.description.limits
+    let most = WeightLayout.rows(
+      format: format, columns: first.columns, fitting: min(limits.bindingBytes, limits.bufferBytes))
+    let perPart = most / multiple * multiple
+    guard perPart > 0 else {
+      throw GPUError.bufferSize(
+        label: name, byteCount: multiple * first.rowBytes, limit: min(limits.bindingBytes, limits.bufferBytes))
+    }
+    self.format = format
+    columns = first.columns
+    rows = matrices.reduce(0) { $0 + $1.rows }
+    var parts: [Part] = []
+    for start in stride(from: 0, to: rows, by: perPart) {
+      let layout = WeightLayout(format: format, rows: min(perPart, rows - start), columns: columns)
+      parts.append(try Self.upload(matrices, from: start, layout, name: name, on: device))
+    }
+    self.parts = parts
+  }
+
+  private static func upload(
+    _ matrices: [Matrix], from start: Int, _ layout: WeightLayout, name: String, on device: any GPUDevice
+  ) throws -> Part {
+    let codes = try device.makeBuffer(byteCount: layout.codesByteCount, role: .device, label: name)
+    var rest = codes
+    if layout.restByteCount > 0 {
+      rest = try device.makeBuffer(byteCount: layout.restByteCount, role: .device, label: name)
+    }
+    for plane in layout.planes {
+      let bytes = plane.bytesPerRow
+      guard bytes > 0 else { continue }
+      let target = (plane.isRest ? rest : codes).slice(at: plane.offset, byteCount: layout.rows * bytes)
+      try device.upload(to: target, inMultiplesOf: bytes) { piece, offset in
+        guard let memory = piece.baseAddress else { return }
+        // A piece may have rows of several matrices.
+        let wanted = start + offset / bytes..<start + (offset + piece.count) / bytes
+        var base = 0
+        for matrix in matrices {
+          let own = wanted.clamped(to: base..<base + matrix.rows)
+          if !own.isEmpty {
+            layout.write(
+              plane, rows: own.count, from: matrix.row(own.lowerBound - base), sourceRowBytes: matrix.rowBytes,
+              into: memory + (own.lowerBound - wanted.lowerBound) * bytes)
+          }
+          base += matrix.rows
+        }
+      }
+    }
+    return Part(layout: layout, firstRow: start, codes: codes, rest: rest)
+  }
+}
+
+extension WeightFormat {
+  /// The same format on a device; nil where there are no kernels for it.
+  var gpuFormat: WeightLayout.Format? { WeightLayout.Format(rawValue: rawValue) }
+}
+
+/// Why a model cannot run on a GPU.
+public enum GPUModelError: Error, Equatable, CustomStringConvertible {
+  case noKernels(format: WeightFormat, tensor: String)
+  case headSize(Int, most: Int)
+  case source(String)
+  case observers
+
+  public var description: String {
+    switch self {
+    case .noKernels(let format, let tensor):
+      "This model cannot run on a GPU: \(tensor) is in \(String(describing: format).uppercased()), for which there are no kernels."
+    case .headSize(let size, let most):
+      "This model cannot run on a GPU: its heads have \(size) elements, where kernels take \(most)."
+    case .source(let name):
+      "Neurons are not chosen by \(name) on a GPU: it computes all of them."
+    case .observers:
+      "What neurons do cannot be observed on a GPU."
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import PowerInferGPU
+import PowerInferModel
+
+/// What a pass writes and reads on a device beside weights and cache, allocated once.
+///
+/// Rows of activations are as many floats apart as their columns rounded up to 32; what lies behind the columns is 0 from the beginning
+/// and stays so.
+struct GPUWorkspace {
+  /// Activations with their 8-bit form, which products with quantised weights read.
+  struct Form {
+    let stride: Int
+    let values: any GPUBuffer  // [rows, stride] floats
+    let codes: any GPUBuffer  // [rows, stride] bytes
+    let scales: any GPUBuffer  // [rows, stride / 32] pairs of scale and sum
+  }
+
+  let residual: any GPUBuffer  // [rows, d]
+  let residualKept: any GPUBuffer  // [rows, d]: the rows whose logits are wanted
+  let normed: Form  // [rows, d]
+  let normedBeside: Form?  // [rows, d]: the feed-forward's own norm of parallel blocks
+  let projected: any GPUBuffer  // [rows, queries + keys + values]
+  let attended: Form  // [rows, heads · headSize]
+  let attentionOutput: any GPUBuffer  // [rows, d]
+  let gate: any GPUBuffer  // [rows, f]
+  let up: any GPUBuffer  // [rows, f]
+  let hidden: Form  // [rows, f]
+  let feedForwardOutput: any GPUBuffer  // [rows, d], or [pieces, few rows, d]
+  let states: any GPUBuffer  // attention of stretches
+  let output: Form  // [rows, d]: normed rows whose logits are wanted
+  let chunk: Form  // [logitRows, d]
+  let logits: any GPUBuffer  // [logitRows, V]
+  let hostLogits: any GPUBuffer  // the same, for the host
+  let candidates: any GPUBuffer  // [logitRows, most] of token and logit
+  let found: any GPUBuffer  // [logitRows]
+
+  let projectedStride: Int
+  /// Rows whose logits there is room for.
+  let logitRows: Int
+  /// Rows of states.
+  let stateRows: Int
+  let byteCount: Int
+
+  static func stride(_ columns: Int) -> Int { (columns + 31) / 32 * 32 }
+
+  /// Most bytes of logits at a time.
+  private static let logitBytes = 32 << 20
+  /// Candidates of a row that can be asked for on the device.
+  static let candidateCount = 64
+
+  init(
+    _ model: LanguageModel, rows: Int, stretches: Int, fewRows: Int, on device: any GPUDevice
+  ) throws {
+    let c = model.configuration
+    var made: [any GPUBuffer] = []
+    func buffer(_ bytes: Int, _ label: String, _ role: GPUBufferRole = .device) throws -> any GPUBuffer {
+      let buffer = try device.makeBuffer(byteCount: bytes, role: role, label: label)
+      made.append(buffer)
+      return buffer
+    }
+    func floats(_ rows: Int, _ columns: Int, _ label: String) throws -> any GPUBuffer {
+      try buffer(rows * Self.stride(columns) * 4, label)
+    }
+    func form(_ rows: Int, _ columns: Int, _ label: String) throws -> Form {
+      let stride = Self.stride(columns)
+      return Form(
+        stride: stride, values: try floats(rows, columns, label), codes: try buffer(rows * stride, label + " in 8 bits"),
+        scales: try buffer(rows * stride / 32 * 8, label + "'s scales"))
+    }
+    let (d, f) = (c.hiddenSize, c.feedForwardSize)
+    residual = try floats(rows, d, "residual")
+    residualKept = try floats(rows, d, "kept residual")
+    normed = try form(rows, d, "normed rows")
+    let hasOwnNorm = c.architecture.hasParallelBlocks && model.weights.layers.contains { $0.feedForwardNorm != nil }
+    normedBeside = hasOwnNorm ? try form(rows, d, "rows normed beside") : nil
+    projectedStride = Self.stride(c.querySize + 2 * c.keyValueSize)
+    projected = try floats(rows, c.querySize + 2 * c.keyValueSize, "queries, keys, values")
+    attended = try form(rows, c.querySize, "attended rows")
+    attentionOutput = try floats(rows, d, "attention's output")
+    gate = try floats(rows, f, "gates")
+    up = try floats(rows, f, "neurons")
+    hidden = try form(rows, f, "what neurons give")
+    let pieces = NeuronRuns(neurons: f).pieces
+    feedForwardOutput = try floats(max(rows, pieces * min(rows, fewRows)), d, "feed-forward's output")
+    stateRows = rows * stretches
+    states = try buffer(stateRows * c.headCount * (c.headSize + 2) * 4, "attention's states")
+    output = try form(rows, d, "normed rows for logits")
+    let vocabulary = c.vocabularySize
+    logitRows = max(1, min(rows, Self.logitBytes / (vocabulary * 4)))
+    chunk = try form(logitRows, d, "a few normed rows")
+    logits = try buffer(logitRows * vocabulary * 4, "logits")
+    hostLogits = try buffer(logitRows * vocabulary * 4, "logits for the host", .hostRead)
+    candidates = try buffer(logitRows * Self.candidateCount * 8, "candidates", .hostRead)
+    found = try buffer(logitRows * 4, "numbers of candidates", .hostRead)
+    byteCount = made.reduce(0) { $0 + $1.byteCount }
+    let zeroed = made.filter { $0.role == .device }
+    try device.run(
+      device.record("zeros behind rows") { recorder in
+        for buffer in zeroed { try recorder.fill(buffer.all) }
+      })
+  }
+}
