@@ -110,7 +110,7 @@ let package = Package(
       resources: [.copy("Golden")]),
     tests("SparsityTests", rooms("Sparsity", "Model", "GGUF") + [testKit]),
     tests(
-      "InferenceTests", rooms("Inference", "Sparsity", "Model", "Jinja", "GGUF", "Kernels") + [testKit],
+      "InferenceTests", rooms("Inference", "Sparsity", "Model", "Jinja", "GPU", "GGUF", "Kernels") + [testKit],
       resources: [.copy("Golden")]),
     tests(
       "ToolkitTests",

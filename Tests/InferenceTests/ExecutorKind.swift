@@ -1,4 +1,5 @@
 import Foundation
+import PowerInferGPU
 import PowerInferModel
 import PowerInferSparsity
 import PowerInferTestKit
@@ -9,6 +10,11 @@ import Testing
 /// The executors that one test body runs against.
 enum ExecutorKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case processor, reference
+  /// The first Vulkan device, be it a software one.
+  case gpu
+
+  /// Those that this machine has.
+  static let allCases: [ExecutorKind] = GPUBench.device == nil ? [.processor, .reference] : [.processor, .reference, .gpu]
 
   var testDescription: String { rawValue }
 
@@ -20,6 +26,9 @@ enum ExecutorKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
       try Engine(
         executor: ReferenceExecutor(model: model, sparsity: options.sparsity, maxRows: options.batchSize),
         options: options)
+    case .gpu:
+      try Engine(
+        executor: GPUExecutor(model: model, device: try #require(GPUBench.device), options: options), options: options)
     }
   }
 
@@ -30,7 +39,7 @@ enum ExecutorKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
   func goldenLimit(_ name: String) -> Double {
     switch self {
     case .reference: 1e-5
-    case .processor:
+    case .processor, .gpu:
       if GoldenLogitsTests.bf16Models.contains(name) {
         GoldenLogitsTests.bf16Limit
       } else if ExecutorKind.isInBlocks(name) {
@@ -44,6 +53,23 @@ enum ExecutorKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
   /// Whether a tiny model's weights are in blocks, so that products with them round activations to 8 bits.
   static func isInBlocks(_ name: String) -> Bool {
     ["q4_0", "q8_0", "quants", "mixed"].contains { name.contains($0) }
+  }
+}
+
+/// The device that tests of the GPU executor share.
+enum GPUBench {
+  /// The first device that can be used; nil where there is none.
+  static let device: (any GPUDevice)? = {
+    guard let devices = try? GPU.descriptions(), let first = devices.first(where: { $0.unsuited == nil }) else {
+      print("Tests of the GPU executor are skipped: no Vulkan device.")
+      return nil
+    }
+    return try? GPU.open(first.index)
+  }()
+
+  /// Whether there are kernels for a model.
+  static func runs(_ model: LanguageModel) -> Bool {
+    (try? GPUExecutor.check(model)) != nil
   }
 }
 

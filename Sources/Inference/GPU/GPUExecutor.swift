@@ -50,6 +50,14 @@ public final class GPUExecutor: ModelExecutor {
 
   public var pageLayout: PageLayout { store.layout }
 
+  /// Whether there are kernels for everything in a model.
+  ///
+  /// - Throws: ``GPUModelError``, which says what there is none for.
+  public static func check(_ model: LanguageModel) throws { try GPUWeights.check(model) }
+
+  /// Bytes of a model's weights on a device, but for rounding.
+  public static func weightBytes(_ model: LanguageModel) -> Int { GPUWeights.byteCount(model) }
+
   /// Uploads a model.
   ///
   /// - Parameters:
