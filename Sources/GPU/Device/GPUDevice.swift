@@ -14,7 +14,7 @@ public protocol GPUDevice: AnyObject, Sendable {
   ///   - byteCount: more than 0, at most ``GPUDescription/Limits/bufferBytes``.
   ///   - role: who touches it.
   ///   - label: for messages.
-  /// - Throws: ``GPUError/overBudget``, ``GPUError/outOfMemory`` and the like. Nothing is held after an error.
+  /// - Throws: ``GPUError/overBudget(label:byteCount:taken:budget:)``, ``GPUError/outOfMemory(label:byteCount:taken:)`` and the like. Nothing is held after an error.
   func makeBuffer(byteCount: Int, role: GPUBufferRole, label: String) throws(GPUError) -> any GPUBuffer
 
   /// Makes a kernel for this device; the driver compiles it, or finds it in the cache.
