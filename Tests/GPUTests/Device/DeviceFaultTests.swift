@@ -194,7 +194,7 @@ struct DeviceFaultTests {
       let recorder = try device.record("stuck") { _ = $0.waitForHost() }
       let recording = try #require(recorder as? VulkanRecording)
       let semaphore = try #require(recording.hostSemaphore)
-      let value = try context.queue.submit([.init(commands: recording.commandBuffers[0], wait: (semaphore, 1))])
+      let value = try context.queue.submit([.init(commands: [recording.commandBuffers[0]], wait: (semaphore, 1))])
       #expect(throws: GPUError.timedOut(label: "stuck", limit: .milliseconds(50))) {
         try context.queue.wait(for: value + 1, limit: .milliseconds(50), label: "stuck")
       }
