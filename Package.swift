@@ -20,8 +20,11 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [St
     swiftSettings: swiftSettings)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-  .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+func tests(
+  _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource] = []
+) -> Target {
+  .testTarget(
+    name: name, dependencies: dependencies, exclude: exclude, resources: resources, swiftSettings: swiftSettings)
 }
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -103,7 +106,9 @@ let package = Package(
     tests("GGUFTests", rooms("GGUF") + [testKit]),
     tests("CheckpointTests", rooms("Checkpoint", "Platform") + [testKit], resources: [.copy("Golden")]),
     tests("KernelsTests", rooms("Kernels") + [testKit]),
-    tests("GPUTests", rooms("GPU", "Kernels", "Platform") + [testKit]),
+    tests(
+      "GPUTests", rooms("GPU", "Kernels", "Platform") + [.byName(name: "CPowerInferVulkan"), testKit],
+      exclude: ["Device/Shaders"]),
     tests("JinjaTests", rooms("Jinja") + [orderedCollections], resources: [.copy("Golden")]),
     tests(
       "ModelTests", rooms("Model", "GGUF", "Jinja", "Kernels") + [testKit, orderedCollections],

@@ -1,39 +1,39 @@
 // What a host must know of every kernel; made by Scripts/build-shaders.sh.
-// Sources: 7f9e27ab98af6cfe3b0672897a7cdb4f0baac3658f58b460f2fe46daf92faad6
+// Sources: 39f6eb517ebbfcbffced9d5a36d2649d252a900586dea41110822ca2c87b09c7
 #include "shaders.h"
 #include "words/words.h"
 
-static const pi_shader_constant pi_spirv_matvec_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}};
-static const pi_shader_constant pi_spirv_matvec_listed_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}, {"GATED", 5}};
-static const pi_shader_constant pi_spirv_gateup_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}};
-static const pi_shader_constant pi_spirv_gateup_listed_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}};
+static const pi_shader_constant pi_spirv_matvec_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}, {"DEPTH", 5}};
+static const pi_shader_constant pi_spirv_matvec_listed_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}, {"DEPTH", 5}, {"GATED", 6}};
+static const pi_shader_constant pi_spirv_gateup_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}, {"DEPTH", 5}};
+static const pi_shader_constant pi_spirv_gateup_listed_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}, {"DEPTH", 5}};
 static const pi_shader_constant pi_spirv_norm_constants[] = {{"KIND", 0}};
 static const pi_shader_constant pi_spirv_embed_constants[] = {{"FORMAT", 0}};
 static const pi_shader_constant pi_spirv_rotate_constants[] = {{"KEYS", 0}, {"VALUES", 1}};
-static const pi_shader_constant pi_spirv_attention_constants[] = {{"KEYS", 0}, {"VALUES", 1}, {"QUERIES", 2}};
+static const pi_shader_constant pi_spirv_attention_constants[] = {{"KEYS", 0}, {"VALUES", 1}, {"QUERIES", 2}, {"PAGES", 3}};
 static const pi_shader_constant pi_spirv_down_constants[] = {{"FORMAT", 0}, {"LISTED", 1}, {"WORDS", 2}, {"TOKENS", 3}};
 static const pi_shader_constant pi_spirv_activate_constants[] = {{"ACTIVATION", 0}, {"GATED", 1}, {"SCORED", 2}};
 static const pi_shader_constant pi_spirv_compact_constants[] = {{"RULE", 0}, {"ACTIVATION", 1}};
 static const pi_shader_constant pi_spirv_matmat_constants[] = {{"FORMAT", 0}, {"EACH", 1}, {"ACTIVATION", 2}};
 static const pi_shader_constant pi_spirv_matmat_neurons_constants[] = {{"FORMAT", 0}, {"EACH", 1}};
-static const pi_shader_constant pi_spirv_matvec_plain_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}};
-static const pi_shader_constant pi_spirv_matvec_listed_plain_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}, {"GATED", 5}};
+static const pi_shader_constant pi_spirv_matvec_plain_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}, {"DEPTH", 5}};
+static const pi_shader_constant pi_spirv_matvec_listed_plain_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}, {"DEPTH", 5}, {"GATED", 6}};
 static const pi_shader_constant pi_spirv_matmat_plain_constants[] = {{"FORMAT", 0}, {"EACH", 1}, {"ACTIVATION", 2}};
-static const pi_shader_constant pi_spirv_gateup_plain_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}};
-static const pi_shader_constant pi_spirv_gateup_listed_plain_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}};
+static const pi_shader_constant pi_spirv_gateup_plain_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}, {"DEPTH", 5}};
+static const pi_shader_constant pi_spirv_gateup_listed_plain_constants[] = {{"FORMAT", 0}, {"LANES", 1}, {"ROWS", 2}, {"TOKENS", 3}, {"ACTIVATION", 4}, {"DEPTH", 5}};
 
-const uint32_t pi_shader_count = 24;
+const uint32_t pi_shader_count = 25;
 
 static const pi_shader shaders[] = {
-  {"matvec", pi_spirv_matvec, 5121, 7, 0x40, 28, 0x40, 5, pi_spirv_matvec_constants},
-  {"matvec.listed", pi_spirv_matvec_listed, 5589, 10, 0x200, 36, 0x40, 6, pi_spirv_matvec_listed_constants},
-  {"gateup", pi_spirv_gateup, 8171, 8, 0x80, 28, 0x40, 5, pi_spirv_gateup_constants},
-  {"gateup.listed", pi_spirv_gateup_listed, 8236, 10, 0x200, 28, 0x40, 5, pi_spirv_gateup_listed_constants},
+  {"matvec", pi_spirv_matvec, 5301, 7, 0x40, 28, 0x40, 6, pi_spirv_matvec_constants},
+  {"matvec.listed", pi_spirv_matvec_listed, 5769, 10, 0x200, 36, 0x40, 7, pi_spirv_matvec_listed_constants},
+  {"gateup", pi_spirv_gateup, 8351, 8, 0x80, 28, 0x40, 6, pi_spirv_gateup_constants},
+  {"gateup.listed", pi_spirv_gateup_listed, 8416, 10, 0x200, 28, 0x40, 6, pi_spirv_gateup_listed_constants},
   {"norm", pi_spirv_norm, 2853, 8, 0xf0, 24, 0x0, 1, pi_spirv_norm_constants},
   {"quantize", pi_spirv_quantize, 1247, 3, 0x6, 4, 0x0, 0, 0},
   {"embed", pi_spirv_embed, 2802, 4, 0x8, 24, 0x0, 1, pi_spirv_embed_constants},
   {"rotate", pi_spirv_rotate, 3428, 8, 0xf8, 24, 0x0, 2, pi_spirv_rotate_constants},
-  {"attention", pi_spirv_attention, 6973, 9, 0x180, 28, 0x0, 3, pi_spirv_attention_constants},
+  {"attention", pi_spirv_attention, 7521, 9, 0x180, 28, 0x0, 4, pi_spirv_attention_constants},
   {"attentionMerge", pi_spirv_attentionMerge, 862, 3, 0x4, 12, 0x0, 0, 0},
   {"down", pi_spirv_down, 4029, 7, 0x40, 40, 0x0, 4, pi_spirv_down_constants},
   {"activate", pi_spirv_activate, 1215, 4, 0x8, 24, 0x0, 3, pi_spirv_activate_constants},
@@ -42,13 +42,14 @@ static const pi_shader shaders[] = {
   {"penalize", pi_spirv_penalize, 620, 3, 0x4, 8, 0x0, 0, 0},
   {"likeliest", pi_spirv_likeliest, 662, 2, 0x2, 8, 0x0, 0, 0},
   {"candidates", pi_spirv_candidates, 2928, 3, 0x6, 12, 0x0, 0, 0},
+  {"bandwidth", pi_spirv_bandwidth, 522, 2, 0x2, 0, 0x0, 0, 0},
   {"matmat", pi_spirv_matmat, 8445, 7, 0x40, 28, 0x40, 3, pi_spirv_matmat_constants},
   {"matmat.neurons", pi_spirv_matmat_neurons, 4382, 5, 0x10, 36, 0x0, 2, pi_spirv_matmat_neurons_constants},
-  {"matvec.plain", pi_spirv_matvec_plain, 6148, 7, 0x40, 28, 0x0, 5, pi_spirv_matvec_plain_constants},
-  {"matvec.listed.plain", pi_spirv_matvec_listed_plain, 6616, 10, 0x200, 36, 0x0, 6, pi_spirv_matvec_listed_plain_constants},
+  {"matvec.plain", pi_spirv_matvec_plain, 6328, 7, 0x40, 28, 0x0, 6, pi_spirv_matvec_plain_constants},
+  {"matvec.listed.plain", pi_spirv_matvec_listed_plain, 6796, 10, 0x200, 36, 0x0, 7, pi_spirv_matvec_listed_plain_constants},
   {"matmat.plain", pi_spirv_matmat_plain, 9797, 7, 0x40, 28, 0x0, 3, pi_spirv_matmat_plain_constants},
-  {"gateup.plain", pi_spirv_gateup_plain, 10233, 8, 0x80, 28, 0x0, 5, pi_spirv_gateup_plain_constants},
-  {"gateup.listed.plain", pi_spirv_gateup_listed_plain, 10298, 10, 0x200, 28, 0x0, 5, pi_spirv_gateup_listed_plain_constants},
+  {"gateup.plain", pi_spirv_gateup_plain, 10413, 8, 0x80, 28, 0x0, 6, pi_spirv_gateup_plain_constants},
+  {"gateup.listed.plain", pi_spirv_gateup_listed_plain, 10478, 10, 0x200, 28, 0x0, 6, pi_spirv_gateup_listed_plain_constants},
 };
 
 const pi_shader *pi_shader_table(void) { return shaders; }

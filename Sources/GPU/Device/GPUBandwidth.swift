@@ -14,19 +14,20 @@ extension GPUDevice {
   /// Measures how fast kernels read memory, by a kernel that adds up large buffers. Takes the memory for that meanwhile.
   ///
   /// - Parameters:
-  ///   - byteCount: how much to go through; should be several times what the device's caches hold. Less is taken where a
-  ///     quarter of the budget that is left is less.
+  ///   - byteCount: how much to go through; should be several times what the device's caches hold. Nil takes 512 MiB, and 64 MiB on
+  ///     software devices, which are slow; neither more than a quarter of the budget that is left.
   ///   - passes: how often.
   /// - Throws: ``GPUError``, for instance where the memory is not to be had.
-  public func measureBandwidth(byteCount: Int = 512 << 20, passes: Int = 7) throws -> GPUBandwidth {
-    guard let shader = ShaderDescription.compiled("bandwidth") else { throw GPUError.wrongSum(device: "?") }
+  public func measureBandwidth(byteCount: Int? = nil, passes: Int = 7) throws -> GPUBandwidth {
+    let shader = ShaderName.bandwidth.shader(for: description.features)
     let kernel = try kernel(shader)
     // What one workgroup goes through, as the kernel has it.
     let groupBytes = 256 * 16 * 16
     let limits = description.limits
+    let wanted = byteCount ?? (description.kind == .software ? 64 << 20 : 512 << 20)
     let room = max(0, usage.deviceBudget - usage.deviceBytes) / 4
     let most = min(limits.bindingBytes, limits.bufferBytes, 128 << 20, limits.grid.x * groupBytes)
-    var left = max(groupBytes, min(byteCount, room))
+    var left = max(groupBytes, min(wanted, room))
     var buffers: [(source: any GPUBuffer, totals: any GPUBuffer)] = []
     while left >= groupBytes {
       let count = min(left, most) / groupBytes

@@ -14,7 +14,7 @@ public protocol GPUDevice: AnyObject, Sendable {
   ///   - byteCount: more than 0, at most ``GPUDescription/Limits/bufferBytes``.
   ///   - role: who touches it.
   ///   - label: for messages.
-  /// - Throws: ``GPUError/overBudget``, ``GPUError/outOfMemory`` and the like. Nothing is held after an error.
+  /// - Throws: ``GPUError/overBudget(label:byteCount:taken:budget:)``, ``GPUError/outOfMemory(label:byteCount:taken:)`` and the like. Nothing is held after an error.
   func makeBuffer(byteCount: Int, role: GPUBufferRole, label: String) throws(GPUError) -> any GPUBuffer
 
   /// Makes a kernel for this device; the driver compiles it, or finds it in the cache.
@@ -57,10 +57,12 @@ public protocol GPUDevice: AnyObject, Sendable {
     _ label: String, options: GPURecordingOptions, _ body: (inout GPURecorder) throws -> Void
   ) throws -> any GPURecording
 
-  /// Starts a recording, after everything started before it. What the host has written so far is seen.
+  /// Starts recordings, one after the other, after everything started before. What the host has written so far is seen.
   ///
-  /// - Throws: ``GPUError/busy(recording:)`` if it is still running.
-  func start(_ recording: any GPURecording) throws(GPUError) -> any GPURun
+  /// It is one submission, however many they are. Their hand-overs are numbered on from one recording to the next.
+  ///
+  /// - Throws: ``GPUError/busy(recording:)`` if one of them is still running, or comes twice.
+  func start(_ recordings: [any GPURecording]) throws(GPUError) -> any GPURun
 
   /// What the validation layers had to say; empty without them.
   var complaints: [String] { get }
@@ -111,6 +113,11 @@ extension GPUDevice {
     _ label: String, _ body: (inout GPURecorder) throws -> Void
   ) throws -> any GPURecording {
     try record(label, options: GPURecordingOptions(), body)
+  }
+
+  /// Starts a recording, after everything started before; see ``start(_:)-([GPURecording])``.
+  public func start(_ recording: any GPURecording) throws(GPUError) -> any GPURun {
+    try start([recording])
   }
 
   /// Runs a recording without hand-overs to its end.

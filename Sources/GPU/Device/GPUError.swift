@@ -42,6 +42,7 @@ public enum GPUError: Error, Equatable, CustomStringConvertible {
   case grid(kernel: String, wanted: GPUGrid, limit: GPUGrid)
   case foreign(label: String)
   case busy(recording: String)
+  case nothingToStart
   case handOver(recording: String, number: Int, count: Int)
 
   public var description: String {
@@ -118,6 +119,8 @@ public enum GPUError: Error, Equatable, CustomStringConvertible {
       "\"\(label)\" belongs to another GPU."
     case .busy(let recording):
       "\"\(recording)\" was started while it was still running."
+    case .nothingToStart:
+      "No recording was given to start."
     case .handOver(let recording, let number, let count):
       "\"\(recording)\" has \(count) hand-overs of this kind, not one of the number \(number)."
     }

@@ -77,7 +77,7 @@ public struct AttentionTile: BitwiseCopyable, Sendable {
   public var visible: UInt32  // positions that the first row sees: its own + 1; each later row sees one more
   public var begin: UInt32  // of the stretch, a multiple of 64
   public var end: UInt32  // of the stretch; what a row does not see is left out
-  public var state: UInt32  // where the first row's state goes, in rows of states; `final`: all it sees, results are complete
+  public var state: UInt32  // row of states of the first row; `final` where results are complete
   public var unused: UInt32 = 0
 
   public init(firstRow: Int, rows: Int, pages: Int, visible: Int, begin: Int, end: Int, state: Int?) {
@@ -90,8 +90,8 @@ public struct AttentionTile: BitwiseCopyable, Sendable {
 /// Constants of ``ShaderName/attention``: attention of tiles of rows, or the state of a stretch of it.
 ///
 /// Bindings: tiles (``AttentionTile``), pages, projected (queries first, rotated), keys, values, key scales, value scales,
-/// **output** ([rows, outputStride]), **states** ([rows of states, heads, headSize + 2] floats). Specialization: key format, value
-/// format, ``queries(sharing:rows:headSize:)``. Grid: (tiles, keyValueHeads · parts), or by `dispatchIndirect`.
+/// **output** ([rows, outputStride]), **states** ([rows of states, heads, headSize + 2] floats). Specialization:
+/// ``specialization(_:queries:)``. Grid: (tiles, keyValueHeads · parts), or by `dispatchIndirect`.
 public struct AttentionConstants: BitwiseCopyable, Sendable {
   public var heads: UInt32
   public var keyValueHeads: UInt32
@@ -124,6 +124,11 @@ public struct AttentionConstants: BitwiseCopyable, Sendable {
     let fitting = [16, 8, 4].first { $0 * padded <= 2048 } ?? 4
     let needed = [4, 8, 16].first { $0 >= sharing * rows } ?? 16
     return min(fitting, needed)
+  }
+
+  /// Values of the constants of ``ShaderName/attention``: formats of the cache, queries, pages at a time.
+  public static func specialization(_ cache: CacheLayout, queries: Int) -> [UInt32] {
+    [cache.keyFormat.rawValue, cache.valueFormat.rawValue, UInt32(queries), UInt32(min(4, 32 / queries))]
   }
 
   public func grid(tiles: Int) -> GPUGrid { GPUGrid(tiles, Int(keyValueHeads * parts), 1) }

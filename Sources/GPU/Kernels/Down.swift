@@ -14,7 +14,7 @@ public struct NeuronRuns: Sendable, Equatable {
 
   public init(neurons: Int) {
     self.neurons = neurons
-    run = max(8, (neurons + Self.most - 1) / Self.most)
+    run = max(32, (neurons + Self.most - 1) / Self.most)
   }
 
   /// Runs of the layer, filled up to whole pieces.

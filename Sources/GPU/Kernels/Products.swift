@@ -18,8 +18,8 @@ public enum ActivationKind: UInt32, Sendable {
 
 /// Constants of ``ShaderName/matvec``: `y[t, yOffset + r] = activation(Σ w[r, c] · x[t, c] + bias[yOffset + r])`.
 ///
-/// Bindings: codes, rest, x values, x codes, x scales, bias, **y**. Specialization: format, lanes, rows, tokens (``ProductTiling``),
-/// ``ActivationKind``. Grid: ``ProductTiling/grid(rows:tokens:)``.
+/// Bindings: codes, rest, x values, x codes, x scales, bias, **y**. Specialization: format, lanes, rows, tokens, ``ActivationKind``, depth:
+/// ``ProductTiling/specialization(format:activation:)``. Grid: ``ProductTiling/grid(rows:tokens:)``.
 public struct MatVecConstants: BitwiseCopyable, Sendable {
   public var rows: UInt32  // of this part of the matrix
   public var units: UInt32  // of a row: WeightLayout.units
@@ -39,8 +39,8 @@ public struct MatVecConstants: BitwiseCopyable, Sendable {
 /// Constants of ``ShaderName/matvecListed``: entry i of the list names row r, and
 /// `y[t, i] = activation(Σ w[r, c] · x[t, c] + bias[yOffset + r])`, or `activation(gate[t, r]) · (…)` with gates.
 ///
-/// Bindings: codes, rest, x values, x codes, x scales, bias, gate, list, counts, **y**. Specialization: format, lanes, rows, tokens,
-/// ``ActivationKind``, 1 with gates. Grid: as many groups as the whole matrix would take, or by `dispatchIndirect` as many as
+/// Bindings: codes, rest, x values, x codes, x scales, bias, gate, list, counts, **y**. Specialization: as there, and
+/// 1 with gates. Grid: as many groups as the whole matrix would take, or by `dispatchIndirect` as many as
 /// ``ShaderName/compact`` wrote.
 public struct MatVecListedConstants: BitwiseCopyable, Sendable {
   public var all: MatVecConstants
@@ -57,7 +57,7 @@ public struct MatVecListedConstants: BitwiseCopyable, Sendable {
 /// format; and of ``ShaderName/gateupListed``, where entry i of the list names neuron n and the result is y[t, i].
 ///
 /// Bindings: gate codes, gate rest, up codes, up rest, x values, x codes, x scales, **y**; with a list: …, x scales, list, counts,
-/// **y**. Specialization: format, lanes, rows, tokens, ``ActivationKind``.
+/// **y**. Specialization: as there.
 public struct GateUpConstants: BitwiseCopyable, Sendable {
   public var rows: UInt32  // neurons of this part of the matrices
   public var units: UInt32
@@ -83,26 +83,35 @@ public struct ProductTiling: Sendable, Equatable {
   public var rows: Int
   /// Tokens for which a weight is read once, 16 at most.
   public var tokens: Int
+  /// Units that a thread loads before it uses them, 1 or 2: what is on its way at the same time. Results are the same bits.
+  public var depth = 1
 
   public static let threads = 128
   /// Rows times tokens of a slot.
   public static let most = 16
 
-  public init(lanes: Int, rows: Int, tokens: Int) {
-    (self.lanes, self.rows, self.tokens) = (lanes, rows, tokens)
+  public init(lanes: Int, rows: Int, tokens: Int, depth: Int = 1) {
+    (self.lanes, self.rows, self.tokens, self.depth) = (lanes, rows, tokens, depth)
   }
 
   /// What suits a device. Where many lanes share a row, neighbours load neighbouring units; where a row has few units, fewer lanes
   /// leave fewer of them idle. A software device loads word by word, so that it wants every activation used for many rows.
-  public init(units: Int, tokens: Int, isSoftware: Bool) {
+  ///
+  /// - Parameters:
+  ///   - units: of a row.
+  ///   - tokens: at once.
+  ///   - matrixRows: where they are few, slots have fewer, so that there are workgroups enough.
+  ///   - isSoftware: whether the device is the processor itself.
+  public init(units: Int, tokens: Int, matrixRows: Int = .max, isSoftware: Bool) {
     self.tokens = min(max(tokens, 1), Self.most)
     let room = Self.most / self.tokens
     if isSoftware {
-      (lanes, rows) = (4, min(8, room))
+      (lanes, rows) = (4, min(matrixRows < 1024 ? 2 : 8, room))
       return
     }
     lanes = units >= 64 ? 32 : units >= 24 ? 16 : 8
-    rows = min(2, room)
+    rows = min(matrixRows < 1024 ? 1 : 2, room)
+    depth = units >= 2 * lanes && self.tokens <= 4 ? 2 : 1
   }
 
   /// Rows of a workgroup.
@@ -114,6 +123,6 @@ public struct ProductTiling: Sendable, Equatable {
 
   /// Values of the constants of ``ShaderName/matvec`` and ``ShaderName/gateup``.
   public func specialization(format: WeightLayout.Format, activation: ActivationKind = .none) -> [UInt32] {
-    [format.rawValue, UInt32(lanes), UInt32(rows), UInt32(tokens), activation.rawValue]
+    [format.rawValue, UInt32(lanes), UInt32(rows), UInt32(tokens), activation.rawValue, UInt32(depth)]
   }
 }

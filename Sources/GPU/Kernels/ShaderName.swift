@@ -21,6 +21,8 @@ public enum ShaderName: String, CaseIterable, Sendable {
   case penalize
   case likeliest
   case candidates
+  /// Reads as fast as memory gives; see ``GPUDevice/measureBandwidth``.
+  case bandwidth
 
   /// What a device runs for this name: kernels with the dot product of packed bytes have a twin that does without.
   public func shader(for features: GPUFeatures) -> ShaderDescription {

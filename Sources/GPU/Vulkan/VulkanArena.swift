@@ -49,6 +49,8 @@ final class VulkanArena: @unchecked Sendable {
   /// Host-written buffers up to this size lie in the device's memory where the host can write there: the device reads them
   /// many times, and a card without a large window has 256 MiB of such memory.
   private static let smallBytes = 1 << 20
+  /// A card's host-visible memory holds parameters and results, which are small.
+  private static let visibleBlockBytes = 4 << 20
 
   init(
     device: VkDevice, functions: DeviceFunctions, calls: VulkanCalls, physical: VulkanPhysicalDevice,
@@ -137,6 +139,8 @@ final class VulkanArena: @unchecked Sendable {
     guard state.usage.allocations < limits.allocations else {
       throw .tooManyAllocations(label: label, limit: limits.allocations)
     }
+    let isVisible = Int(memory.types[type].propertyFlags) & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT != 0
+    let blockBytes = isVisible && !sharesMemory ? min(blockBytes, VulkanArena.visibleBlockBytes) : blockBytes
     let wanted = size > blockBytes / 2 ? size : min(blockBytes, room)
     // A whole block may be too much where the buffer alone is not.
     var block = try allocate(wanted, type)

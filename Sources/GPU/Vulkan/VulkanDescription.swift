@@ -19,16 +19,10 @@ struct VulkanPhysicalDevice {
     let functions = instance.functions
     var basic = VkPhysicalDeviceProperties()
     functions.getPhysicalDeviceProperties(handle, &basic)
-    let name = text(basic.deviceName)
     // Nothing else may be asked of an older one.
-    guard basic.apiVersion >= VulkanInstance.version else {
+    if let old = VulkanPhysicalDevice.tooOld(basic, index: index) {
       (queueFamily, timestampBits, memory, extensions) = (0, 0, VkPhysicalDeviceMemoryProperties(), [])
-      let (major, minor) = (basic.apiVersion >> 22 & 0x7f, basic.apiVersion >> 12 & 0x3ff)
-      description = GPUDescription(
-        index: index, name: name, kind: VulkanPhysicalDevice.kind(basic.deviceType),
-        memory: .init(total: 0, free: nil), limits: VulkanPhysicalDevice.limits(basic.limits, buffer: 0, allocation: 0),
-        features: [], subgroupWidths: 1...1, nanosecondsPerTick: nil, driver: "version \(basic.driverVersion)",
-        unsuited: "its driver has Vulkan \(major).\(minor), and 1.3 is needed", identity: [])
+      description = old
       return
     }
     extensions = try VulkanPhysicalDevice.extensions(handle, functions, calls)
@@ -47,7 +41,7 @@ struct VulkanPhysicalDevice {
     if queue == nil { unsuited = "it has no queue for kernels" }
     if let missing = available.missing { unsuited = "its driver lacks \(missing)" }
     description = GPUDescription(
-      index: index, name: name, kind: VulkanPhysicalDevice.kind(basic.deviceType),
+      index: index, name: text(basic.deviceName), kind: VulkanPhysicalDevice.kind(basic.deviceType),
       memory: .init(total: heap.map { Int(clamping: memory.heap($0).size) } ?? 0, free: heap.flatMap { free?[$0] }),
       limits: VulkanPhysicalDevice.limits(
         basic.limits, buffer: properties.maintenance4.maxBufferSize,
@@ -56,6 +50,17 @@ struct VulkanPhysicalDevice {
       subgroupWidths: properties.subgroupWidths,
       nanosecondsPerTick: timestampBits > 0 ? Double(basic.limits.timestampPeriod) : nil,
       driver: properties.driver, unsuited: unsuited, identity: properties.identity)
+  }
+
+  /// What can be said of a device whose driver is older than this room; nil where it is not.
+  static func tooOld(_ basic: VkPhysicalDeviceProperties, index: Int) -> GPUDescription? {
+    guard basic.apiVersion < VulkanInstance.version else { return nil }
+    let (major, minor) = (basic.apiVersion >> 22 & 0x7f, basic.apiVersion >> 12 & 0x3ff)
+    return GPUDescription(
+      index: index, name: text(basic.deviceName), kind: kind(basic.deviceType), memory: .init(total: 0, free: nil),
+      limits: limits(basic.limits, buffer: 0, allocation: 0), features: [], subgroupWidths: 1...1,
+      nanosecondsPerTick: nil, driver: "version \(basic.driverVersion)",
+      unsuited: "its driver has Vulkan \(major).\(minor), and 1.3 is needed", identity: [])
   }
 
   /// Bytes free in each heap now; nil where the driver does not say.

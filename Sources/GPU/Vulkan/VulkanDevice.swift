@@ -4,7 +4,7 @@ import CPowerInferVulkan
 // Unchecked: every part of it guards itself.
 final class VulkanDevice: GPUDevice, @unchecked Sendable {
   let context: VulkanContext
-  private let cache: VulkanKernelCache
+  let cache: VulkanKernelCache
   private let staging: VulkanStaging
 
   var description: GPUDescription { context.description }
@@ -97,11 +97,16 @@ final class VulkanDevice: GPUDevice, @unchecked Sendable {
     return try VulkanRecording(context, label, recorder.commands)
   }
 
-  func start(_ recording: any GPURecording) throws(GPUError) -> any GPURun {
-    guard let recording = recording as? VulkanRecording, recording.context === context else {
-      throw .foreign(label: recording.label)
+  func start(_ recordings: [any GPURecording]) throws(GPUError) -> any GPURun {
+    var own: [VulkanRecording] = []
+    for recording in recordings {
+      guard let recording = recording as? VulkanRecording, recording.context === context else {
+        throw .foreign(label: recording.label)
+      }
+      own.append(recording)
     }
-    return try VulkanRun(recording)
+    guard !own.isEmpty else { throw .nothingToStart }
+    return try VulkanRun(own, context)
   }
 
   private func own(_ slice: GPUBufferSlice) throws(GPUError) -> VulkanBuffer {

@@ -71,7 +71,12 @@ final class VulkanInstance: @unchecked Sendable {
         }
         info.pNext = UnsafeRawPointer(scratch.make(messenger))
       }
-      return try calls.create("vkCreateInstance") { create(&info, nil, $0) }
+      do throws(GPUError) {
+        return try calls.create("vkCreateInstance") { create(&info, nil, $0) }
+      } catch .call(_, let code, _) where Int(code) == VK_ERROR_INCOMPATIBLE_DRIVER {
+        // The loader's word for "there is no driver at all".
+        throw .noDevice
+      }
     }
     do {
       functions = try InstanceFunctions(library, handle)

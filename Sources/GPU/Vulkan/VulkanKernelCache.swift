@@ -5,6 +5,8 @@ import Synchronization
 // Unchecked: the driver guards its own store; what changes here is behind the lock.
 final class VulkanKernelCache: @unchecked Sendable {
   let handle: VkPipelineCache
+  /// Bytes that were read from disk and handed to the driver.
+  let loadedBytes: Int
   private let context: VulkanContext
   private let file: KernelCacheFile?
   // Kernels made since the file was read or written.
@@ -25,8 +27,10 @@ final class VulkanKernelCache: @unchecked Sendable {
     }
     if let content = file?.read(), !content.isEmpty, let filled = try? create(content) {
       handle = filled
+      loadedBytes = content.count
     } else {
       handle = try create([])
+      loadedBytes = 0
     }
   }
 

@@ -7,7 +7,7 @@ import Synchronization
 final class VulkanQueue: @unchecked Sendable {
   /// Command buffers that start together.
   struct Batch {
-    let commands: VkCommandBuffer
+    var commands: [VkCommandBuffer]
     /// Does not start before the host has raised this semaphore to this value.
     let wait: (semaphore: VkSemaphore, value: UInt64)?
   }
@@ -59,13 +59,16 @@ final class VulkanQueue: @unchecked Sendable {
       let before = submitted
       try withScratch { (scratch) throws(GPUError) in
         let infos = batches.enumerated().map { index, batch in
-          var commands = VkCommandBufferSubmitInfo()
-          commands.sType = UInt32(VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO)
-          commands.commandBuffer = batch.commands
+          let commands = batch.commands.map { buffer in
+            var info = VkCommandBufferSubmitInfo()
+            info.sType = UInt32(VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO)
+            info.commandBuffer = buffer
+            return info
+          }
           var info = VkSubmitInfo2()
           info.sType = UInt32(VK_STRUCTURE_TYPE_SUBMIT_INFO_2)
-          info.commandBufferInfoCount = 1
-          info.pCommandBufferInfos = UnsafePointer(scratch.make(commands))
+          info.commandBufferInfoCount = UInt32(commands.count)
+          info.pCommandBufferInfos = UnsafePointer(scratch.array(commands))
           info.signalSemaphoreInfoCount = 1
           info.pSignalSemaphoreInfos = UnsafePointer(
             scratch.make(VulkanQueue.semaphoreInfo(done, before + UInt64(index) + 1)))

@@ -88,7 +88,8 @@ final class VulkanStaging: @unchecked Sendable {
       limits: context.description.limits, options: GPURecordingOptions(), device: ObjectIdentifier(context),
       owner: { [context] _ in ObjectIdentifier(context) })
     try recorder.copy(from: source, to: target)
-    return try VulkanRun(VulkanRecording(context, "copy to or from \(target.buffer.label)", recorder.commands))
+    let label = "copy from \(source.buffer.label) to \(target.buffer.label)"
+    return try VulkanRun([VulkanRecording(context, label, recorder.commands)], context)
   }
 
   private func take(_ byteCount: Int, _ role: GPUBufferRole) throws(GPUError) -> [VulkanBuffer] {

@@ -2,15 +2,15 @@
 #pragma once
 #include <stdint.h>
 
-extern const uint32_t pi_spirv_matvec[5121];
-extern const uint32_t pi_spirv_matvec_listed[5589];
-extern const uint32_t pi_spirv_gateup[8171];
-extern const uint32_t pi_spirv_gateup_listed[8236];
+extern const uint32_t pi_spirv_matvec[5301];
+extern const uint32_t pi_spirv_matvec_listed[5769];
+extern const uint32_t pi_spirv_gateup[8351];
+extern const uint32_t pi_spirv_gateup_listed[8416];
 extern const uint32_t pi_spirv_norm[2853];
 extern const uint32_t pi_spirv_quantize[1247];
 extern const uint32_t pi_spirv_embed[2802];
 extern const uint32_t pi_spirv_rotate[3428];
-extern const uint32_t pi_spirv_attention[6973];
+extern const uint32_t pi_spirv_attention[7521];
 extern const uint32_t pi_spirv_attentionMerge[862];
 extern const uint32_t pi_spirv_down[4029];
 extern const uint32_t pi_spirv_activate[1215];
@@ -19,10 +19,11 @@ extern const uint32_t pi_spirv_compact[2132];
 extern const uint32_t pi_spirv_penalize[620];
 extern const uint32_t pi_spirv_likeliest[662];
 extern const uint32_t pi_spirv_candidates[2928];
+extern const uint32_t pi_spirv_bandwidth[522];
 extern const uint32_t pi_spirv_matmat[8445];
 extern const uint32_t pi_spirv_matmat_neurons[4382];
-extern const uint32_t pi_spirv_matvec_plain[6148];
-extern const uint32_t pi_spirv_matvec_listed_plain[6616];
+extern const uint32_t pi_spirv_matvec_plain[6328];
+extern const uint32_t pi_spirv_matvec_listed_plain[6796];
 extern const uint32_t pi_spirv_matmat_plain[9797];
-extern const uint32_t pi_spirv_gateup_plain[10233];
-extern const uint32_t pi_spirv_gateup_listed_plain[10298];
+extern const uint32_t pi_spirv_gateup_plain[10413];
+extern const uint32_t pi_spirv_gateup_listed_plain[10478];

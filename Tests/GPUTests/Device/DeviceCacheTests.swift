@@ -57,8 +57,10 @@ struct DeviceCacheFileTests {
 
 @Suite(.enabled(if: TestDevice.isPresent, TestDevice.skipped))
 struct DeviceCacheTests {
-  private func makeAKernel(_ folder: TemporaryFolder) throws {
+  /// - Parameter loads: how many bytes of the file the driver is to get.
+  private func makeAKernel(_ folder: TemporaryFolder, loads: Int) throws {
     try withDevice(GPUOptions(cacheFolder: folder.file("kernels"))) { device in
+      #expect(device.cache.loadedBytes == loads)
       let buffer = try device.makeBuffer(byteCount: 256, role: .hostRead, label: "buffer")
       let kernel = try device.kernel(.transform, specialization: [3])
       let recording = try device.record("test") {
@@ -71,36 +73,39 @@ struct DeviceCacheTests {
 
   @Test func keepsKernels() throws {
     let folder = try TemporaryFolder()
-    try makeAKernel(folder)
+    try makeAKernel(folder, loads: 0)
     let description = try #require(TestDevice.description)
     let file = KernelCacheFile(folder: folder.file("kernels"), identity: description.identity)
     // The driver's part begins with its own header: 32 bytes, version 1.
     let first = try #require(file.read())
     #expect(first.count >= 32)
     #expect(first.prefix(8) == [32, 0, 0, 0, 1, 0, 0, 0])
-    try makeAKernel(folder)
+    try makeAKernel(folder, loads: first.count)
     #expect(file.read() != nil)
   }
 
   /// Damage, strangers, and a driver's own header that is wrong although our checksum is right.
   @Test func rebuildsWhatIsDamaged() throws {
     let folder = try TemporaryFolder()
-    try makeAKernel(folder)
+    try makeAKernel(folder, loads: 0)
     let identity = try #require(TestDevice.description).identity
     let file = KernelCacheFile(folder: folder.file("kernels"), identity: identity)
     let good = try folder.read("kernels/" + (file.path as NSString).lastPathComponent)
     let payload = try #require(file.read())
     var random = SeededGenerator(seed: 3)
-    var bad: [[UInt8]] = [[], Array(good.prefix(20)), Array(good.dropLast()), [UInt8](repeating: 255, count: 500)]
     var flipped = good
     flipped[Int.random(in: flipped.indices, using: &random)] ^= 0x10
-    bad.append(flipped)
-    bad.append(KernelCacheFile.content([UInt8](repeating: 7, count: 300), identity: identity))
-    bad.append(KernelCacheFile.content(Array(payload.prefix(16)), identity: identity))
-    bad.append(KernelCacheFile.content(payload, identity: identity.reversed()))
-    for content in bad {
+    let garbage = [UInt8](repeating: 7, count: 300)
+    for (content, loads) in [
+      ([], 0), (Array(good.prefix(20)), 0), (Array(good.dropLast()), 0), ([UInt8](repeating: 255, count: 500), 0),
+      (flipped, 0), (KernelCacheFile.content(payload, identity: identity.reversed()), 0),
+      // These come through our own checks; the driver has its own.
+      (KernelCacheFile.content(garbage, identity: identity), garbage.count),
+      (KernelCacheFile.content(Array(payload.prefix(16)), identity: identity), 16),
+      (good, payload.count),
+    ] as [([UInt8], Int)] {
       try Data(content).write(to: URL(fileURLWithPath: file.path))
-      try makeAKernel(folder)
+      try makeAKernel(folder, loads: loads)
       #expect(file.read() != nil)
     }
   }

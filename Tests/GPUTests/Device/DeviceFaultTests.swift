@@ -194,7 +194,7 @@ struct DeviceFaultTests {
       let recorder = try device.record("stuck") { _ = $0.waitForHost() }
       let recording = try #require(recorder as? VulkanRecording)
       let semaphore = try #require(recording.hostSemaphore)
-      let value = try context.queue.submit([.init(commands: recording.commandBuffers[0], wait: (semaphore, 1))])
+      let value = try context.queue.submit([.init(commands: [recording.commandBuffers[0]], wait: (semaphore, 1))])
       #expect(throws: GPUError.timedOut(label: "stuck", limit: .milliseconds(50))) {
         try context.queue.wait(for: value + 1, limit: .milliseconds(50), label: "stuck")
       }
@@ -222,11 +222,80 @@ struct DeviceFaultTests {
     #endif
   }
 
+  /// A loader without any driver has a code of its own for that.
+  @Test func findsNoDriver() throws {
+    let faults = Faults()
+    for (call, code) in [
+      ("vkCreateInstance", VK_ERROR_INCOMPATIBLE_DRIVER),
+      ("vkEnumeratePhysicalDevices", VK_ERROR_INITIALIZATION_FAILED),
+    ] {
+      faults.fail(call, code: code)
+      #expect(throws: GPUError.noDevice) {
+        try VulkanDevice(0, options: GPUOptions(), calls: { VulkanCalls(device: $0, intercept: faults.intercept) })
+      }
+      #expect(faults.failed == call)
+    }
+    #expect(GPUError.noDevice.description == "No GPU can be used: no driver offers one.")
+  }
+
   @Test func findsNoSuchDevice() throws {
     let count = try GPU.descriptions().count
     #expect(throws: GPUError.noSuchDevice(index: 99, count: count)) { try GPU.open(99) }
     #expect(throws: GPUError.noSuchDevice(index: -1, count: count)) { try GPU.open(-1) }
     #expect(GPUError.noSuchDevice(index: 2, count: 1).description == "There is no GPU 2: there is only GPU 0.")
     #expect(GPUError.noSuchDevice(index: 7, count: 3).description == "There is no GPU 7: the last one is GPU 2.")
+  }
+}
+
+/// Drivers that this room cannot use, made up.
+struct DeviceDriverTests {
+  @Test func tellsThatADriverIsOld() {
+    var basic = VkPhysicalDeviceProperties()
+    withUnsafeMutableBytes(of: &basic.deviceName) { $0.copyBytes(from: Array("Old Card".utf8)) }
+    basic.deviceType = UInt32(VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU)
+    basic.apiVersion = VulkanInstance.apiVersion(1, 2) | 0xfff
+    let description = VulkanPhysicalDevice.tooOld(basic, index: 3)
+    #expect(description?.name == "Old Card")
+    #expect(description?.index == 3)
+    #expect(description?.kind == .discrete)
+    #expect(description?.unsuited == "its driver has Vulkan 1.2, and 1.3 is needed")
+    basic.apiVersion = VulkanInstance.apiVersion(1, 3)
+    #expect(VulkanPhysicalDevice.tooOld(basic, index: 3) == nil)
+    basic.apiVersion = VulkanInstance.apiVersion(2, 0)
+    #expect(VulkanPhysicalDevice.tooOld(basic, index: 3) == nil)
+  }
+
+  @Test func readsNamesThatFillTheirPlace() {
+    var basic = VkPhysicalDeviceProperties()
+    #expect(text(basic.deviceName) == "")
+    withUnsafeMutableBytes(of: &basic.deviceName) { $0.copyBytes(from: [UInt8](repeating: 0x41, count: 256)) }
+    #expect(text(basic.deviceName) == String(repeating: "A", count: 256))
+  }
+
+  @Test func namesCodes() {
+    for (code, name) in [
+      (-4, "VK_ERROR_DEVICE_LOST"), (-2, "VK_ERROR_OUT_OF_DEVICE_MEMORY"), (2, "VK_TIMEOUT"), (-77, "an unknown code"),
+    ] {
+      #expect(VulkanCalls.name(of: VkResult(code)) == name)
+    }
+    let calls = VulkanCalls(device: "Card")
+    #expect(throws: GPUError.call("vkThis", code: -77, name: "an unknown code")) { try calls.check("vkThis") { -77 } }
+    #expect(!calls.hasFailed)
+    #expect(throws: GPUError.deviceLost(device: "Card", call: "vkThat")) { try calls.check("vkThat") { -4 } }
+    #expect(calls.hasFailed)
+    #expect(throws: GPUError.deviceLost(device: "Card", call: "vkThat")) { try calls.checkUsable() }
+  }
+
+  @Test func knowsWhenMemoryIsShort() {
+    #expect(GPUError.outOfMemory(label: "x", byteCount: 1, taken: 1).isShortOfMemory)
+    #expect(GPUError.overBudget(label: "x", byteCount: 1, taken: 1, budget: 1).isShortOfMemory)
+    for code in [-1, -2, -1_000_069_000, -1_000_161_000] as [Int32] {
+      #expect(GPUError.call("x", code: code, name: "x").isShortOfMemory)
+    }
+    #expect(!GPUError.call("x", code: -4, name: "x").isShortOfMemory)
+    #expect(!GPUError.noDevice.isShortOfMemory)
+    #expect(
+      GPUError.outOfMemory(label: "layer 3", byteCount: 10, taken: 20).description
+        == "The GPU has no 10 bytes left for \"layer 3\"; 20 are in use here.")
   }
 }

@@ -113,6 +113,68 @@ struct DeviceHandOverTests {
     }
   }
 
+  /// Several recordings as one submission; their hand-overs are numbered on.
+  @Test func chainsRecordings() throws {
+    let faults = Faults()
+    try withDevice(faults: faults) { device in
+      let (a, b) = (
+        try device.makeBuffer(byteCount: 256, role: .hostRead, label: "a"),
+        try device.makeBuffer(byteCount: 256, role: .hostRead, label: "b")
+      )
+      let fromHost = try device.makeBuffer(byteCount: 256, role: .hostWritten, label: "from host")
+      let kernel = try device.kernel(.transform)
+      func add(_ recorder: inout GPURecorder, _ addend: UInt32) throws {
+        try recorder.transform(kernel, a.all, b.all, addend: addend)
+        try recorder.copy(from: b.all, to: a.all)
+      }
+      let load = try device.record("load") { recorder in
+        try recorder.copy(from: fromHost.all, to: a.all)
+      }
+      let one = try device.record("one") { try add(&$0, 1) }
+      let ten = try device.record("ten") { recorder in
+        _ = recorder.waitForHost()
+        try add(&recorder, 10)
+        _ = recorder.signalHost()
+      }
+      let hundred = try device.record("hundred") { recorder in
+        try add(&recorder, 100)
+        _ = recorder.signalHost()
+        _ = recorder.waitForHost()
+        _ = recorder.waitForHost()
+        try add(&recorder, 1000)
+      }
+      for round in [UInt32(0), 7] {
+        faults.fail("vkQueueSubmit2", at: 1, code: -1)
+        try fromHost.store([UInt32](repeating: round, count: 64))
+        let run = try device.start([load, one, ten, hundred])
+        try run.proceed(past: 0)
+        try run.wait(for: 0)
+        try run.wait(for: 1)
+        #expect(try a.load(UInt32.self, count: 64) == [UInt32](repeating: round + 111, count: 64))
+        try run.proceed(past: 2)
+        try run.finish()
+        #expect(try a.load(UInt32.self, count: 64) == [UInt32](repeating: round + 1111, count: 64))
+        #expect(faults.failed == nil)
+        #expect(throws: GPUError.handOver(recording: "load, one, ten, hundred", number: 2, count: 2)) {
+          try run.wait(for: 2)
+        }
+        #expect(throws: GPUError.handOver(recording: "load, one, ten, hundred", number: 3, count: 3)) {
+          try run.proceed(past: 3)
+        }
+        faults.stop()
+      }
+      // All waits at once, and none.
+      let run = try device.start([ten, one, hundred])
+      try run.proceed(past: 2)
+      try run.finish()
+      _ = try device.start([ten, one, hundred])
+      #expect(throws: GPUError.busy(recording: "one")) { try device.start([one, load, one]) }
+      #expect(throws: GPUError.nothingToStart) { try device.start([]) }
+      // Whatever began is free again.
+      try device.start([one, load]).finish()
+    }
+  }
+
   @Test func cutsAtHandOvers() throws {
     func segments(_ text: String) -> String {
       let commands: [GPUCommand] = text.map {

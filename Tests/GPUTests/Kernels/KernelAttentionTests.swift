@@ -126,7 +126,7 @@ struct KernelAttentionTests {
         let output = try bench.output(rows.count * outputStride)
         let stateBuffer = try bench.output(max(states, 1) * constants.stateFloats)
         try bench.run(
-          .attention, [some.keys.rawValue, some.values.rawValue, UInt32(queries)],
+          .attention, AttentionConstants.specialization(layout, queries: queries),
           [
             bench.buffer(tiles), pageBuffer, projectedBuffer, keys, values, keyScales, valueScales, output, stateBuffer,
           ], constants, constants.grid(tiles: tiles.count))

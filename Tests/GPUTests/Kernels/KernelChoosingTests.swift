@@ -5,7 +5,9 @@ import Testing
 /// Penalties, the likeliest token, candidates.
 @Suite(.enabled(if: KernelBench.isPresent, KernelBench.skipped))
 struct KernelChoosingTests {
-  static let extremes: [Float] = [.nan, -.infinity, .infinity, -0.0, 0.0, -.nan, .greatestFiniteMagnitude, Float(bitPattern: 700)]
+  static let extremes: [Float] = [
+    .nan, -.infinity, .infinity, -0.0, 0.0, -.nan, .greatestFiniteMagnitude, Float(bitPattern: 700),
+  ]
 
   /// Rows of logits: about normal, all equal, extremes and few values, nothing but NaN, nothing but minus infinity.
   static func rows(_ vocabulary: Int, stride: Int) -> [Float] {

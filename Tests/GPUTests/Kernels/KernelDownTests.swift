@@ -94,7 +94,7 @@ struct KernelDownTests {
   /// A matrix in two parts of whole pieces gives the parts of the whole.
   @Test func inParts() throws {
     let bench = try KernelBench.required()
-    let (neurons, columns) = (300, 96)
+    let (neurons, columns) = (900, 96)
     let w = FileMatrix(.q4_0, rows: neurons, columns: columns, seed: 3)
     var generator = Generator(2)
     let hidden = try bench.buffer(generator.normals(neurons))
