@@ -62,7 +62,8 @@ let package = Package(
     .executableTarget(
       name: "PowerInferCommandLine",
       dependencies: rooms(
-        "Inference", "Toolkit", "Sparsity", "Model", "Jinja", "GGUF", "Checkpoint", "Kernels", "LineEditing", "Platform"
+        "Inference", "Toolkit", "Sparsity", "Model", "Jinja", "GPU", "GGUF", "Checkpoint", "Kernels", "LineEditing",
+        "Platform"
       )
         + [argumentParser, orderedCollections],
       path: "Sources/CommandLine", swiftSettings: swiftSettings),

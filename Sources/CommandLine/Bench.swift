@@ -94,6 +94,7 @@ struct Bench: ParsableCommand {
   var membw = false
 
   @OptionGroup var determinismFlag: DeterminismFlag
+  @OptionGroup var gpuFlag: GPUFlag
   @OptionGroup(title: "Several sequences") var batchedFlags: BatchedBenchFlags
 
   @OptionGroup(title: "Quality beside speed") var comparisonFlags: ComparisonFlags
@@ -162,13 +163,15 @@ struct Bench: ParsableCommand {
     }
     let longest = (batchedFlags.isAsked ? batchedFlags.tests.map(\.contextSize) : tests.map(\.contextSize)).max() ?? 1
     let isDeterministic = try determinismFlag.resolve(environment)
+    let gpu = try gpuFlag.resolve(environment)
 
     var table = BenchTable(format)
     for count in counts ?? [Processors.recommended] {
       let loaded = try LoadedModel(
         ModelOptions.Resolved(
           path: path, threads: count, contextSize: .tokens(longest), batchSize: batchSize, cache: cache,
-          sparsity: sparsity, residency: loadingFlags.residency, isProfiled: profile, isDeterministic: isDeterministic))
+          sparsity: sparsity, residency: loadingFlags.residency, isProfiled: profile, isDeterministic: isDeterministic,
+          gpu: gpu))
       if batchedFlags.isAsked {
         try BatchedBench(format: format, repetitions: repetitions).run(batchedFlags.tests, on: loaded)
         continue
@@ -196,7 +199,8 @@ struct Bench: ParsableCommand {
   /// Bytes per second; nil where no test needs it.
   private func bandwidth(of engine: Engine) throws -> Double? {
     if let bandwidth { return bandwidth * 1e9 }
-    return tests.contains { $0.kind == .decode } ? try engine.measureBandwidth().best : nil
+    guard tests.contains(where: { $0.kind == .decode }) else { return nil }
+    return try engine.measureGPUBandwidth() ?? engine.measureBandwidth().best
   }
 
   private func row(
@@ -218,6 +222,7 @@ struct Bench: ParsableCommand {
       modelParameters: loaded.parameterCount, threads: engine.threads, batchSize: engine.batchSize, cache: cache,
       time: time,
       samples: speeds)
+    row.gpu = engine.gpuName
     switch test.kind {
     case .prompt: row.operations = engine.operations(prompt: test.tokens)
     case .decode:

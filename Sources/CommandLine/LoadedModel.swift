@@ -1,6 +1,7 @@
 import Foundation
 import PowerInfer
 import PowerInferGGUF
+import PowerInferGPU
 import PowerInferModel
 import PowerInferPlatform
 import PowerInferSparsity
@@ -24,6 +25,8 @@ final class LoadedModel {
     settings.threads = options.threads
     settings.isProfiled = options.isProfiled
     settings.isDeterministic = options.isDeterministic
+    settings.gpu = options.gpu
+    settings.gpuOptions.cacheFolder = Self.kernelCache
     settings.sparsity = try options.sparsity.options(for: model)
     if let batchSize = options.batchSize { settings.batchSize = batchSize }
     (settings.keyFormat, settings.valueFormat) = (options.cache.keys, options.cache.values)
@@ -34,8 +37,14 @@ final class LoadedModel {
       case .tokens(let count): count
       }
     engine = try Engine(model: model, options: settings)
+    if let remark = engine.gpuRemark { StandardOutput.note("Note: \(remark)\n") }
     sequence = engine.makeSequence()
     prompts = try PromptRenderer(model: model, trustsMessages: options.parsesSpecial)
+  }
+
+  /// Where compiled GPU kernels are kept between runs.
+  static var kernelCache: String? {
+    FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask).first?.appending(path: "powerinfer").path
   }
 
   /// The file's name, for reports.

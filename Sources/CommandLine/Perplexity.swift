@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import PowerInfer
+import PowerInferGPU
 import PowerInferModel
 import PowerInferPlatform
 import PowerInferSparsity
@@ -71,6 +72,7 @@ struct Perplexity: ParsableCommand {
     help: ArgumentHelp("Tokens of a chunk read at once. (environment: POWERINFER_BATCH_SIZE)", valueName: "n"))
   var batchSize: Int?
 
+  @OptionGroup var gpuFlag: GPUFlag
   @OptionGroup var sparsityFlags: SparsityFlags
   @OptionGroup var loadingFlags: LoadingFlags
   @OptionGroup var comparisonFlags: ComparisonFlags
@@ -142,7 +144,10 @@ struct Perplexity: ParsableCommand {
         model: URL(filePath: path).lastPathComponent, threads: threads ?? Processors.recommended)
       return noteLength(of: text, model)
     }
+    settings.gpu = try gpuFlag.resolve(environment)
+    settings.gpuOptions.cacheFolder = LoadedModel.kernelCache
     let engine = try Engine(model: model, options: settings)
+    if let remark = engine.gpuRemark { StandardOutput.note("Note: \(remark)\n") }
     noteLength(of: text, model)
     let writer = try saveLogits.map { try ReferenceWriter($0, text: text, tokenizer: model.tokenizer) }
     try measure(

@@ -21,8 +21,7 @@ struct PowerInfer: ParsableCommand {
     subcommands: [
       Run.self, Inspect.self, Tokenize.self, RenderTemplate.self, Logits.self, Perplexity.self, Bench.self,
       Convert.self, ImportanceCommand.self, Quantize.self, Calibrate.self, ProfileNeurons.self, TrainPredictor.self,
-      Place.self,
-      Plan.self,
+      Place.self, Plan.self, Devices.self,
     ])
 
   /// Runs the command that the arguments name; every failure ends with one sentence on standard error.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import PowerInfer
+import PowerInferGPU
 import PowerInferPlatform
 
 /// Which model to run and how much of the machine to give it.
@@ -23,6 +24,7 @@ struct ModelOptions: ParsableArguments {
   @OptionGroup var sparsityFlags: SparsityFlags
   @OptionGroup var loadingFlags: LoadingFlags
   @OptionGroup var determinismFlag: DeterminismFlag
+  @OptionGroup var gpuFlag: GPUFlag
 
   /// The options with the environment's values and the model's place filled in.
   struct Resolved: Equatable {
@@ -36,6 +38,7 @@ struct ModelOptions: ParsableArguments {
     var isProfiled = false
     /// Whether results depend on a request alone, bit for bit.
     var isDeterministic = false
+    var gpu = GPUChoice.none
     /// Whether control tokens count wherever a prompt spells them.
     var parsesSpecial = false
   }
@@ -58,7 +61,8 @@ struct ModelOptions: ParsableArguments {
     return Resolved(
       path: try choice.locate(environment), threads: threads, contextSize: size, batchSize: batchSize,
       cache: try cacheOptions.resolve(environment), sparsity: try sparsityFlags.resolve(environment),
-      residency: loadingFlags.residency, isDeterministic: try determinismFlag.resolve(environment))
+      residency: loadingFlags.residency, isDeterministic: try determinismFlag.resolve(environment),
+      gpu: try gpuFlag.resolve(environment))
   }
 
   /// - Throws: `EnvironmentError`, `OptionError`.

@@ -17,6 +17,8 @@ struct BenchRow: Encodable {
   var cache = CacheOptions.Resolved()
   /// When the test began, as ISO 8601 has it.
   var time: String
+  /// Where it ran, if not on the processor.
+  var gpu: String?
   /// Tokens per second of each run.
   var samples: [Double]
   /// Bytes that decoding a token reads, on average; nil for prompts.
@@ -47,7 +49,7 @@ struct BenchRow: Encodable {
       "version": .text(PowerInfer.configuration.version),
       "cpu_info": Processors.name.map { .text($0) } ?? .none,
       "instruction_set": .text(InstructionSet.active.rawValue),
-      "backends": .text("CPU"),
+      "backends": .text(gpu == nil ? "CPU" : "Vulkan"), "gpu_info": gpu.map { .text($0) } ?? .none,
       "model_filename": .text(file),
       "model_type": .text(model),
       "model_size": .integer(modelBytes),
@@ -91,7 +93,7 @@ struct BenchRow: Encodable {
   var markdown: String {
     let bound = bytesAreBound ? "≤ " : ""
     return BenchTable.layout.line([
-      model, Units.bytes(modelBytes), Units.weights(modelParameters), "CPU", "\(threads)", test.name,
+      model, Units.bytes(modelBytes), Units.weights(modelParameters), gpu == nil ? "CPU" : "Vulkan", "\(threads)", test.name,
       String(format: "%.2f ± %.2f", speed.mean, speed.deviation),
       bytesPerSecond.map { bound + String(format: "%.2f", $0 / 1e9) } ?? "",
       bandwidthShare.map { bound + String(format: "%.0f %%", $0 * 100) } ?? "",

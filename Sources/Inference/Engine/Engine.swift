@@ -1,3 +1,4 @@
+import PowerInferGPU
 import PowerInferKernels
 public import PowerInferModel
 import PowerInferPlatform
@@ -40,22 +41,29 @@ public final class Engine: @unchecked Sendable {
   let team: ThreadTeam
   private let core: EngineCore
   private let turn = Mutex(())
+  private let firstGPUName: String?
+  private let firstGPURemark: String?
   private let holder = Atomic<UInt>(0)
   private let schedulers = Mutex<Scheduler?>(nil)
   /// Sequences that were given up while somebody else had the turn.
   private let closing = Mutex<[SequenceID]>([])
 
-  /// An engine on the processor.
+  /// An engine on the processor, or on the GPU that the options name.
   ///
   /// - Throws: ``EngineError`` for an option out of range, a context past learned positions, a cache format that does not
   ///   fit the model, or a cache or working memory that this machine does not have; `SparsityError` where neurons cannot be
-  ///   chosen as asked.
+  ///   chosen as asked. Where the options name a GPU: ``GPUModelError`` and `GPUError` where it cannot be used.
   public convenience init(model: LanguageModel, options: EngineOptions = EngineOptions()) throws {
     try EngineOptions.check("number of threads", options.threads ?? 1, EngineOptions.threadRange)
     let contextSize = try options.contextSize(for: model)
     let team = ThreadTeam(workers: options.threads ?? Processors.recommended)
-    let executor = try CPUExecutor(model: model, team: team, contextSize: contextSize, options: options)
-    try self.init(executor: executor, team: team, options: options)
+    let onProcessor: () throws -> any ModelExecutor = {
+      try CPUExecutor(model: model, team: team, contextSize: contextSize, options: options)
+    }
+    let choice = try GPUSelection(model: model, options: options)
+    try self.init(
+      executor: choice.executor ?? onProcessor(), team: team, options: options, gpu: choice,
+      fallback: choice.executor == nil || options.gpu.isExplicit ? nil : onProcessor)
   }
 
   /// An engine on an executor of another kind.
@@ -67,7 +75,10 @@ public final class Engine: @unchecked Sendable {
       executor: executor, team: ThreadTeam(workers: options.threads ?? Processors.recommended), options: options)
   }
 
-  private init(executor: any ModelExecutor, team: ThreadTeam, options: EngineOptions) throws {
+  private init(
+    executor: any ModelExecutor, team: ThreadTeam, options: EngineOptions, gpu: GPUSelection = GPUSelection(),
+    fallback: (() throws -> any ModelExecutor)? = nil
+  ) throws {
     model = executor.model
     contextSize = try options.contextSize(for: model)
     threads = options.threads ?? Processors.recommended
@@ -81,6 +92,8 @@ public final class Engine: @unchecked Sendable {
     core = EngineCore(
       executor: executor, contextSize: contextSize, pageLimit: pageLimit, options: options,
       isLossless: options.sparsity.mode.isLossless)
+    core.fallback = fallback
+    (firstGPUName, firstGPURemark) = (gpu.name, gpu.remark)
   }
 
   deinit { schedulers.withLock { $0?.stop() } }
@@ -178,7 +191,7 @@ public final class Engine: @unchecked Sendable {
   ) throws {
     try withCore { core in
       try core.forward(batch)
-      if batch.wantedCount > 0 { try core.executor.withLogits(of: 0..<batch.wantedCount, body) }
+      if batch.wantedCount > 0 { try core.withLogits(of: batch, body) }
     }
   }
 
@@ -189,6 +202,18 @@ public final class Engine: @unchecked Sendable {
 
   /// Forgets what was measured so far, but not which sources were chosen.
   public func resetMeasurements() { _ = ifFree { $0.executor.resetStatistics() } }
+
+  /// The GPU that the model runs on; nil on the processor.
+  public var gpuName: String? {
+    guard ifFree({ $0.failure == nil }) ?? true else { return nil }
+    return firstGPUName
+  }
+
+  /// Why the model does not run on a GPU, or not any more, where one was to be looked for: a sentence.
+  public var gpuRemark: String? {
+    if let failure = ifFree({ $0.failure }) ?? nil { return failure }
+    return firstGPURemark
+  }
 
   /// What the executor holds in memory.
   public var memory: ExecutorMemory {

@@ -1,9 +1,14 @@
+import PowerInferGPU
 import PowerInferModel
 import PowerInferSparsity
 
 /// What an engine's calls change: sequences, pages, the executor. One call at a time.
 final class EngineCore {
-  let executor: any ModelExecutor
+  private(set) var executor: any ModelExecutor
+  /// Makes what goes on in place of an executor whose device fails; `nil` where nothing does.
+  var fallback: (() throws -> any ModelExecutor)?
+  /// Why the first executor was given up, if it was: a sentence.
+  private(set) var failure: String?
   let contextSize: Int
   private let vocabularySize: Int
   private let isDeterministic: Bool
@@ -21,6 +26,8 @@ final class EngineCore {
     var pages: [PageID] = []
     var tokens: [Int32] = []
     var phases: [Batch.Phase] = []
+    /// Whether its pages went with an executor, so that its tokens have to be read again.
+    var isLost = false
   }
 
   init(executor: any ModelExecutor, contextSize: Int, pageLimit: Int, options: EngineOptions, isLossless: Bool) {
@@ -78,6 +85,7 @@ final class EngineCore {
   func truncate(_ id: SequenceID, to position: Int) throws {
     var state = try state(of: id)
     let kept = max(0, min(position, state.tokens.count))
+    state.isLost = state.isLost && kept > 0
     let pages = executor.pageLayout.pages(for: kept)
     release(Array(state.pages[min(pages, state.pages.count)...]))
     state.pages.removeLast(max(0, state.pages.count - pages))
@@ -105,6 +113,7 @@ final class EngineCore {
   ///   copy it to go on.
   func keepPrefix(of id: SequenceID, wholePages: Bool = false) throws {
     let state = try state(of: id)
+    guard !state.isLost else { return }
     let positions = executor.pageLayout.positions
     let count = wholePages ? state.tokens.count / positions * positions : state.tokens.count
     let keys = keys(state.tokens, state.phases).prefix(count)
@@ -158,6 +167,7 @@ final class EngineCore {
   ///
   /// - Throws: ``EngineError/cacheFull(pages:bytes:)``, ``EngineError/contextFull(position:adding:contextSize:)``.
   func reserve(_ count: Int, for id: SequenceID) throws {
+    try restore(id)
     var state = try state(of: id)
     let position = state.tokens.count
     guard count <= contextSize - position else {
@@ -199,8 +209,85 @@ final class EngineCore {
   }
 
   /// Checks a batch, finds room for it and runs it. After an error no sequence has changed.
+  ///
+  /// Where the device of the executor fails and there is something to fall back on, that one goes on with the same tokens.
   func forward(_ batch: Batch) throws {
     try check(batch)
+    do {
+      try run(batch)
+    } catch let error as GPUError where fallback != nil {
+      try fallBack(error)
+      try run(batch)
+    }
+  }
+
+  /// The logits of the wanted rows of the batch that was run last; see ``ModelExecutor/withLogits(of:_:)``.
+  func withLogits(of batch: Batch, _ body: (Range<Int>, UnsafeBufferPointer<Float>) throws -> Void) throws {
+    var given = false
+    do {
+      try executor.withLogits(of: 0..<batch.wantedCount) { rows, logits in
+        given = true
+        try body(rows, logits)
+      }
+    } catch let error as GPUError where fallback != nil && !given {
+      try repeatPass(batch, after: error)
+      try executor.withLogits(of: 0..<batch.wantedCount, body)
+    }
+  }
+
+  /// The likeliest tokens of the wanted rows of the batch that was run last; see ``ModelExecutor/candidates(of:count:)``.
+  func candidates(of batch: Batch, count: Int) throws -> [[TokenCandidate]] {
+    do {
+      return try executor.candidates(of: 0..<batch.wantedCount, count: count)
+    } catch let error as GPUError where fallback != nil {
+      try repeatPass(batch, after: error)
+      return try executor.candidates(of: 0..<batch.wantedCount, count: count)
+    }
+  }
+
+  // MARK: A device that fails
+
+  /// Goes on with another executor. Nothing of the cache is left: sequences read their tokens again when they are next run.
+  private func fallBack(_ error: GPUError) throws {
+    guard let make = fallback else { throw error }
+    let other = try make()
+    (executor, fallback, failure) = (other, nil, "\(error) The processor goes on.")
+    pool = PagePool(limit: pool.limit, pageBytes: other.pageLayout.byteCount)
+    prefixes = PrefixTree(pagePositions: other.pageLayout.positions)
+    sequences = sequences.mapValues { state in
+      State(tokens: state.tokens, phases: state.phases, isLost: !state.tokens.isEmpty)
+    }
+  }
+
+  private func repeatPass(_ batch: Batch, after error: GPUError) throws {
+    try fallBack(error)
+    for piece in batch.pieces { try truncate(piece.sequence, to: piece.position) }
+    try run(batch)
+  }
+
+  /// Reads a sequence's tokens again whose pages are lost.
+  private func restore(_ id: SequenceID) throws {
+    let lost = try state(of: id)
+    guard lost.isLost else { return }
+    sequences[id.number] = State()
+    do {
+      var start = 0
+      while start < lost.tokens.count {
+        let phase = lost.phases[start]
+        let same = lost.phases[start...].prefix { $0 == phase }.prefix(executor.maxRows)
+        let tokens = lost.tokens[start..<same.endIndex]
+        try run(
+          batch([Batch.Piece(sequence: id, position: start, tokens: tokens, phase: phase, wanted: 0..<0)]))
+        start = same.endIndex
+      }
+    } catch {
+      release(sequences[id.number]?.pages ?? [])
+      sequences[id.number] = lost
+      throw error
+    }
+  }
+
+  private func run(_ batch: Batch) throws {
     for piece in batch.pieces { try reserve(piece.tokens.count, for: piece.sequence) }
     let layout = executor.pageLayout
     let pages = try batch.pieces.map { piece in

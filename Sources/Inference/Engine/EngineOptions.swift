@@ -1,3 +1,4 @@
+public import PowerInferGPU
 public import PowerInferKernels
 import PowerInferPlatform
 public import PowerInferSparsity
@@ -25,6 +26,10 @@ public struct EngineOptions: Sendable {
   public var isProfiled = false
   /// Which neurons are computed.
   public var sparsity = SparsityOptions()
+  /// The GPU that the model runs on, if any; `automatic` goes on without one where none can be used.
+  public var gpu = GPUChoice.none
+  /// How that GPU is opened.
+  public var gpuOptions = GPUOptions()
   /// Told what neurons do.
   public var observer: (any NeuronObserver)?
   /// Told what goes into matrices.

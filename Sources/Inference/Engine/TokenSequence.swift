@@ -120,9 +120,10 @@ public final class TokenSequence: Sendable {
       let rows = wanted.clamped(to: pass)
       let part = rows.isEmpty ? 0..<0 : rows.lowerBound - pass.lowerBound..<rows.upperBound - pass.lowerBound
       try engine.withCore { core in
-        try core.forward(core.batch([piece(core, tokens[pass], phase: phase, wanted: part)]))
+        let batch = try core.batch([piece(core, tokens[pass], phase: phase, wanted: part)])
+        try core.forward(batch)
         guard !rows.isEmpty else { return }
-        try core.executor.withLogits(of: 0..<rows.count) { some, logits in
+        try core.withLogits(of: batch) { some, logits in
           try body(rows.lowerBound + some.lowerBound..<rows.lowerBound + some.upperBound, logits)
         }
       }

@@ -1,3 +1,4 @@
+import PowerInferGPU
 import PowerInferModel
 
 extension Engine {
@@ -33,6 +34,13 @@ extension Engine {
   /// - Throws: ``MemoryBandwidthError``.
   public func measureBandwidth(seconds: Double = 0.25) throws -> MemoryBandwidth {
     try MemoryBandwidth.measure(.read, on: team, seconds: seconds)
+  }
+
+  /// How fast the GPU that the model runs on reads its memory, in bytes per second; nil on the processor.
+  ///
+  /// - Throws: `GPUError`.
+  public func measureGPUBandwidth() throws -> Double? {
+    try withCore { try ($0.executor as? GPUExecutor)?.device.measureBandwidth().best }
   }
 
   /// Where the time went since ``resetMeasurements()``, prompts first; empty where the engine keeps no times.

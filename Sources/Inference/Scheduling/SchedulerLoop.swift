@@ -82,7 +82,8 @@ final class SchedulerLoop {
     if let stuck = plan.stuck { giveUp(stuck, core) }
     guard !plan.pieces.isEmpty else { return plan.stuck != nil }
     do {
-      try core.forward(core.batch(plan.pieces.map(\.piece)))
+      let batch = core.batch(plan.pieces.map(\.piece))
+      try core.forward(batch)
       var wanting: [ScheduledRequest] = []
       for (request, piece) in plan.pieces {
         let isDone = request.didRead(piece.tokens.count, core, keepsPrefix: keepsPrefix(request))
@@ -92,7 +93,7 @@ final class SchedulerLoop {
           request.advance(core, keepsPrefix: keepsPrefix(request))
         }
       }
-      try choose(for: wanting, core)
+      try choose(for: wanting, batch, core)
     } catch {
       // The executor's: nobody knows what is in the pages.
       for (request, _) in plan.pieces where !request.hasEnded { request.fail(error, core) }
@@ -115,10 +116,10 @@ final class SchedulerLoop {
   }
 
   /// Chooses a token for each of those whose logits the last pass made, in order.
-  private func choose(for requests: [ScheduledRequest], _ core: EngineCore) throws {
+  private func choose(for requests: [ScheduledRequest], _ batch: Batch, _ core: EngineCore) throws {
     guard !requests.isEmpty else { return }
     if requests.allSatisfy(\.isPlainlyGreedy) {
-      let candidates = try core.executor.candidates(of: 0..<requests.count, count: 1)
+      let candidates = try core.candidates(of: batch, count: 1)
       for (request, best) in zip(requests, candidates) {
         if let token = best.first?.token {
           request.take(token)
@@ -129,7 +130,7 @@ final class SchedulerLoop {
       }
     } else {
       let width = core.executor.model.configuration.vocabularySize
-      try core.executor.withLogits(of: 0..<requests.count) { indices, logits in
+      try core.withLogits(of: batch) { indices, logits in
         for (row, index) in indices.enumerated() {
           do {
             try requests[index].choose(
