@@ -1,5 +1,5 @@
 // What a host must know of every kernel; made by Scripts/build-shaders.sh.
-// Sources: 39f6eb517ebbfcbffced9d5a36d2649d252a900586dea41110822ca2c87b09c7
+// Sources: 44d1b9338e4e4b8766c0a8bbfbaafd2628fb53a08c825785feecabca3591359b
 #include "shaders.h"
 #include "words/words.h"
 
@@ -11,7 +11,7 @@ static const pi_shader_constant pi_spirv_norm_constants[] = {{"KIND", 0}};
 static const pi_shader_constant pi_spirv_embed_constants[] = {{"FORMAT", 0}};
 static const pi_shader_constant pi_spirv_rotate_constants[] = {{"KEYS", 0}, {"VALUES", 1}};
 static const pi_shader_constant pi_spirv_attention_constants[] = {{"KEYS", 0}, {"VALUES", 1}, {"QUERIES", 2}, {"PAGES", 3}};
-static const pi_shader_constant pi_spirv_down_constants[] = {{"FORMAT", 0}, {"LISTED", 1}, {"WORDS", 2}, {"TOKENS", 3}};
+static const pi_shader_constant pi_spirv_down_constants[] = {{"FORMAT", 0}, {"LISTED", 1}, {"WORDS", 2}, {"TOKENS", 3}, {"DEPTH", 4}};
 static const pi_shader_constant pi_spirv_activate_constants[] = {{"ACTIVATION", 0}, {"GATED", 1}, {"SCORED", 2}};
 static const pi_shader_constant pi_spirv_compact_constants[] = {{"RULE", 0}, {"ACTIVATION", 1}};
 static const pi_shader_constant pi_spirv_matmat_constants[] = {{"FORMAT", 0}, {"EACH", 1}, {"ACTIVATION", 2}};
@@ -33,9 +33,9 @@ static const pi_shader shaders[] = {
   {"quantize", pi_spirv_quantize, 1247, 3, 0x6, 4, 0x0, 0, 0},
   {"embed", pi_spirv_embed, 2802, 4, 0x8, 24, 0x0, 1, pi_spirv_embed_constants},
   {"rotate", pi_spirv_rotate, 3428, 8, 0xf8, 24, 0x0, 2, pi_spirv_rotate_constants},
-  {"attention", pi_spirv_attention, 7521, 9, 0x180, 28, 0x0, 4, pi_spirv_attention_constants},
+  {"attention", pi_spirv_attention, 7504, 9, 0x180, 28, 0x0, 4, pi_spirv_attention_constants},
   {"attentionMerge", pi_spirv_attentionMerge, 862, 3, 0x4, 12, 0x0, 0, 0},
-  {"down", pi_spirv_down, 4029, 7, 0x40, 40, 0x0, 4, pi_spirv_down_constants},
+  {"down", pi_spirv_down, 4461, 7, 0x40, 40, 0x0, 5, pi_spirv_down_constants},
   {"activate", pi_spirv_activate, 1215, 4, 0x8, 24, 0x0, 3, pi_spirv_activate_constants},
   {"gather", pi_spirv_gather, 358, 3, 0x4, 4, 0x0, 0, 0},
   {"compact", pi_spirv_compact, 2132, 4, 0xe, 32, 0x0, 2, pi_spirv_compact_constants},

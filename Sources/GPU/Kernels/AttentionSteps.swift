@@ -101,9 +101,7 @@ public struct AttentionConstants: BitwiseCopyable, Sendable {
   public var outputStride: UInt32
   public var scale: Float
 
-  /// - Parameters:
-  ///   - tileRows: rows of a tile at most.
-  ///   - queries: as specialized.
+  /// `tileRows` are the rows of a tile at most, `queries` as specialized.
   public init(
     heads: Int, keyValueHeads: Int, headSize: Int, tileRows: Int, queries: Int, stride: Int, outputStride: Int,
     scale: Float

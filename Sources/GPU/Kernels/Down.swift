@@ -66,7 +66,9 @@ public struct DownConstants: BitwiseCopyable, Sendable {
 
   public static func specialization(format: WeightLayout.Format, isListed: Bool, tokens: Int) -> [UInt32] {
     let tile = tile(tokens: tokens)
-    return [format.rawValue, isListed ? 1 : 0, UInt32(tile.words), UInt32(tile.tokens)]
+    // Neurons whose weights are on their way at the same time.
+    let depth = min(4, 8 / tile.tokens)
+    return [format.rawValue, isListed ? 1 : 0, UInt32(tile.words), UInt32(tile.tokens), UInt32(depth)]
   }
 
   public var grid: GPUGrid {

@@ -24,22 +24,24 @@ final class VulkanContext: @unchecked Sendable {
     self.options = options
     self.calls = calls
     let handle = try VulkanContext.create(physical, instance, calls)
+    let functions: DeviceFunctions
     do {
       functions = try DeviceFunctions(instance, handle)
     } catch {
       if let destroy = instance.functions.getDeviceProcAddr(handle, "vkDestroyDevice") {
-        unsafeBitCast(destroy, to: PFN_vkDestroyDevice.self)(handle, nil)
+        withLoaderLock { unsafeBitCast(destroy, to: PFN_vkDestroyDevice.self)(handle, nil) }
         calls.destroyed("vkCreateDevice")
       }
       throw error
     }
+    self.functions = functions
     device = handle
     do {
       queue = try VulkanQueue(
         device: device, functions: functions, calls: calls, family: physical.queueFamily, options: options,
         isSoftware: physical.description.kind == .software)
     } catch {
-      functions.destroyDevice(device, nil)
+      withLoaderLock { functions.destroyDevice(handle, nil) }
       calls.destroyed("vkCreateDevice")
       throw error
     }
@@ -55,7 +57,7 @@ final class VulkanContext: @unchecked Sendable {
     }
     layouts.destroy()
     queue.destroy()
-    functions.destroyDevice(device, nil)
+    withLoaderLock { functions.destroyDevice(device, nil) }
     calls.destroyed("vkCreateDevice")
   }
 
@@ -76,7 +78,7 @@ final class VulkanContext: @unchecked Sendable {
       info.objectType = UInt32(type)
       info.objectHandle = UInt64(UInt(bitPattern: object))
       info.pObjectName = scratch.text(label)
-      _ = setObjectName(device, &info)
+      _ = withLoaderLock { setObjectName(device, &info) }
     }
   }
 
@@ -99,7 +101,9 @@ final class VulkanContext: @unchecked Sendable {
       info.pQueueCreateInfos = UnsafePointer(scratch.make(queue))
       info.enabledExtensionCount = UInt32(extensions.count)
       info.ppEnabledExtensionNames = scratch.texts(extensions)
-      return try calls.create("vkCreateDevice") { instance.functions.createDevice(physical.handle, &info, nil, $0) }
+      return try calls.create("vkCreateDevice") { handle in
+        withLoaderLock { instance.functions.createDevice(physical.handle, &info, nil, handle) }
+      }
     }
   }
 }

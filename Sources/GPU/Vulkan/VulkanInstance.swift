@@ -45,7 +45,7 @@ final class VulkanInstance: @unchecked Sendable {
 
     let create: PFN_vkCreateInstance = try library.find("vkCreateInstance", of: nil)
     let messages = messages
-    handle = try withScratch { (scratch) throws(GPUError) in
+    let handle = try withScratch { (scratch) throws(GPUError) in
       var application = VkApplicationInfo()
       application.sType = UInt32(VK_STRUCTURE_TYPE_APPLICATION_INFO)
       application.pApplicationName = scratch.text("powerinfer")
@@ -72,18 +72,19 @@ final class VulkanInstance: @unchecked Sendable {
         info.pNext = UnsafeRawPointer(scratch.make(messenger))
       }
       do throws(GPUError) {
-        return try calls.create("vkCreateInstance") { create(&info, nil, $0) }
+        return try calls.create("vkCreateInstance") { handle in withLoaderLock { create(&info, nil, handle) } }
       } catch .call(_, let code, _) where Int(code) == VK_ERROR_INCOMPATIBLE_DRIVER {
         // The loader's word for "there is no driver at all".
         throw .noDevice
       }
     }
+    self.handle = handle
     do {
       functions = try InstanceFunctions(library, handle)
     } catch {
       // Without its own function there is no way to give it back.
       if let destroy: PFN_vkDestroyInstance = try? library.find("vkDestroyInstance", of: handle) {
-        destroy(handle, nil)
+        withLoaderLock { destroy(handle, nil) }
         calls.destroyed("vkCreateInstance")
       }
       throw error
@@ -103,7 +104,7 @@ final class VulkanInstance: @unchecked Sendable {
       destroy(handle, messenger, nil)
       calls.destroyed("vkCreateDebugUtilsMessengerEXT")
     }
-    functions.destroyInstance(handle, nil)
+    withLoaderLock { functions.destroyInstance(handle, nil) }
     calls.destroyed("vkCreateInstance")
   }
 

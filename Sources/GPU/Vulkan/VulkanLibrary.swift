@@ -6,6 +6,7 @@
   import Darwin
 #endif
 import CPowerInferVulkan
+import Synchronization
 
 /// The library through which drivers are reached. Loaded when first asked for, and never unloaded: drivers leave threads and
 /// handlers behind.
@@ -51,3 +52,11 @@ struct VulkanLibrary {
     return unsafeBitCast(function, to: type)
   }
 }
+
+/// Held while instances and devices come and go, and while objects are named: the loader (seen in 1.3.239) looks through its
+/// lists of those without a lock when an object is named.
+func withLoaderLock<Result: Sendable>(_ body: () -> Result) -> Result {
+  loaderLock.withLock { _ in body() }
+}
+
+private let loaderLock = Mutex(())

@@ -207,21 +207,6 @@ struct DeviceFaultTests {
     #expect(calls.objects["vkCreateCommandPool"] == 1)
   }
 
-  @Test func findsNoLoader() throws {
-    let missing = GPUError.noLoader(tried: ["libno-such-thing.so", "libnor-this.so"])
-    #expect(throws: missing) {
-      try VulkanDevice.descriptions(libraries: ["libno-such-thing.so", "libnor-this.so"])
-    }
-    #expect(
-      missing.description
-        == "No GPU can be used: none of \"libno-such-thing.so\", \"libnor-this.so\" is installed.")
-    #if os(Linux)
-      let other = GPUError.brokenLoader(library: "libm.so.6", missing: "vkGetInstanceProcAddr")
-      #expect(throws: other) { try VulkanDevice.descriptions(libraries: ["libno-such-thing.so", "libm.so.6"]) }
-      #expect(other.description == "No GPU can be used: \"libm.so.6\" lacks the function vkGetInstanceProcAddr.")
-    #endif
-  }
-
   /// A loader without any driver has a code of its own for that.
   @Test func findsNoDriver() throws {
     let faults = Faults()
@@ -249,6 +234,21 @@ struct DeviceFaultTests {
 
 /// Drivers that this room cannot use, made up.
 struct DeviceDriverTests {
+  @Test func findsNoLoader() throws {
+    let missing = GPUError.noLoader(tried: ["libno-such-thing.so", "libnor-this.so"])
+    #expect(throws: missing) {
+      try VulkanDevice.descriptions(libraries: ["libno-such-thing.so", "libnor-this.so"])
+    }
+    #expect(
+      missing.description
+        == "No GPU can be used: none of \"libno-such-thing.so\", \"libnor-this.so\" is installed.")
+    #if os(Linux)
+      let other = GPUError.brokenLoader(library: "libm.so.6", missing: "vkGetInstanceProcAddr")
+      #expect(throws: other) { try VulkanDevice.descriptions(libraries: ["libno-such-thing.so", "libm.so.6"]) }
+      #expect(other.description == "No GPU can be used: \"libm.so.6\" lacks the function vkGetInstanceProcAddr.")
+    #endif
+  }
+
   @Test func tellsThatADriverIsOld() {
     var basic = VkPhysicalDeviceProperties()
     withUnsafeMutableBytes(of: &basic.deviceName) { $0.copyBytes(from: Array("Old Card".utf8)) }

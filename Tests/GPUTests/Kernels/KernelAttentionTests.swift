@@ -161,9 +161,17 @@ struct KernelAttentionTests {
     let stride: Int
     let turns: [Float]
     let pairs: Int
+    private var keys: [[Double]] = []  // [rows, key/value heads], as stored
+    private var values: [[Double]] = []
 
     init(_ some: Case, projected: [Float], stride: Int, turns: [Float], pairs: Int) {
       (self.some, self.projected, self.stride, self.turns, self.pairs) = (some, projected, stride, turns, pairs)
+      for row in 0..<projected.count / stride {
+        for own in 0..<some.keyValueHeads {
+          keys.append(stored(vector(row, some.heads + own), some.keys))
+          values.append(stored(vector(row, some.heads + some.keyValueHeads + own), some.values))
+        }
+      }
     }
 
     /// A head of a row: queries', keys', values'.
@@ -192,7 +200,7 @@ struct KernelAttentionTests {
       let own = head / (some.heads / some.keyValueHeads)
       let query = vector(row, head)
       let scores = rows.map { other -> Double in
-        let key = stored(vector(other, some.heads + own), some.keys)
+        let key = keys[other * some.keyValueHeads + own]
         return zip(query, key).reduce(0) { $0 + $1.0 * $1.1 } / Double(some.headSize).squareRoot()
       }
       let most = scores.max() ?? 0
@@ -200,7 +208,7 @@ struct KernelAttentionTests {
       let total = weights.reduce(0, +)
       var result = [Double](repeating: 0, count: some.headSize)
       for (weight, other) in zip(weights, rows) {
-        let value = stored(vector(other, some.heads + some.keyValueHeads + own), some.values)
+        let value = values[other * some.keyValueHeads + own]
         for c in result.indices { result[c] += weight / total * value[c] }
       }
       return result

@@ -6,13 +6,11 @@ import Testing
 
 /// The device that kernel tests run on: the first one that is suited, software or not.
 ///
-/// `POWERINFER_TEST_VALIDATION=1` puts the validation layers on.
+/// `POWERINFER_GPU_VALIDATION=1` puts the validation layers on, and every run checks that they have nothing to say.
 final class KernelBench: Sendable {
   static let shared: KernelBench? = {
     guard let found = (try? GPU.descriptions())?.first(where: { $0.unsuited == nil }) else { return nil }
-    var options = GPUOptions()
-    options.validates = ProcessInfo.processInfo.environment["POWERINFER_TEST_VALIDATION"] != nil
-    return (try? GPU.open(found.index, options: options)).map(KernelBench.init)
+    return (try? GPU.open(found.index)).map(KernelBench.init)
   }()
 
   static var isPresent: Bool { shared != nil }

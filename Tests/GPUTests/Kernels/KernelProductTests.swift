@@ -121,8 +121,8 @@ struct KernelProductTests {
   /// Every tiling that is chosen for a device gives right sums, and the same bits twice.
   @Test func tilingsThatAreChosen() throws {
     let bench = try KernelBench.required()
-    for columns in [96, 576, 1536, 2080] {
-      for tokens in [1, 2, 3, 7, 12, 16, 21] {
+    for columns in [576, 2080] {
+      for tokens in [1, 3, 16, 21] {
         for isSoftware in [false, true] {
           let w = FileMatrix(.q4_0, rows: 29, columns: columns, seed: 5)
           var generator = Generator(6)
