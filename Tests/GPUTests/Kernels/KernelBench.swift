@@ -175,15 +175,11 @@ struct FileMatrix {
   func upload(_ bench: KernelBench) throws -> (codes: any GPUBuffer, rest: any GPUBuffer) {
     let codes = try bench.device.makeBuffer(byteCount: layout.codesByteCount, role: .device, label: "codes")
     let rest = try bench.device.makeBuffer(byteCount: max(layout.restByteCount, 16), role: .device, label: "rest")
-    for plane in layout.planes {
-      var target = [UInt8](repeating: 0, count: plane.bytesPerRow * layout.rows)
-      target.withUnsafeMutableBytes { to in
-        bytes.withUnsafeBytes {
-          guard let to = to.baseAddress, let from = $0.baseAddress else { return }
-          layout.write(plane, rows: layout.rows, from: from, sourceRowBytes: layout.fileRowBytes, into: to)
-        }
-      }
-      try bench.device.upload(target, to: plane.isRest ? rest : codes, at: plane.offset)
+    try bytes.withUnsafeBytes {
+      guard let from = $0.baseAddress else { return }
+      try bench.device.upload(
+        layout, rows: 0..<layout.rows, from: from, sourceRowBytes: layout.fileRowBytes, codes: codes.all, rest: rest.all
+      )
     }
     return (codes, rest)
   }
