@@ -28,6 +28,8 @@ public final class GPUExecutor: ModelExecutor {
   private var order: [GPUPassShape] = []
   private var generation = 0
   private let chunkRows: any GPUBuffer
+  private let isProfiled: Bool
+  private var times = GPUStageTimes()
 
   /// Logits of the last pass that are on the host.
   private var ready: Ready = .none
@@ -45,8 +47,17 @@ public final class GPUExecutor: ModelExecutor {
   private static let fewRows = ProductTiling.most
   /// Shapes whose recordings are kept.
   private static let keptRecordings = 32
-  /// Logits that are brought with the pass: less than another submission costs.
-  private static let broughtBytes = 1 << 20
+  /// How much is done at a time; tests take less, so that tiny models come to it.
+  struct Limits {
+    /// Logits that are brought with the pass: less than another submission costs.
+    var broughtBytes = 1 << 20
+    /// Most bytes of logits at a time.
+    var logitBytes = 32 << 20
+    /// Positions that a decoded row takes at once at least: long enough that merging costs little, short enough that the heads of
+    /// one row keep a device busy.
+    var leastStretch = 512
+  }
+  private let limits: Limits
 
   public var pageLayout: PageLayout { store.layout }
 
@@ -66,7 +77,12 @@ public final class GPUExecutor: ModelExecutor {
   ///   - options: context, batch size and cache formats are followed; neurons are all computed.
   /// - Throws: ``GPUModelError`` for a model that cannot run on a GPU, `GPUError` where memory is not to be had, ``EngineError`` for options
   ///   out of range.
-  public init(model: LanguageModel, device: any GPUDevice, options: EngineOptions = EngineOptions()) throws {
+  public convenience init(model: LanguageModel, device: any GPUDevice, options: EngineOptions = EngineOptions()) throws {
+    try self.init(model: model, device: device, options: options, limits: Limits())
+  }
+
+  init(model: LanguageModel, device: any GPUDevice, options: EngineOptions, limits: Limits) throws {
+    self.limits = limits
     try GPUWeights.check(model)
     switch options.sparsity.mode {
     case .predictor, .threshold: throw GPUModelError.source(options.sparsity.mode.rawValue)
@@ -77,22 +93,29 @@ public final class GPUExecutor: ModelExecutor {
     let contextSize = try options.contextSize(for: model)
     self.model = model
     self.device = device
+    isProfiled = options.isProfiled
     maxRows = min(options.batchSize, contextSize)
     let before = device.usage.bufferBytes
     weights = try GPUWeights(model, on: device)
     weightBytes = device.usage.bufferBytes - before
     store = try GPUPageStore(
       configuration: model.configuration, keys: options.keyFormat, values: options.valueFormat, on: device)
-    tables = try GPUPassTables(model, rows: maxRows, contextSize: contextSize, on: device)
+    tables = try GPUPassTables(
+      model, rows: maxRows, contextSize: contextSize, leastStretch: limits.leastStretch, on: device)
     work = try GPUWorkspace(
-      model, rows: maxRows, stretches: GPUPassTables.mostStretches, fewRows: Self.fewRows, on: device)
+      model, rows: maxRows, stretches: GPUPassTables.mostStretches, fewRows: Self.fewRows,
+      logitBytes: limits.logitBytes, on: device)
     chunkRows = try device.makeBuffer(byteCount: work.logitRows * 4, role: .hostWritten, label: "listed rows")
     kernels = GPUKernels(device)
   }
 
   // MARK: Pages
 
-  public func allocatePage(_ page: PageID) throws { try store.allocate(page) }
+  public func allocatePage(_ page: PageID) throws {
+    // They hold the buffers that are to be replaced.
+    if store.grows(for: page) { (recordings, order) = ([:], []) }
+    try store.allocate(page)
+  }
   public func copyPage(_ source: PageID, to target: PageID, positions: Int) throws {
     try store.copy(source, to: target)
   }
@@ -153,18 +176,26 @@ public final class GPUExecutor: ModelExecutor {
       hasManyLogits: arithmetic == .byPhase ? isMany : wanted > Self.fewRows,
       tileRows: isWide ? max(1, 16 / sharing) : 1,
       bringsLogits: wanted <= work.logitRows
-        && wanted * model.configuration.vocabularySize * 4 <= Self.broughtBytes)
+        && wanted * model.configuration.vocabularySize * 4 <= limits.broughtBytes)
     let attention = GPUPass.attention(model.configuration, tileRows: shape.tileRows, work: work).0
     try tables.fill(group, tileRows: shape.tileRows, attention: attention)
-    try device.run(try recording(shape))
+    let recording = try recording(shape)
+    let start = ContinuousClock.now
+    try device.run(recording)
+    if isProfiled {
+      times.add(
+        hasPrompt ? .prompt : .decode,
+        StageTimes.Work(
+          passes: 1, tokens: rows, positions: group.reduce(0) { $0 + $1.piece.visiblePositions }, logits: wanted),
+        try recording.timings, elapsed: ContinuousClock.now - start)
+    }
     lastShape = shape
     ready = shape.bringsLogits ? .brought(0..<wanted) : .none
   }
 
   private func recording(_ shape: GPUPassShape) throws -> any GPURecording {
     if generation != store.generation {
-      recordings = [:]
-      order = []
+      (recordings, order) = ([:], [])
       generation = store.generation
     }
     if let recording = recordings[shape] { return recording }
@@ -178,7 +209,7 @@ public final class GPUExecutor: ModelExecutor {
   private func record(
     _ label: String, _ shape: GPUPassShape, _ body: (inout GPUPass) throws -> Void
   ) throws -> any GPURecording {
-    try device.record(label) { recorder in
+    try device.record(label, options: GPURecordingOptions(timesStages: isProfiled)) { recorder in
       var pass = GPUPass(
         model: model, weights: weights, work: work, tables: tables, store: store, shape: shape, kernels: kernels,
         recorder: recorder)
@@ -268,10 +299,11 @@ public final class GPUExecutor: ModelExecutor {
     var statistics = ExecutorStatistics(
       layers: model.weights.layers.map { _ in ExecutorStatistics.Layer(source: .dense) })
     statistics.reason = "the whole model is on \(device.description.name)"
+    statistics.stages = isProfiled ? times.times : nil
     return statistics
   }
 
-  public func resetStatistics() {}
+  public func resetStatistics() { times = GPUStageTimes() }
 
   public var memory: ExecutorMemory {
     ExecutorMemory(workspace: work.byteCount + tables.byteCount, copies: weightBytes)
@@ -279,6 +311,9 @@ public final class GPUExecutor: ModelExecutor {
 }
 
 extension Batch.Piece {
+  /// Positions that its rows see, all together.
+  fileprivate var visiblePositions: Int { tokens.count * position + tokens.count * (tokens.count + 1) / 2 }
+
   /// The same in pieces of at most `count` tokens.
   fileprivate func cut(_ count: Int) -> [Batch.Piece] {
     guard tokens.count > count else { return [self] }

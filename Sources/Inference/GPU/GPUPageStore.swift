@@ -62,17 +62,29 @@ final class GPUPageStore {
     ].filter { $0.1 > 0 }
   }
 
+  /// Whether buffers have to be replaced for a page.
+  func grows(for page: PageID) -> Bool { layers.contains { $0.capacity <= page.index } }
+
   /// - Throws: ``EngineError/outOfCacheMemory(bytes:)``, and what else the device says.
   func allocate(_ page: PageID) throws {
+    guard grows(for: page) else { return }
     let needed = page.index + 1
-    guard layers.contains(where: { $0.capacity < needed }) else { return }
     guard needed <= most else { throw EngineError.outOfCacheMemory(bytes: layout.byteCount) }
-    let wanted = min(most, max(needed, 2 * (layers.first?.capacity ?? 0)))
+    let wanted = min(most, max(needed, 2 * (layers.map(\.capacity).min() ?? 0)))
     do {
-      for index in layers.indices where layers[index].capacity < needed { try grow(index, to: wanted) }
+      do {
+        try grow(to: wanted, needed: needed)
+      } catch let error as GPUError where error.isShortOfMemory && wanted > needed {
+        // Twice as many do not fit, but one more may.
+        try grow(to: needed, needed: needed)
+      }
     } catch let error as GPUError where error.isShortOfMemory {
       throw EngineError.outOfCacheMemory(bytes: layout.byteCount)
     }
+  }
+
+  private func grow(to pages: Int, needed: Int) throws {
+    for index in layers.indices where layers[index].capacity < needed { try grow(index, to: pages) }
   }
 
   private func grow(_ index: Int, to pages: Int) throws {

@@ -55,15 +55,17 @@ struct GPUPass {
     var fed = Parts(buffer: work.feedForwardOutput)
     for (index, layer) in weights.layers.enumerated() {
       let isLast = index == weights.layers.count - 1
-      try normalize(layer.attentionNorm, isParallel ? attended : nil, fed, residual, rows, into: work.normed)
+      try normalize(
+        layer.attentionNorm, isParallel ? attended : nil, fed, residual, rows, into: work.normed, stage: .attentionNorm)
       if isParallel, let beside = layer.feedForwardNorm, let form = work.normedBeside {
-        try normalize(beside, nil, nil, residual, rows, into: form)
+        try normalize(beside, nil, nil, residual, rows, into: form, stage: .feedForwardNorm)
       }
       try project(layer, rows)
       try rotate(index, rows)
       // Of the other rows, the last layer computes keys and values only.
       if isLast, shape.wanted == 0 { return }
       try attend(index)
+      enter(.attentionOutput)
       try product(
         layer.attentionOutput, of: try quantized(work.attended, for: layer.attentionOutput.matrix, rows),
         into: work.attentionOutput, stride: work.normed.stride, rows, isMany: shape.isMany)
@@ -72,14 +74,15 @@ struct GPUPass {
         if isLast { try keepWanted(&rows, &residual, attended, nil) }
         if isLast, rows != shape.rows || residual !== work.residual { attended.count = 0 }
         if let norm = layer.feedForwardNorm {
-          try normalize(norm, attended, nil, residual, rows, into: work.normed)
+          try normalize(norm, attended, nil, residual, rows, into: work.normed, stage: .feedForwardNorm)
         }
       }
       fed.count = try feedForward(layer, rows)
       if isLast, isParallel { try keepWanted(&rows, &residual, attended, fed) }
     }
     if isParallel, residual !== work.residual { (attended.count, fed.count) = (0, 0) }
-    try normalize(weights.outputNorm, isParallel ? attended : nil, fed, residual, rows, into: work.output)
+    try normalize(
+      weights.outputNorm, isParallel ? attended : nil, fed, residual, rows, into: work.output, stage: .outputNorm)
     guard shape.wanted <= work.logitRows else { return }
     try logits(of: work.output, rows)
     if shape.bringsLogits { try bringLogits(rows) }
@@ -87,8 +90,10 @@ struct GPUPass {
 
   // MARK: Steps
 
+  private mutating func enter(_ stage: Stage) { recorder.stage(stage.title) }
+
   private mutating func embed() throws {
-    recorder.stage("embedding")
+    enter(.embedding)
     try embed(weights.tokenEmbedding, ids: tables.tokens, adds: false)
     if let positions = weights.positionEmbedding { try embed(positions, ids: tables.positions, adds: true) }
   }
@@ -107,9 +112,9 @@ struct GPUPass {
   /// residual += first + second; form = norm(residual).
   private mutating func normalize(
     _ norm: GPUWeights.Norm, kind: NormConstants.Kind? = nil, _ first: Parts?, _ second: Parts?,
-    _ residual: any GPUBuffer, _ rows: Int, into form: GPUWorkspace.Form
+    _ residual: any GPUBuffer, _ rows: Int, into form: GPUWorkspace.Form, stage: Stage
   ) throws {
-    recorder.stage("norm")
+    enter(stage)
     let constants = NormConstants(
       columns: configuration.hiddenSize, stride: form.stride, firstParts: first?.count ?? 0,
       secondParts: second?.count ?? 0, partStride: rows * form.stride, epsilon: configuration.normEpsilon)
@@ -127,7 +132,7 @@ struct GPUPass {
   }
 
   private mutating func project(_ layer: GPUWeights.Layer, _ rows: Int) throws {
-    recorder.stage("query, key, value")
+    enter(.queryKeyValue)
     for (matrix, firstRow) in layer.attention {
       try product(
         GPUWeights.Projection(matrix: matrix, bias: layer.attentionBias), of: work.normed, into: work.projected,
@@ -136,7 +141,7 @@ struct GPUPass {
   }
 
   private mutating func rotate(_ index: Int, _ rows: Int) throws {
-    recorder.stage("rotation and cache")
+    enter(.rotation)
     let (c, layer) = (configuration, store.layers[index])
     let constants = RotateConstants(
       heads: c.headCount, keyValueHeads: c.keyValueHeadCount, headSize: c.headSize, pairs: c.rotary.dimensions / 2,
@@ -151,7 +156,7 @@ struct GPUPass {
   }
 
   private mutating func attend(_ index: Int) throws {
-    recorder.stage("attention")
+    enter(.attention)
     let (c, layer) = (configuration, store.layers[index])
     let (constants, queries) = Self.attention(c, tileRows: shape.tileRows, work: work)
     try recorder.dispatchIndirect(
@@ -174,7 +179,9 @@ struct GPUPass {
     _ rows: inout Int, _ residual: inout any GPUBuffer, _ first: Parts, _ second: Parts?
   ) throws {
     guard shape.wanted < rows else { return }
-    try normalize(weights.outputNorm, kind: NormConstants.Kind.none, first, second, residual, rows, into: work.normed)
+    try normalize(
+      weights.outputNorm, kind: NormConstants.Kind.none, first, second, residual, rows, into: work.normed,
+      stage: .feedForwardNorm)
     try gather(tables.wanted.all, from: work.residual, stride: work.normed.stride, into: work.residualKept, shape.wanted)
     (rows, residual) = (shape.wanted, work.residualKept)
   }
@@ -215,7 +222,7 @@ struct GPUPass {
   private mutating func feedForward(_ layer: GPUWeights.Layer, _ rows: Int) throws -> Int {
     let isParallel = configuration.architecture.hasParallelBlocks
     let input = isParallel && layer.feedForwardNorm != nil ? work.normedBeside ?? work.normed : work.normed
-    recorder.stage("gate and up")
+    enter(.gateUp)
     if let gate = layer.gate, !shape.isMany, gate.format == layer.up.matrix.format, layer.up.bias == nil {
       try gateUp(gate, layer.up.matrix, of: input, rows)
     } else {
@@ -226,6 +233,7 @@ struct GPUPass {
       }
       try product(
         layer.up, of: input, into: work.up, stride: work.hidden.stride, rows, isMany: shape.isMany)
+      enter(.activation)
       let stride = work.hidden.stride
       let constants = ActivateConstants(
         neurons: configuration.feedForwardSize, gateStride: stride, upStride: stride, hiddenStride: stride)
@@ -234,7 +242,7 @@ struct GPUPass {
         [work.gate.all, work.up.all, work.up.all, work.hidden.values.all], constants: constants,
         grid: constants.grid(tokens: rows))
     }
-    recorder.stage("down")
+    enter(.down)
     guard layer.isDownByNeuron else {
       try product(
         layer.down, of: try quantized(work.hidden, for: layer.down.matrix, rows), into: work.feedForwardOutput,
@@ -298,7 +306,7 @@ struct GPUPass {
 
   /// Logits of the first rows of a form.
   mutating func logits(of form: GPUWorkspace.Form, _ rows: Int) throws {
-    recorder.stage("logits")
+    enter(.logits)
     try product(
       GPUWeights.Projection(matrix: weights.output, bias: nil), of: form, into: work.logits,
       stride: configuration.vocabularySize, rows, isMany: shape.hasManyLogits)

@@ -21,17 +21,19 @@ final class GPUPassTables {
   private let model: LanguageModel
   private let pageCapacity: Int
 
-  /// Long enough that merging costs little, short enough that the heads of one row keep a device busy.
-  private static let leastStretch = 512
   /// Stretches of a context at most.
   static let mostStretches = 16
 
-  /// - Parameter rows: of a pass at most.
-  init(_ model: LanguageModel, rows count: Int, contextSize: Int, on device: any GPUDevice) throws {
+  /// - Parameters:
+  ///   - rows: of a pass at most.
+  ///   - leastStretch: of positions that a decoded row takes at once.
+  init(
+    _ model: LanguageModel, rows count: Int, contextSize: Int, leastStretch: Int, on device: any GPUDevice
+  ) throws {
     self.model = model
     let page = CacheLayout.pagePositions
     let perStretch = (contextSize + Self.mostStretches - 1) / Self.mostStretches
-    stretch = max(Self.leastStretch, (perStretch + page - 1) / page * page)
+    stretch = max(leastStretch, (perStretch + page - 1) / page * page)
     let pairs = max(1, model.configuration.rotary.dimensions / 2)
     pageCapacity = count * ((contextSize + page - 1) / page)
     func buffer(_ bytes: Int, _ label: String) throws -> any GPUBuffer {

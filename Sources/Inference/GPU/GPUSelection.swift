@@ -1,4 +1,3 @@
-import Foundation
 import PowerInferGPU
 import PowerInferModel
 
@@ -15,17 +14,23 @@ struct GPUSelection {
 
   /// Follows the options: opens the device and uploads the model.
   ///
+  /// - Parameters:
+  ///   - devices: this machine's.
+  ///   - open: opens one of them.
   /// - Throws: ``GPUModelError``, `GPUError` and ``EngineError`` where a certain device was asked for and cannot be used.
-  init(model: LanguageModel, options: EngineOptions) throws {
+  init(
+    model: LanguageModel, options: EngineOptions, devices: () throws -> [GPUDescription] = GPU.descriptions,
+    open: (Int, GPUOptions) throws -> any GPUDevice = GPU.open
+  ) throws {
     guard options.gpu != .none else { return }
     do {
-      try GPUExecutor.check(model)
       // Weights, and as much again of everything else as a quarter of them or this: cache, activations, what the driver takes.
       let weights = GPUExecutor.weightBytes(model)
       let needed = weights + max(weights / 4, 256 << 20)
-      guard let device = try options.gpu.pick(from: GPU.descriptions(), needing: needed) else { return }
-      let made = try GPUExecutor(
-        model: model, device: GPU.open(device.index, options: options.gpuOptions), options: options)
+      guard let device = try options.gpu.pick(from: devices(), needing: needed) else { return }
+      // Before the device is opened, and only where there is one: without it nobody asks what could run on it.
+      try GPUExecutor.check(model)
+      let made = try GPUExecutor(model: model, device: open(device.index, options.gpuOptions), options: options)
       (executor, name) = (made, device.name)
     } catch where !options.gpu.isExplicit {
       // No driver, no device: nobody asked for one.

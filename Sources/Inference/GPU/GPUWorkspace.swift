@@ -42,13 +42,12 @@ struct GPUWorkspace {
 
   static func stride(_ columns: Int) -> Int { (columns + 31) / 32 * 32 }
 
-  /// Most bytes of logits at a time.
-  private static let logitBytes = 32 << 20
   /// Candidates of a row that can be asked for on the device.
   static let candidateCount = 64
 
+  /// - Parameter logitBytes: most bytes of logits at a time.
   init(
-    _ model: LanguageModel, rows: Int, stretches: Int, fewRows: Int, on device: any GPUDevice
+    _ model: LanguageModel, rows: Int, stretches: Int, fewRows: Int, logitBytes: Int, on device: any GPUDevice
   ) throws {
     let c = model.configuration
     var made: [any GPUBuffer] = []
@@ -85,7 +84,7 @@ struct GPUWorkspace {
     states = try buffer(stateRows * c.headCount * (c.headSize + 2) * 4, "attention's states")
     output = try form(rows, d, "normed rows for logits")
     let vocabulary = c.vocabularySize
-    logitRows = max(1, min(rows, Self.logitBytes / (vocabulary * 4)))
+    logitRows = max(1, min(rows, logitBytes / (vocabulary * 4)))
     chunk = try form(logitRows, d, "a few normed rows")
     logits = try buffer(logitRows * vocabulary * 4, "logits")
     hostLogits = try buffer(logitRows * vocabulary * 4, "logits for the host", .hostRead)
