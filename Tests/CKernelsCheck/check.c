@@ -337,7 +337,8 @@ static void check_tiles(const pi_kernels *tiles, const pi_kernels *vectors) {
 
 #include "check_training.h"
 
-int main(void) {
+// With an argument, only the sets whose names begin with it.
+int main(int count, char **arguments) {
   const struct {
     const char *name;
     const pi_kernels *table;
@@ -355,6 +356,7 @@ int main(void) {
   };
   for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
     if (!sets[i].table) continue;
+    if (count > 1 && strncmp(sets[i].name, arguments[1], strlen(arguments[1])) != 0) continue;
     const int before = passed + failed;
     check_products(sets[i].name, sets[i].table, pi_kernels_portable());
     check_floats(sets[i].name, sets[i].table, pi_kernels_portable());
