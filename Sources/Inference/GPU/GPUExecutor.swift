@@ -12,7 +12,7 @@ import PowerInferSparsity
 ///
 /// A pass is one submission to the device and one wait. What is submitted is recorded once for each number of rows and then replayed:
 /// what changes from pass to pass lies in tables that the host writes. A few rows of logits come back with the pass, more
-/// when they are asked for. All neurons are computed. Results repeat bit for bit on one device.
+/// when they are asked for. Neurons are left out only where their gate is silent, which loses nothing. Results repeat bit for bit on one device.
 public final class GPUExecutor: ModelExecutor {
   public let model: LanguageModel
   public let maxRows: Int
@@ -30,6 +30,9 @@ public final class GPUExecutor: ModelExecutor {
   private let chunkRows: any GPUBuffer
   private let isProfiled: Bool
   private var times = GPUStageTimes()
+  /// Whether a row alone leaves out neurons whose gate is silent.
+  private let skipsSilent: Bool
+  private var layers: [ExecutorStatistics.Layer]
 
   /// Logits of the last pass that are on the host.
   private var ready: Ready = .none
@@ -47,6 +50,8 @@ public final class GPUExecutor: ModelExecutor {
   private static let fewRows = ProductTiling.most
   /// Shapes whose recordings are kept.
   private static let keptRecordings = 32
+  /// Of the up projection, from which leaving out silent neurons is taken to pay.
+  private static let leastSkippedBytes = 8 << 20
   /// How much is done at a time; tests take less, so that tiny models come to it.
   struct Limits {
     /// Logits that are brought with the pass: less than another submission costs.
@@ -107,6 +112,26 @@ public final class GPUExecutor: ModelExecutor {
       logitBytes: limits.logitBytes, on: device)
     chunkRows = try device.makeBuffer(byteCount: work.logitRows * 4, role: .hostWritten, label: "listed rows")
     kernels = GPUKernels(device)
+    skipsSilent = Self.skipsSilent(model, weights, options.sparsity.mode, device)
+    layers = Self.layers(model, skipsSilent: skipsSilent)
+  }
+
+  /// Whether leaving out silent neurons is possible, and asked for or likely to pay: a list costs a few dispatches, which small layers
+  /// of a fast device do not make up for.
+  private static func skipsSilent(
+    _ model: LanguageModel, _ weights: GPUWeights, _ mode: SparsityMode, _ device: any GPUDevice
+  ) -> Bool {
+    guard mode != .dense, model.configuration.activation == .relu,
+      weights.layers.allSatisfy({
+        $0.gate != nil && $0.isDownByNeuron && $0.up.matrix.parts.count == 1 && $0.down.matrix.parts.count == 1
+      })
+    else { return false }
+    let bytes = weights.layers.first?.up.matrix.parts[0].layout.codesByteCount ?? 0
+    return mode == .gate || device.description.kind == .software || bytes >= Self.leastSkippedBytes
+  }
+
+  private static func layers(_ model: LanguageModel, skipsSilent: Bool) -> [ExecutorStatistics.Layer] {
+    model.weights.layers.map { _ in ExecutorStatistics.Layer(source: skipsSilent ? .gate : .dense) }
   }
 
   // MARK: Pages
@@ -175,6 +200,7 @@ public final class GPUExecutor: ModelExecutor {
       rows: rows, wanted: wanted, isMany: isMany,
       hasManyLogits: arithmetic == .byPhase ? isMany : wanted > Self.fewRows,
       tileRows: isWide ? max(1, 16 / sharing) : 1,
+      skipsSilent: skipsSilent && rows == 1 && !isMany && wanted > 0,
       bringsLogits: wanted <= work.logitRows
         && wanted * model.configuration.vocabularySize * 4 <= limits.broughtBytes)
     let attention = GPUPass.attention(model.configuration, tileRows: shape.tileRows, work: work).0
@@ -189,8 +215,19 @@ public final class GPUExecutor: ModelExecutor {
           passes: 1, tokens: rows, positions: group.reduce(0) { $0 + $1.piece.visiblePositions }, logits: wanted),
         try recording.timings, elapsed: ContinuousClock.now - start)
     }
+    if shape.skipsSilent { try count() }
     lastShape = shape
     ready = shape.bringsLogits ? .brought(0..<wanted) : .none
+  }
+
+  /// Notes how many neurons each layer computed.
+  private func count() throws {
+    for index in layers.indices {
+      let number = Int(try work.hostCounts.load(UInt32.self, at: index * GPUWorkspace.countStride, count: 1)[0])
+      layers[index].tokens += 1
+      layers[index].computed += number
+      layers[index].fired += number
+    }
   }
 
   private func recording(_ shape: GPUPassShape) throws -> any GPURecording {
@@ -296,14 +333,17 @@ public final class GPUExecutor: ModelExecutor {
   // MARK: What was measured
 
   public var statistics: ExecutorStatistics {
-    var statistics = ExecutorStatistics(
-      layers: model.weights.layers.map { _ in ExecutorStatistics.Layer(source: .dense) })
+    var statistics = ExecutorStatistics(layers: layers)
+    statistics.mode = skipsSilent ? .gate : .dense
     statistics.reason = "the whole model is on \(device.description.name)"
     statistics.stages = isProfiled ? times.times : nil
     return statistics
   }
 
-  public func resetStatistics() { times = GPUStageTimes() }
+  public func resetStatistics() {
+    times = GPUStageTimes()
+    layers = Self.layers(model, skipsSilent: skipsSilent)
+  }
 
   public var memory: ExecutorMemory {
     ExecutorMemory(workspace: work.byteCount + tables.byteCount, copies: weightBytes)

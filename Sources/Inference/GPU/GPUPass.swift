@@ -13,6 +13,8 @@ struct GPUPassShape: Hashable {
   var hasManyLogits: Bool
   /// Rows of an attention tile at most.
   var tileRows: Int
+  /// Whether neurons whose gate is silent are left out.
+  var skipsSilent: Bool
   /// Whether logits go to the host with the pass.
   var bringsLogits: Bool
 }
@@ -77,12 +79,13 @@ struct GPUPass {
           try normalize(norm, attended, nil, residual, rows, into: work.normed, stage: .feedForwardNorm)
         }
       }
-      fed.count = try feedForward(layer, rows)
+      fed.count = try feedForward(layer, index, rows)
       if isLast, isParallel { try keepWanted(&rows, &residual, attended, fed) }
     }
     if isParallel, residual !== work.residual { (attended.count, fed.count) = (0, 0) }
     try normalize(
       weights.outputNorm, isParallel ? attended : nil, fed, residual, rows, into: work.output, stage: .outputNorm)
+    if shape.skipsSilent { try recorder.copy(from: work.counts.all, to: work.hostCounts.all) }
     guard shape.wanted <= work.logitRows else { return }
     try logits(of: work.output, rows)
     if shape.bringsLogits { try bringLogits(rows) }
@@ -219,9 +222,12 @@ struct GPUPass {
   }
 
   /// - Returns: parts of the output.
-  private mutating func feedForward(_ layer: GPUWeights.Layer, _ rows: Int) throws -> Int {
+  private mutating func feedForward(_ layer: GPUWeights.Layer, _ index: Int, _ rows: Int) throws -> Int {
     let isParallel = configuration.architecture.hasParallelBlocks
     let input = isParallel && layer.feedForwardNorm != nil ? work.normedBeside ?? work.normed : work.normed
+    if shape.skipsSilent, let gate = layer.gate {
+      return try firing(layer, gate: gate, index, of: input)
+    }
     enter(.gateUp)
     if let gate = layer.gate, !shape.isMany, gate.format == layer.up.matrix.format, layer.up.bias == nil {
       try gateUp(gate, layer.up.matrix, of: input, rows)
@@ -250,6 +256,49 @@ struct GPUPass {
       return 1
     }
     return shape.isMany ? try downOfMany(layer.down, rows) : try downOfFew(layer.down, rows)
+  }
+
+  /// All gates of one row, and the rest only of neurons whose gate is not silent: nothing is lost.
+  private mutating func firing(
+    _ layer: GPUWeights.Layer, gate: GPUMatrix, _ index: Int, of input: GPUWorkspace.Form
+  ) throws -> Int {
+    let (up, down) = (layer.up.matrix.parts[0], layer.down.matrix.parts[0])
+    let (stride, neurons) = (work.hidden.stride, NeuronRuns(neurons: configuration.feedForwardSize))
+    let counts = work.counts.slice(at: index * GPUWorkspace.countStride, byteCount: CompactConstants.countsByteCount)
+    let tiling = tiling(up.layout, 1)
+    enter(.gateUp)
+    try product(
+      GPUWeights.Projection(matrix: gate, bias: nil), of: input, into: work.gate, stride: stride, 1, isMany: false)
+    let rule = NeuronRule.above(0)
+    try recorder.dispatch(
+      try kernels.kernel(.compact, rule.specialization), [work.gate.all, work.list.all, work.starts.all, counts],
+      constants: CompactConstants(runs: neurons, tokens: 1, stride: stride, rule: rule, tiling: tiling),
+      grid: GPUGrid(1))
+    let all = MatVecConstants(
+      layout: up.layout, tokens: 1, xStride: input.stride, yStride: stride, hasBias: layer.up.bias != nil)
+    try recorder.dispatchIndirect(
+      try kernels.kernel(
+        .matvecListed, tiling.specialization(format: up.layout.format, activation: activation) + [1]),
+      [
+        up.codes.all, up.rest.all, input.values.all, input.codes.all, input.scales.all,
+        (layer.up.bias ?? up.codes).all, work.gate.all, work.list.all, counts, work.hidden.values.all,
+      ],
+      constants: MatVecListedConstants(all, gateStride: stride, countAt: CompactConstants.countIndex),
+      counts: work.counts.slice(
+        at: index * GPUWorkspace.countStride + CompactConstants.gridOffset, byteCount: 12))
+    enter(.down)
+    let constants = DownConstants(
+      layout: down.layout, runs: neurons, tokens: 1, hiddenStride: stride, partStride: work.normed.stride,
+      rowStride: work.normed.stride, hasBias: layer.down.bias != nil)
+    try recorder.dispatch(
+      try kernels.kernel(
+        .down, DownConstants.specialization(format: down.layout.format, isListed: true, tokens: 1)),
+      [
+        down.codes.all, down.rest.all, work.hidden.values.all, work.list.all, work.starts.all,
+        (layer.down.bias ?? down.codes).all, work.feedForwardOutput.all,
+      ],
+      constants: constants, grid: constants.grid)
+    return neurons.pieces
   }
 
   private mutating func gateUp(_ gate: GPUMatrix, _ up: GPUMatrix, of input: GPUWorkspace.Form, _ rows: Int) throws {

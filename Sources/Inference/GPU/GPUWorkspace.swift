@@ -25,6 +25,10 @@ struct GPUWorkspace {
   let up: any GPUBuffer  // [rows, f]
   let hidden: Form  // [rows, f]
   let feedForwardOutput: any GPUBuffer  // [rows, d], or [pieces, few rows, d]
+  let list: any GPUBuffer  // [f]: neurons that fire
+  let starts: any GPUBuffer  // [runs + 1]: where runs of neurons begin in it
+  let counts: any GPUBuffer  // [layers, countStride]: how many fire, and the grid that goes through them
+  let hostCounts: any GPUBuffer  // the same, for the host
   let states: any GPUBuffer  // attention of stretches
   let output: Form  // [rows, d]: normed rows whose logits are wanted
   let chunk: Form  // [logitRows, d]
@@ -42,6 +46,8 @@ struct GPUWorkspace {
 
   static func stride(_ columns: Int) -> Int { (columns + 31) / 32 * 32 }
 
+  /// Bytes from layer to layer of ``counts``: bindings may begin at every multiple of it.
+  static let countStride = 256
   /// Candidates of a row that can be asked for on the device.
   static let candidateCount = 64
 
@@ -80,6 +86,10 @@ struct GPUWorkspace {
     hidden = try form(rows, f, "what neurons give")
     let pieces = NeuronRuns(neurons: f).pieces
     feedForwardOutput = try floats(max(rows, pieces * min(rows, fewRows)), d, "feed-forward's output")
+    list = try buffer(f * 4, "listed neurons")
+    starts = try buffer((NeuronRuns(neurons: f).count + 1) * 4, "runs of listed neurons")
+    counts = try buffer(c.layerCount * Self.countStride, "numbers of neurons")
+    hostCounts = try buffer(c.layerCount * Self.countStride, "numbers of neurons for the host", .hostRead)
     stateRows = rows * stretches
     states = try buffer(stateRows * c.headCount * (c.headSize + 2) * 4, "attention's states")
     output = try form(rows, d, "normed rows for logits")
