@@ -14,7 +14,8 @@ enum ExecutorKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case gpu
 
   /// Those that this machine has.
-  static let allCases: [ExecutorKind] = GPUBench.device == nil ? [.processor, .reference] : [.processor, .reference, .gpu]
+  static let allCases: [ExecutorKind] =
+    GPUBench.device == nil ? [.processor, .reference] : [.processor, .reference, .gpu]
 
   var testDescription: String { rawValue }
 

@@ -93,7 +93,8 @@ struct BenchRow: Encodable {
   var markdown: String {
     let bound = bytesAreBound ? "≤ " : ""
     return BenchTable.layout.line([
-      model, Units.bytes(modelBytes), Units.weights(modelParameters), gpu == nil ? "CPU" : "Vulkan", "\(threads)", test.name,
+      model, Units.bytes(modelBytes), Units.weights(modelParameters), gpu == nil ? "CPU" : "Vulkan", "\(threads)",
+      test.name,
       String(format: "%.2f ± %.2f", speed.mean, speed.deviation),
       bytesPerSecond.map { bound + String(format: "%.2f", $0 / 1e9) } ?? "",
       bandwidthShare.map { bound + String(format: "%.0f %%", $0 * 100) } ?? "",

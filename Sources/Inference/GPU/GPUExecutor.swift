@@ -82,7 +82,8 @@ public final class GPUExecutor: ModelExecutor {
   ///   - options: context, batch size and cache formats are followed; neurons are all computed.
   /// - Throws: ``GPUModelError`` for a model that cannot run on a GPU, `GPUError` where memory is not to be had, ``EngineError`` for options
   ///   out of range.
-  public convenience init(model: LanguageModel, device: any GPUDevice, options: EngineOptions = EngineOptions()) throws {
+  public convenience init(model: LanguageModel, device: any GPUDevice, options: EngineOptions = EngineOptions()) throws
+  {
     try self.init(model: model, device: device, options: options, limits: Limits())
   }
 

@@ -38,7 +38,9 @@ struct GPUPass {
     var count = 0
   }
 
-  static func attention(_ c: ModelConfiguration, tileRows: Int, work: GPUWorkspace) -> (AttentionConstants, queries: Int) {
+  static func attention(_ c: ModelConfiguration, tileRows: Int, work: GPUWorkspace) -> (
+    AttentionConstants, queries: Int
+  ) {
     let queries = AttentionConstants.queries(
       sharing: c.queriesPerKeyValueHead, rows: tileRows, headSize: c.headSize)
     return (
@@ -185,7 +187,8 @@ struct GPUPass {
     try normalize(
       weights.outputNorm, kind: NormConstants.Kind.none, first, second, residual, rows, into: work.normed,
       stage: .feedForwardNorm)
-    try gather(tables.wanted.all, from: work.residual, stride: work.normed.stride, into: work.residualKept, shape.wanted)
+    try gather(
+      tables.wanted.all, from: work.residual, stride: work.normed.stride, into: work.residualKept, shape.wanted)
     (rows, residual) = (shape.wanted, work.residualKept)
   }
 

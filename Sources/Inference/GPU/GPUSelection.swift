@@ -32,7 +32,7 @@ struct GPUSelection {
       try GPUExecutor.check(model)
       let made = try GPUExecutor(model: model, device: open(device.index, options.gpuOptions), options: options)
       (executor, name) = (made, device.name)
-    } catch where !options.gpu.isExplicit {
+    } catch  where !options.gpu.isExplicit {
       // No driver, no device: nobody asked for one.
       if case .noLoader? = error as? GPUError { return }
       if case .noDevice? = error as? GPUError { return }

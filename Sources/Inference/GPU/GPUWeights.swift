@@ -47,7 +47,9 @@ struct GPUWeights {
     var matrices: [(String, Matrix)] = [("token_embd", weights.tokenEmbedding), ("output", weights.output)]
     if let positions = weights.positionEmbedding { matrices.append(("position_embd", positions)) }
     for (index, layer) in weights.layers.enumerated() {
-      func add(_ name: String, _ matrix: Matrix?) { if let matrix { matrices.append(("blk.\(index).\(name)", matrix)) } }
+      func add(_ name: String, _ matrix: Matrix?) {
+        if let matrix { matrices.append(("blk.\(index).\(name)", matrix)) }
+      }
       add("attn_q", layer.query)
       add("attn_k", layer.key)
       add("attn_v", layer.value)

@@ -68,7 +68,8 @@ struct GPUWorkspace {
     func form(_ rows: Int, _ columns: Int, _ label: String) throws -> Form {
       let stride = Self.stride(columns)
       return Form(
-        stride: stride, values: try floats(rows, columns, label), codes: try buffer(rows * stride, label + " in 8 bits"),
+        stride: stride, values: try floats(rows, columns, label),
+        codes: try buffer(rows * stride, label + " in 8 bits"),
         scales: try buffer(rows * stride / 32 * 8, label + "'s scales"))
     }
     let (d, f) = (c.hiddenSize, c.feedForwardSize)
