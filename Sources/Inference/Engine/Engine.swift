@@ -75,7 +75,12 @@ public final class Engine: @unchecked Sendable {
       executor: executor, team: ThreadTeam(workers: options.threads ?? Processors.recommended), options: options)
   }
 
-  private init(
+  /// An engine on a certain executor.
+  ///
+  /// - Parameters:
+  ///   - gpu: the choice that the executor came from.
+  ///   - fallback: makes what goes on where the executor's device fails; `nil` where nothing does.
+  init(
     executor: any ModelExecutor, team: ThreadTeam, options: EngineOptions, gpu: GPUSelection = GPUSelection(),
     fallback: (() throws -> any ModelExecutor)? = nil
   ) throws {

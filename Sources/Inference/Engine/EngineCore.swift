@@ -151,7 +151,12 @@ final class EngineCore {
   /// - Throws: what ``reserve(_:for:)`` throws but for a lack of pages.
   func room(_ count: Int, for id: SequenceID) throws -> Int {
     do {
-      try reserve(count, for: id)
+      do {
+        try reserve(count, for: id)
+      } catch let error as GPUError where fallback != nil {
+        try fallBack(error)
+        try reserve(count, for: id)
+      }
       return count
     } catch EngineError.cacheFull, EngineError.outOfCacheMemory {
       let state = try state(of: id)
@@ -223,15 +228,16 @@ final class EngineCore {
 
   /// The logits of the wanted rows of the batch that was run last; see ``ModelExecutor/withLogits(of:_:)``.
   func withLogits(of batch: Batch, _ body: (Range<Int>, UnsafeBufferPointer<Float>) throws -> Void) throws {
-    var given = false
+    var (given, isGiving) = (0, false)
     do {
       try executor.withLogits(of: 0..<batch.wantedCount) { rows, logits in
-        given = true
+        isGiving = true
         try body(rows, logits)
+        (given, isGiving) = (rows.upperBound, false)
       }
-    } catch let error as GPUError where fallback != nil && !given {
+    } catch let error as GPUError where fallback != nil && !isGiving {
       try repeatPass(batch, after: error)
-      try executor.withLogits(of: 0..<batch.wantedCount, body)
+      try executor.withLogits(of: given..<batch.wantedCount, body)
     }
   }
 
@@ -252,7 +258,9 @@ final class EngineCore {
     guard let make = fallback else { throw error }
     let other = try make()
     (executor, fallback, failure) = (other, nil, "\(error) The processor goes on.")
-    pool = PagePool(limit: pool.limit, pageBytes: other.pageLayout.byteCount)
+    // Room for as many positions as before.
+    let positions = pool.limit * prefixes.pagePositions
+    pool = PagePool(limit: other.pageLayout.pages(for: positions), pageBytes: other.pageLayout.byteCount)
     prefixes = PrefixTree(pagePositions: other.pageLayout.positions)
     sequences = sequences.mapValues { state in
       State(tokens: state.tokens, phases: state.phases, isLost: !state.tokens.isEmpty)

@@ -23,7 +23,7 @@ struct PrefixTree {
     var count: Int
   }
 
-  private let pagePositions: Int
+  let pagePositions: Int
   private var nodes: [Int: Node] = [:]
   private var roots: [Int] = []
   private var next = 0

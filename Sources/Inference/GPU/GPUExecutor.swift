@@ -301,6 +301,8 @@ public final class GPUExecutor: ModelExecutor {
   }
 
   public func candidates(of wanted: Range<Int>, count: Int) throws -> [[TokenCandidate]] {
+    // The kernel finds one at least.
+    guard count > 0 else { return wanted.map { _ in [] } }
     if case .none = ready, let shape = lastShape, shape.wanted <= work.logitRows,
       count <= GPUWorkspace.candidateCount
     {

@@ -1,3 +1,5 @@
+import PowerInferGPU
+
 /// Chooses what one pass computes: a row for each running answer first, then pieces of prompts, as many rows in all as a pass takes.
 struct PassPlan {
   /// In the batch's order: prompts, then answers.
@@ -118,7 +120,15 @@ struct PassPlan {
   private func room(_ count: Int, for request: ScheduledRequest, from victims: [ScheduledRequest]) -> Int {
     guard let sequence = request.sequence else { return 0 }
     while true {
-      let found = (try? core.room(count, for: sequence)) ?? 0
+      let found: Int
+      do {
+        found = try core.room(count, for: sequence)
+      } catch is GPUError {
+        // No lack of pages: the pass fails in the same way, and says so.
+        return count
+      } catch {
+        found = 0
+      }
       if found > 0 { return found }
       guard let victim = victims.last(where: { $0 !== request && $0.hasPages(core) }) else { return 0 }
       victim.giveUpPage(core)
