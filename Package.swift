@@ -73,7 +73,9 @@ let package = Package(
     // Offline work on model files: convert, quantize, profile, train predictors.
     room("Toolkit", rooms("Inference", "Sparsity", "Model", "GGUF", "Checkpoint", "Kernels", "Platform") + [crypto]),
     // The library's face, module `PowerInfer`: engine, sequences, executors, sampling, generation, perplexity.
-    room("Inference", rooms("Sparsity", "Model", "Jinja", "GPU", "Kernels", "Platform") + [crypto, orderedCollections]),
+    room(
+      "Inference",
+      rooms("Sparsity", "Model", "Jinja", "GPU", "Kernels", "Platform") + [crypto, orderedCollections]),
     // Which neurons are computed: activation sources, predictors, profiles, hotness order, thresholds.
     room("Sparsity", rooms("Model", "GGUF", "Kernels", "Platform") + [crypto]),
     // Architectures as data, weights, tokenizers, chat templates.
