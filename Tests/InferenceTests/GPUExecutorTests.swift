@@ -110,6 +110,33 @@ import Testing
     #expect(try engine.makeSequence().rows(answer, phase: .decode) == expected)
   }
 
+  /// A row alone leaves out neurons whose gate is silent, rows together do not: to the same bits.
+  @Test(arguments: ["tiny-relu-f16.powerinfer", "tiny-relu-q4_0.powerinfer", "tiny-bamboo-q4_0.powerinfer"])
+  func silentNeuronsChangeNothing(name: String) throws {
+    let model = try ExecutorBench.open(name)
+    let text = ExecutorBench.tokens(24, model, seed: 11)
+    func rows(_ engine: Engine) throws -> [[Float]] {
+      let sequence = engine.makeSequence()
+      return try sequence.rows(Array(text[..<12]), phase: .prompt) + sequence.decode(Array(text[12...]))
+    }
+    let dense = try rows(GPUBench.engine(model, ExecutorBench.options()))
+    let engine = try GPUBench.engine(model, ExecutorBench.options(SparsityOptions(mode: .gate)))
+    #expect(try rows(engine) == dense)
+    let layers = engine.statistics.layers
+    #expect(layers.allSatisfy { $0.source == .gate && $0.tokens == 12 && $0.computed > 0 })
+    let sequences = try (12..<15).map { length in
+      let sequence = engine.makeSequence()
+      try sequence.append(Array(text[..<12]), phase: .prompt)
+      if length > 12 { try sequence.append(Array(text[12..<length]), phase: .decode) }
+      return sequence
+    }
+    let together = try engine.rows(
+      zip(sequences, 12...).map {
+        Batch.Piece(sequence: $0.id, position: $1, tokens: text[$1..<$1 + 1], phase: .decode, wanted: 0..<1)
+      })
+    #expect(together == Array(dense[12..<15]))
+  }
+
   /// A decoded row goes through a long context in stretches, whose results are merged.
   @Test(arguments: ["tiny-relu-f16", "tiny-falcon-40b-f16.powerinfer"])
   func mergesStretchesOfALongContext(name: String) throws {

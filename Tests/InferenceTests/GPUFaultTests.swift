@@ -259,6 +259,34 @@ import Testing
     #expect(try sequence.decode(Array(text[(8 * page + 1)...])) == Array(expected[1...]))
   }
 
+  /// Every call to the driver fails in turn while passes are made: an error, after which the same works.
+  @Test func memoryRunsOutDuringPasses() throws {
+    let model = try ExecutorBench.open(Self.name)
+    let text = ExecutorBench.tokens(9, model, seed: 6)
+    func rows(_ sequence: TokenSequence) throws -> [[Float]] {
+      sequence.truncate(to: 0)
+      return try sequence.rows(Array(text[..<8]), phase: .prompt) + sequence.decode([text[8]])
+    }
+    let expected = try rows(GPUBench.engine(model, options()).makeSequence())
+    let faults = DeviceFaults()
+    let engine = try GPUBench.engine(model, options(), on: GPUBench.open(faults: faults))
+    let sequence = engine.makeSequence()
+    var n = 0
+    while n < 1000 {
+      faults.fail("", at: n, code: DeviceFaults.outOfMemory)
+      do {
+        #expect(try rows(sequence) == expected)
+        if faults.calls <= n { break }
+      } catch let error as GPUError {
+        #expect(error.isShortOfMemory)
+      }
+      n += 1
+    }
+    #expect((10..<1000).contains(n))
+    faults.stop()
+    #expect(try rows(sequence) == expected)
+  }
+
   /// Kept prefixes give way to what is needed now.
   @Test func keptPrefixesMakeRoom() throws {
     let model = try ExecutorBench.open(Self.name)

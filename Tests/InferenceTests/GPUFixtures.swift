@@ -43,7 +43,8 @@ final class DeviceFaults: Sendable {
   static let outOfMemory: Int32 = -2
 
   private struct State {
-    var name = ""
+    /// Nil for none, empty for all.
+    var name: String?
     var failing = 0..<0
     var code: Int32 = 0
     var calls = 0
@@ -51,7 +52,7 @@ final class DeviceFaults: Sendable {
 
   private let state = Mutex(State())
 
-  /// Fails calls of a function, counted from 0 from now on.
+  /// Fails calls of a function, or of all where `name` is empty, counted from 0 from now on.
   func fail(_ name: String, _ failing: Range<Int>, code: Int32) {
     state.withLock { $0 = State(name: name, failing: failing, code: code) }
   }
@@ -70,7 +71,7 @@ final class DeviceFaults: Sendable {
   var intercept: VulkanCalls.Intercept {
     { name in
       self.state.withLock { state in
-        guard name == state.name else { return nil }
+        guard let wanted = state.name, wanted.isEmpty || wanted == name else { return nil }
         defer { state.calls += 1 }
         return state.failing.contains(state.calls) ? state.code : nil
       }

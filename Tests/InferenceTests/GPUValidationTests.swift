@@ -14,7 +14,7 @@ struct GPUValidationTests {
       let device = try GPUBench.open(GPUOptions(validates: true))
       var limits = GPUExecutor.Limits()
       (limits.broughtBytes, limits.leastStretch) = (broughtBytes, 64)
-      var options = ExecutorBench.options(contextSize: 640, batchSize: 70)
+      var options = ExecutorBench.options(contextSize: 640, batchSize: 70, SparsityOptions(mode: .gate))
       options.isDeterministic = false
       let engine = try GPUBench.engine(model, options, on: device, limits: limits)
       let sequence = engine.makeSequence()

@@ -174,7 +174,7 @@ public final class Engine: @unchecked Sendable {
   public var cacheUse: CacheUse {
     ifFree { core in
       CacheUse(
-        pages: core.pool.used, peakPages: core.pool.peak, pageLimit: pageLimit, pageBytes: pageLayout.byteCount,
+        pages: core.pool.used, peakPages: core.pool.peak, pageLimit: core.pool.limit, pageBytes: core.pool.pageBytes,
         sequences: core.sequenceCount)
     } ?? CacheUse(pages: 0, peakPages: 0, pageLimit: pageLimit, pageBytes: pageLayout.byteCount, sequences: 0)
   }
