@@ -205,7 +205,7 @@ public final class GPUExecutor: ModelExecutor {
       bringsLogits: wanted <= work.logitRows
         && wanted * model.configuration.vocabularySize * 4 <= limits.broughtBytes)
     let attention = GPUPass.attention(model.configuration, tileRows: shape.tileRows, work: work).0
-    try tables.fill(group, tileRows: shape.tileRows, attention: attention)
+    try tables.fill(group, tileRows: shape.tileRows, attention: attention, stateRows: work.stateRows)
     let recording = try recording(shape)
     let start = ContinuousClock.now
     try device.run(recording)

@@ -56,8 +56,10 @@ final class GPUPassTables {
   ///   - pieces: whose rows are computed, with the pages of their sequences.
   ///   - tileRows: rows of a tile at most; one where rows are decoded.
   ///   - attention: of the shape, whose grid depends on the number of tiles.
+  ///   - stateRows: rows of states that there is room for.
   func fill(
-    _ pieces: [(piece: Batch.Piece, pages: ArraySlice<PageID>)], tileRows: Int, attention: AttentionConstants
+    _ pieces: [(piece: Batch.Piece, pages: ArraySlice<PageID>)], tileRows: Int, attention: AttentionConstants,
+    stateRows: Int
   ) throws {
     let c = model.configuration
     var (ids, table, numbers, wantedRows): ([UInt32], [UInt32], [UInt32], [UInt32]) = ([], [], [], [])
@@ -86,14 +88,14 @@ final class GPUPassTables {
         let (visible, row) = (piece.position + first + 1, firstRow + first)
         let end = visible + count - 1
         // Rows of a prompt are many: each goes through its context alone.
-        let isSplit = piece.phase == .decode && end > stretch
+        let stretches = (end + stretch - 1) / stretch
+        let isSplit = piece.phase == .decode && stretches > 1 && states + stretches * count <= stateRows
         guard isSplit else {
           tileList.append(
             AttentionTile(
               firstRow: row, rows: count, pages: start, visible: visible, begin: 0, end: end, state: nil))
           continue
         }
-        let stretches = (end + stretch - 1) / stretch
         for index in 0..<stretches {
           tileList.append(
             AttentionTile(

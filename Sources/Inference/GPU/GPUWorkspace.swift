@@ -48,6 +48,8 @@ struct GPUWorkspace {
 
   /// Bytes from layer to layer of ``counts``: bindings may begin at every multiple of it.
   static let countStride = 256
+  /// Rows of a pass that can take a long context in stretches; more keep a device busy without.
+  private static let splitRows = 128
   /// Candidates of a row that can be asked for on the device.
   static let candidateCount = 64
 
@@ -91,8 +93,9 @@ struct GPUWorkspace {
     starts = try buffer((NeuronRuns(neurons: f).count + 1) * 4, "runs of listed neurons")
     counts = try buffer(c.layerCount * Self.countStride, "numbers of neurons")
     hostCounts = try buffer(c.layerCount * Self.countStride, "numbers of neurons for the host", .hostRead)
-    stateRows = rows * stretches
-    states = try buffer(stateRows * c.headCount * (c.headSize + 2) * 4, "attention's states")
+    let stateBytes = c.headCount * (c.headSize + 2) * 4
+    stateRows = min(min(rows, Self.splitRows) * stretches, device.description.limits.bindingBytes / stateBytes)
+    states = try buffer(stateRows * stateBytes, "attention's states")
     output = try form(rows, d, "normed rows for logits")
     let vocabulary = c.vocabularySize
     logitRows = max(1, min(rows, logitBytes / (vocabulary * 4)))
