@@ -53,7 +53,7 @@ import Testing
         try GPUExecutor(model: model, device: device, options: options)
       }
       #expect(
-        error?.description == "Neurons are not chosen by \(mode.rawValue) on a GPU: it computes all of them.")
+        error?.description == "Neurons are not chosen by \(mode.rawValue) on a GPU, which leaves out silent ones only.")
     }
     #expect(throws: EngineError.invalidOption("batch size", value: 0, expected: "1 to 4096")) {
       try GPUExecutor(model: model, device: device, options: EngineOptions(batchSize: 0))

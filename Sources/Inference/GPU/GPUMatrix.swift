@@ -100,7 +100,7 @@ public enum GPUModelError: Error, Equatable, CustomStringConvertible {
     case .headSize(let size, let most):
       "This model cannot run on a GPU: its heads have \(size) elements, where kernels take \(most)."
     case .source(let name):
-      "Neurons are not chosen by \(name) on a GPU: it computes all of them."
+      "Neurons are not chosen by \(name) on a GPU, which leaves out silent ones only."
     case .observers:
       "What neurons do cannot be observed on a GPU."
     }
