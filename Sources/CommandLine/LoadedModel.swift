@@ -19,14 +19,36 @@ final class LoadedModel {
   /// - Throws: a sentence where the file cannot be opened or is not a model that can run.
   init(_ options: ModelOptions.Resolved) throws {
     path = options.path
-    let model = try LanguageModel(opening: options.path, residency: options.residency)
-    self.model = model
+    // Weights on a GPU need no memory of their own here: they go up from the mapped file.
+    let isOnGPU = options.residency == .automatic && Self.findsGPU(options.gpu)
+    let first = try LanguageModel(opening: options.path, residency: isOnGPU ? .mapped : options.residency)
+    let engine = try Self.engine(first, options)
+    if isOnGPU, engine.gpuName == nil {
+      model = try LanguageModel(opening: options.path, residency: options.residency)
+      var options = options
+      options.gpu = .none
+      self.engine = try Self.engine(model, options)
+    } else {
+      (model, self.engine) = (first, engine)
+    }
+    if let remark = engine.gpuRemark { StandardOutput.note("Note: \(remark)\n") }
+    sequence = self.engine.makeSequence()
+    prompts = try PromptRenderer(model: model, trustsMessages: options.parsesSpecial)
+  }
+
+  /// Whether there is a device of the kind that is asked for; what does not fit turns out later.
+  private static func findsGPU(_ choice: GPUChoice) -> Bool {
+    guard choice != .none, let devices = try? GPU.descriptions() else { return false }
+    return (try? choice.pick(from: devices, needing: 0)) ?? nil != nil
+  }
+
+  private static func engine(_ model: LanguageModel, _ options: ModelOptions.Resolved) throws -> Engine {
     var settings = EngineOptions()
     settings.threads = options.threads
     settings.isProfiled = options.isProfiled
     settings.isDeterministic = options.isDeterministic
     settings.gpu = options.gpu
-    settings.gpuOptions.cacheFolder = Self.kernelCache
+    settings.gpuOptions.cacheFolder = kernelCache
     settings.sparsity = try options.sparsity.options(for: model)
     if let batchSize = options.batchSize { settings.batchSize = batchSize }
     (settings.keyFormat, settings.valueFormat) = (options.cache.keys, options.cache.values)
@@ -36,10 +58,7 @@ final class LoadedModel {
       case .full: model.configuration.contextLength
       case .tokens(let count): count
       }
-    engine = try Engine(model: model, options: settings)
-    if let remark = engine.gpuRemark { StandardOutput.note("Note: \(remark)\n") }
-    sequence = engine.makeSequence()
-    prompts = try PromptRenderer(model: model, trustsMessages: options.parsesSpecial)
+    return try Engine(model: model, options: settings)
   }
 
   /// Where compiled GPU kernels are kept between runs.

@@ -152,9 +152,11 @@ struct BenchTable {
     var seen = Set<Int>()
     let speeds = rows.compactMap { row -> String? in
       guard let bandwidth = row.bandwidth, seen.insert(row.threads).inserted else { return nil }
-      return String(format: "%.1f GB/s by ", bandwidth / 1e9) + "\(row.threads) thread\(row.threads == 1 ? "" : "s")"
+      let speed = String(format: "%.1f GB/s", bandwidth / 1e9)
+      return row.gpu == nil ? speed + " by \(row.threads) thread\(row.threads == 1 ? "" : "s")" : speed
     }
-    let machine = [Processors.name, InstructionSet.active.rawValue].compactMap { $0 }.joined(separator: ", ")
+    let processor = [Processors.name, InstructionSet.active.rawValue].compactMap { $0 }.joined(separator: ", ")
+    let machine = rows.compactMap(\.gpu).first ?? processor
     return "\n" + machine + (speeds.isEmpty ? "" : "; memory is read at " + speeds.joined(separator: ", ")) + "\n"
   }
 }
