@@ -14,6 +14,19 @@ import Testing
     ExecutorKind.isInBlocks(name) ? GoldenLogitsTests.batchLimit : Self.floatLimit
   }
 
+  /// Against the golden logits of the embedded model, as the processor is tested.
+  @Test func embeddedModel() throws {
+    let model = try LanguageModel(opening: RepositoryModel.embedded)
+    var options = EngineOptions()
+    options.gpu = .index(try #require(GPUBench.device).description.index)
+    for golden in try GoldenPrompt.load("logits-smollm2-relu.q4_0.json") {
+      let limit = GoldenLogitsTests.eightBitLimit
+      let difference = try LogitDifference(model: model, golden: golden, tieMargin: limit, options: options)
+      #expect(difference.largestError < limit, "largest error \(difference.largestError)")
+      #expect(difference.wrongArgMaxima == [])
+    }
+  }
+
   /// Longer than the cache at first, whose pages are then copied to a larger one.
   @Test func growsInTheMiddleOfAnAnswer() throws {
     let model = try ExecutorBench.open("tiny-relu-f16")
