@@ -9,7 +9,13 @@ import PowerInferPlatform
 struct Devices: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "List the processor and the GPUs of this machine.",
-    discussion: "Bandwidth is measured, which takes a second or two for each device.")
+    discussion: """
+      Bandwidth is measured, which takes a second or two for each device.
+
+      Examples:
+        powerinfer devices
+        powerinfer devices --quick --json
+      """)
 
   @Flag(help: "Leave out what has to be measured.")
   var quick = false

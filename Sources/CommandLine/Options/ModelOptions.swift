@@ -38,7 +38,7 @@ struct ModelOptions: ParsableArguments {
     var isProfiled = false
     /// Whether results depend on a request alone, bit for bit.
     var isDeterministic = false
-    var gpu = GPUChoice.none
+    var gpu = GPUChoice.automatic
     /// Whether control tokens count wherever a prompt spells them.
     var parsesSpecial = false
   }
