@@ -79,7 +79,7 @@ public final class GPUExecutor: ModelExecutor {
   /// - Parameters:
   ///   - model: of formats and sizes that there are kernels for.
   ///   - device: opened for nobody else.
-  ///   - options: context, batch size and cache formats are followed; neurons are all computed.
+  ///   - options: the context, the batch size, the cache formats and the sparsity mode, which must be a lossless one.
   /// - Throws: ``GPUModelError`` for a model that cannot run on a GPU, `GPUError` where memory is not to be had, ``EngineError`` for options
   ///   out of range.
   public convenience init(model: LanguageModel, device: any GPUDevice, options: EngineOptions = EngineOptions()) throws
