@@ -19,11 +19,10 @@ final class LoadedModel {
   /// - Throws: a sentence where the file cannot be opened or is not a model that can run.
   init(_ options: ModelOptions.Resolved) throws {
     path = options.path
-    // Weights on a GPU need no memory of their own here: they go up from the mapped file.
-    let isOnGPU = options.residency == .automatic && Self.findsGPU(options.gpu)
-    let first = try LanguageModel(opening: options.path, residency: isOnGPU ? .mapped : options.residency)
+    let residency = options.gpu.residency(options.residency)
+    let first = try LanguageModel(opening: options.path, residency: residency)
     let engine = try Self.engine(first, options)
-    if isOnGPU, engine.gpuName == nil {
+    if residency != options.residency, engine.gpuName == nil {
       model = try LanguageModel(opening: options.path, residency: options.residency)
       var options = options
       options.gpu = .none
@@ -36,19 +35,13 @@ final class LoadedModel {
     prompts = try PromptRenderer(model: model, trustsMessages: options.parsesSpecial)
   }
 
-  /// Whether there is a device of the kind that is asked for; what does not fit turns out later.
-  private static func findsGPU(_ choice: GPUChoice) -> Bool {
-    guard choice != .none, let devices = try? GPU.descriptions() else { return false }
-    return (try? choice.pick(from: devices, needing: 0)) ?? nil != nil
-  }
-
   private static func engine(_ model: LanguageModel, _ options: ModelOptions.Resolved) throws -> Engine {
     var settings = EngineOptions()
     settings.threads = options.threads
     settings.isProfiled = options.isProfiled
     settings.isDeterministic = options.isDeterministic
     settings.gpu = options.gpu
-    settings.gpuOptions.cacheFolder = kernelCache
+    settings.gpuOptions.cacheFolder = GPUFlag.kernelCache
     settings.sparsity = try options.sparsity.options(for: model)
     if let batchSize = options.batchSize { settings.batchSize = batchSize }
     (settings.keyFormat, settings.valueFormat) = (options.cache.keys, options.cache.values)
@@ -59,11 +52,6 @@ final class LoadedModel {
       case .tokens(let count): count
       }
     return try Engine(model: model, options: settings)
-  }
-
-  /// Where compiled GPU kernels are kept between runs.
-  static var kernelCache: String? {
-    FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask).first?.appending(path: "powerinfer").path
   }
 
   /// The file's name, for reports.

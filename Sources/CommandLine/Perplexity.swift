@@ -130,7 +130,8 @@ struct Perplexity: ParsableCommand {
       throw InputError.beingRead(saveLogits)
     }
 
-    let model = try LanguageModel(opening: path, residency: loadingFlags.residency)
+    let gpu = comparisonFlags.compare ? GPUChoice.none : try gpuFlag.resolve(environment)
+    let model = try LanguageModel(opening: path, residency: gpu.residency(loadingFlags.residency))
     let reader = try klWith.map { try ReferenceReader($0, tokenizer: model.tokenizer) }
     let text = try scoredText(source, reader, model)
     var settings = EngineOptions(contextSize: text.contextSize, threads: threads)
@@ -144,8 +145,8 @@ struct Perplexity: ParsableCommand {
         model: URL(filePath: path).lastPathComponent, threads: threads ?? Processors.recommended)
       return noteLength(of: text, model)
     }
-    settings.gpu = try gpuFlag.resolve(environment)
-    settings.gpuOptions.cacheFolder = LoadedModel.kernelCache
+    settings.gpu = gpu
+    settings.gpuOptions.cacheFolder = GPUFlag.kernelCache
     let engine = try Engine(model: model, options: settings)
     if let remark = engine.gpuRemark { StandardOutput.note("Note: \(remark)\n") }
     noteLength(of: text, model)
