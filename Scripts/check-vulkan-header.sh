@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-ours=Sources/CVulkan/include/powerinfer_vulkan.h
+ours=Sources/CVulkan/include
 theirs="${VULKAN_INCLUDE:-/usr/include}"
 compiler="${CC:-$(command -v clang || command -v cc)}"
 if [[ ! -e "$theirs/vulkan/vulkan_core.h" ]]; then
@@ -17,9 +17,10 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
 python3 - "$ours" "$theirs/vulkan/vulkan_core.h" "$work" <<'PYTHON'
-import re, sys
+import pathlib, re, sys
 
-ours = re.sub(r"//[^\n]*", "", open(sys.argv[1]).read())
+ours = "\n".join(header.read_text() for header in sorted(pathlib.Path(sys.argv[1]).glob("*.h")))
+ours = re.sub(r"//[^\n]*", "", ours)
 theirs = re.sub(r"//[^\n]*|/\*.*?\*/", "", open(sys.argv[2]).read(), flags=re.S)
 work = sys.argv[3]
 
