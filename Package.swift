@@ -114,9 +114,9 @@ let package = Package(
       exclude: ["Device/Shaders"]),
     tests("JinjaTests", rooms("Jinja") + [orderedCollections], resources: [.copy("Golden")]),
     tests(
-      "ModelTests", rooms("Model", "GGUF", "Jinja", "Kernels") + [testKit, orderedCollections],
+      "ModelTests", rooms("Model", "GGUF", "Jinja", "Kernels", "Platform") + [testKit, orderedCollections],
       resources: [.copy("Golden")]),
-    tests("SparsityTests", rooms("Sparsity", "Model", "GGUF") + [testKit]),
+    tests("SparsityTests", rooms("Sparsity", "Model", "GGUF", "Platform") + [testKit]),
     tests(
       "InferenceTests", rooms("Inference", "Sparsity", "Model", "Jinja", "GPU", "GGUF", "Kernels") + [testKit],
       resources: [.copy("Golden")]),

@@ -20,6 +20,10 @@ struct Bench: ParsableCommand {
       -npl measures several sequences at a time, in the columns of llama-batched-bench: each of B sequences reads a prompt \
       of PP tokens, then all decode TG tokens together, one of each to a pass over the weights.
 
+      --tune shows how fast each way of reading the model's weights is, rows one by one or four at a time, asked for so many bytes \
+      ahead, and which is taken. That is measured when a model that no cache holds is first used on a machine, and \
+      remembered (POWERINFER_TUNE=off: never; again: anew). No result depends on it.
+
       --compare sets quality beside speed: a table with a row for each activation source that the model has. All decode \
       tokens of the text one by one, --n-gen of them after half a context, in turns, so that noise hits all alike; then each \
       reads chunks of the text, leaving out the neurons that decoding leaves out. "active" is the share of neurons that \
@@ -32,6 +36,7 @@ struct Bench: ParsableCommand {
         powerinfer bench -m model.gguf -p 0 -n 64 --json
         powerinfer bench -m model.gguf --profile     (time per stage)
         powerinfer bench --membw -o csv              (the memory, without a model)
+        powerinfer bench --tune -m model.gguf        (ways of reading its weights)
         powerinfer bench --compare -f text.txt       (activation sources)
         powerinfer bench -npp 64 -ntg 32 -npl 1,2,4,8,16   (sequences together)
       """)
@@ -93,6 +98,9 @@ struct Bench: ParsableCommand {
   @Flag(help: "Measure only the memory: read, copy and STREAM's triad, for 1, 2, … threads or those of --threads.")
   var membw = false
 
+  @Flag(help: "Measure only ways of reading the model's weights.")
+  var tune = false
+
   @OptionGroup var determinismFlag: DeterminismFlag
   @OptionGroup var gpuFlag: GPUFlag
   @OptionGroup(title: "Several sequences") var batchedFlags: BatchedBenchFlags
@@ -114,6 +122,9 @@ struct Bench: ParsableCommand {
       throw ValidationError("Give only one of -npl, --compare and --membw.")
     }
     if profile, membw { throw ValidationError("Give either --profile or --membw, not both.") }
+    if tune, membw || profile || comparisonFlags.compare || batchedFlags.isAsked {
+      throw ValidationError("Give only one of --tune, --membw, --profile, --compare and -npl.")
+    }
     if repetitions < 1 {
       throw ValidationError("The option --repetitions must be 1 or more, but it is \(repetitions).")
     }
@@ -155,6 +166,10 @@ struct Bench: ParsableCommand {
     let cache = try cacheOptions.resolve(environment)
     let sparsity = try sparsityFlags.resolve(environment)
     let path = try choice.locate(environment)
+    if tune {
+      return try TuneBench(format: format).run(
+        LanguageModel(opening: path, residency: loadingFlags.residency), threads: counts ?? [Processors.recommended])
+    }
     if comparisonFlags.compare {
       let settings = EngineOptions(
         threads: counts?.first, batchSize: batchSize ?? EngineOptions.defaultBatchSize, keyFormat: cache.keys,

@@ -42,6 +42,7 @@ final class LoadedModel {
     settings.isDeterministic = options.isDeterministic
     settings.gpu = options.gpu
     settings.gpuOptions.cacheFolder = GPUFlag.kernelCache
+    settings.tuning = try TuningChoice.options()
     settings.sparsity = try options.sparsity.options(for: model)
     if let batchSize = options.batchSize { settings.batchSize = batchSize }
     (settings.keyFormat, settings.valueFormat) = (options.cache.keys, options.cache.values)

@@ -147,6 +147,7 @@ struct Perplexity: ParsableCommand {
     }
     settings.gpu = gpu
     settings.gpuOptions.cacheFolder = GPUFlag.kernelCache
+    settings.tuning = try TuningChoice.options()
     let engine = try Engine(model: model, options: settings)
     if let remark = engine.gpuRemark { StandardOutput.note("Note: \(remark)\n") }
     noteLength(of: text, model)

@@ -4,7 +4,8 @@ import PowerInferPlatform
 // Unchecked: the bytes are never written after `init` and live until `deinit`.
 final class Backing: @unchecked Sendable {
   let bytes: UnsafeRawBufferPointer
-  private let mapped: MappedFile?
+  /// nil for bytes in memory.
+  let mapped: MappedFile?
   private let owned: UnsafeMutableRawBufferPointer?
 
   /// Takes a mapped file.

@@ -1,4 +1,4 @@
-public import PowerInferPlatform
+import PowerInferPlatform
 
 /// A model file, open: metadata decoded, every tensor found and checked.
 ///
@@ -26,19 +26,16 @@ public final class GGUFFile: Sendable {
 
   /// Opens a file; for one part of a split model (`-00001-of-00003.gguf`) all parts.
   ///
-  /// - Parameters:
-  ///   - path: of the file.
-  ///   - residency: how it comes into memory.
   /// - Throws: `GGUFError.inFile`, naming the file that is at fault.
-  public convenience init(opening path: String, residency: Residency = .mapped) throws(GGUFError) {
-    let first = try GGUFFile.map(path, residency)
+  public convenience init(opening path: String) throws(GGUFError) {
+    let first = try GGUFFile.map(path)
     let count = try first.splitCount(path)
     guard count > 1 else {
       try self.init(parts: [first], paths: [path])
       return
     }
     try self.init(
-      parts: GGUFFile.mapSplit(path, first, count: count, residency), paths: SplitName(path, count: count).paths)
+      parts: GGUFFile.mapSplit(path, first, count: count), paths: SplitName(path, count: count).paths)
   }
 
   /// Reads a file that is in memory; the bytes are copied.
@@ -77,10 +74,10 @@ public final class GGUFFile: Sendable {
     return tensor
   }
 
-  static func map(_ path: String, _ residency: Residency) throws(GGUFError) -> FilePart {
+  static func map(_ path: String) throws(GGUFError) -> FilePart {
     let file: MappedFile
     do {
-      file = try MappedFile(path, residency: residency)
+      file = try MappedFile(path)
     } catch {
       throw .file(error)
     }

@@ -44,7 +44,7 @@ extension FilePart {
 extension GGUFFile {
   /// Maps all parts in order, the first one first whichever was given.
   static func mapSplit(
-    _ path: String, _ given: FilePart, count: Int, _ residency: Residency
+    _ path: String, _ given: FilePart, count: Int
   ) throws(GGUFError) -> [FilePart] {
     let name = try SplitName(path, count: count)
     var parts: [FilePart] = []
@@ -54,7 +54,7 @@ extension GGUFFile {
         part = given
       } else {
         do throws(GGUFError) {
-          part = try map(partPath, residency)
+          part = try map(partPath)
         } catch {
           guard case .file(.missing) = error else { throw error }
           throw .missingPart(path: partPath, part: index + 1, count: count)

@@ -1,3 +1,5 @@
+public import PowerInferPlatform
+
 /// A tensor of an opened file: its description, and where its bytes are.
 // Unchecked: the bytes are read-only and live as long as this value, which holds their backing.
 public struct Tensor: @unchecked Sendable {
@@ -22,6 +24,12 @@ public struct Tensor: @unchecked Sendable {
 
   /// Bytes of all elements.
   public var byteCount: Int { bytes.count }
+
+  /// The file that the bytes are mapped from, and where they begin in it; nil for bytes in memory.
+  public var place: (file: MappedFile, offset: Int)? {
+    guard let file = backing.mapped, let base = file.bytes.baseAddress, let start = bytes.baseAddress else { return nil }
+    return (file, start - base)
+  }
 
   /// The number of elements; the reader has found that it can be counted.
   public var elementCount: Int { shape.reduce(1, *) }

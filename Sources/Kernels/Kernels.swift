@@ -9,6 +9,8 @@ public struct Kernels: @unchecked Sendable {
   /// Which processor instructions these loops use.
   public let instructionSet: InstructionSet
   let table: pi_kernels
+  /// How products of one token read weights.
+  public var readings = RowReadings()
 
   /// The kernels of ``InstructionSet/active``.
   public static let active =
@@ -55,6 +57,7 @@ public struct Kernels: @unchecked Sendable {
     stride: Int
   ) {
     var (matrix, activations) = (w.view, x)
+    readings.apply(to: &matrix, of: w)
     table.multiply(
       &matrix, rows.lowerBound, rows.upperBound, &activations, tokens.lowerBound, tokens.upperBound, y, stride)
   }
@@ -158,6 +161,17 @@ public struct Kernels: @unchecked Sendable {
     _ format: WeightFormat, _ source: UnsafeRawPointer, count: Int, into y: UnsafeMutablePointer<Float>
   ) {
     pi_dequantize(format.rawValue, source, count, y)
+  }
+
+  /// Elements of a row as floats, whatever its layout. The bounds of `columns` are multiples of the format's block.
+  public func dequantize(
+    _ matrix: Matrix, row: Int, columns: Range<Int>? = nil, into y: UnsafeMutablePointer<Float>
+  ) {
+    let columns = columns ?? 0..<matrix.columns
+    assert(row < matrix.rows && columns.upperBound <= matrix.columns)
+    let view = matrix.view
+    pi_dequantize_part(
+      view.format, matrix.row(row), matrix.columns, columns.lowerBound, columns.upperBound, y)
   }
 
   /// `count` floats stored in `format`; `count` is a multiple of the format's block.

@@ -10,6 +10,7 @@ public struct Matrix: @unchecked Sendable {
   public let columns: Int  // inputs; a multiple of the format's block
   public let data: UnsafeRawPointer  // [rows, columns]
   public let rowBytes: Int  // distance between rows
+  public let layout: RowLayout  // of every row
 
   /// - Parameters:
   ///   - format: how elements are stored.
@@ -17,18 +18,22 @@ public struct Matrix: @unchecked Sendable {
   ///   - columns: inputs; a multiple of the format's block.
   ///   - data: the first row; must outlive the matrix.
   ///   - rowBytes: distance between rows; rows follow one another where it is left out.
+  ///   - layout: of every row; planes only where the format has them.
   public init(
-    format: WeightFormat, rows: Int, columns: Int, data: UnsafeRawPointer, rowBytes: Int? = nil
+    format: WeightFormat, rows: Int, columns: Int, data: UnsafeRawPointer, rowBytes: Int? = nil,
+    layout: RowLayout = .blocks
   ) {
     precondition(columns % format.blockElements == 0, "a row holds whole blocks")
+    precondition(layout == .blocks || format.hasPlanes, "the format has planes")
     self.format = format
     self.rows = rows
     self.columns = columns
     self.data = data
     self.rowBytes = rowBytes ?? format.rowBytes(columns: columns)
+    self.layout = layout
   }
 
-  /// The bytes of row `index`.
+  /// The bytes of row `index`, in the matrix's ``layout``.
   public func row(_ index: Int) -> UnsafeRawPointer {
     data + index * rowBytes
   }
@@ -36,10 +41,14 @@ public struct Matrix: @unchecked Sendable {
   /// A view of some of the rows: one of several matrices that a file stores as one.
   public func rows(_ range: Range<Int>) -> Matrix {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows, "the rows are the matrix's own")
-    return Matrix(format: format, rows: range.count, columns: columns, data: row(range.lowerBound), rowBytes: rowBytes)
+    return Matrix(
+      format: format, rows: range.count, columns: columns, data: row(range.lowerBound), rowBytes: rowBytes,
+      layout: layout)
   }
 
   var view: pi_matrix {
-    pi_matrix(data: data, row_bytes: rowBytes, columns: columns, format: format.rawValue)
+    let planar = layout == .planes ? UInt32(PI_PLANAR) : 0
+    return pi_matrix(
+      data: data, row_bytes: rowBytes, columns: columns, format: format.rawValue | planar, tile: 0, ahead: 0)
   }
 }

@@ -3,7 +3,8 @@ public import PowerInferPlatform
 
 /// A model file opened, checked and ready to compute with: hyperparameters, weights, tokenizer, chat template.
 ///
-/// Opening maps the file, whose pages are read when first used, or reads it all into memory of its own (`Residency`).
+/// Opening maps the file, whose pages are read when first used, or reads the weights into memory of their own (`Residency`), where
+/// rows are arranged for the kernels (`RowLayout`).
 public final class LanguageModel: Sendable {
   /// The file, which keeps the weights' bytes mapped.
   public let file: GGUFFile
@@ -11,6 +12,7 @@ public final class LanguageModel: Sendable {
   public let configuration: ModelConfiguration
   /// Matrices and vectors, found and checked; valid while this model lives.
   public let weights: Weights
+  private let copy: WeightCopy?
   /// Text to token ids and back, by the file's own vocabulary.
   public let tokenizer: Tokenizer
   /// Angles of every position.
@@ -23,16 +25,24 @@ public final class LanguageModel: Sendable {
   ///   - residency: how it comes into memory.
   /// - Throws: `GGUFError`, ``ModelError`` or ``VocabularyError``.
   public convenience init(opening path: String, residency: Residency = .mapped) throws {
-    try self.init(file: GGUFFile(opening: path, residency: residency))
+    try self.init(file: GGUFFile(opening: path), residency: residency)
   }
 
   /// Checks a file that is open already.
   ///
-  /// - Throws: `GGUFError`, ``ModelError`` or ``VocabularyError``.
-  public init(file: GGUFFile) throws {
+  /// - Parameters:
+  ///   - file: the model's.
+  ///   - residency: how its weights come into memory.
+  /// - Throws: `GGUFError`, `FileError`, ``ModelError`` or ``VocabularyError``.
+  public init(file: GGUFFile, residency: Residency = .mapped) throws {
     self.file = file
-    configuration = try ModelConfiguration(metadata: file.metadata, magic: file.magic)
-    weights = try Weights(file: file, configuration: configuration)
+    let configuration = try ModelConfiguration(metadata: file.metadata, magic: file.magic)
+    // Says what is wrong with a file before much of it is read.
+    let mapped = try Weights(file: file, configuration: configuration, copy: nil)
+    let copy = try residency.copies(file.byteCount) ? WeightCopy(of: file) : nil
+    weights = try copy.map { try Weights(file: file, configuration: configuration, copy: $0) } ?? mapped
+    self.configuration = configuration
+    self.copy = copy
     tokenizer = try Tokenizer(metadata: file.metadata)
     rotary = RotaryEmbedding(configuration.rotary, divisors: weights.rotaryDivisors)
   }

@@ -6,8 +6,7 @@
   import Darwin
 #endif
 
-/// A whole file as read-only memory: mapped, so that pages are read when first touched and shared between processes, or read
-/// at once into huge pages.
+/// A whole file as read-only memory: mapped, so that pages are read when first touched and shared between processes.
 ///
 /// A mapped file must not be shortened while it is mapped: touching a page that is gone ends the process (SIGBUS), as with
 /// every memory-mapped file. Replacing it by renaming another over it, as `AtomicFile` does, is safe.
@@ -23,21 +22,24 @@ public final class MappedFile: @unchecked Sendable {
     case sequential, random, willNeed
   }
 
-  // What to unmap.
-  private let region: UnsafeMutableRawBufferPointer
-  // Whether pages that are given back can be read from the file again.
-  private let isMapped: Bool
+  /// Open as long as this object lives, so that a copy is of the very file that is mapped.
+  let descriptor: Int32
 
   /// Opens the file at `path`.
-  ///
-  /// - Parameters:
-  ///   - path: of the file.
-  ///   - residency: how it comes into memory.
-  public init(_ path: String, residency: Residency = .mapped) throws(FileError) {
+  public init(_ path: String) throws(FileError) {
     let (descriptor, openCode) = retryingInterrupts { open(path, O_RDONLY | O_CLOEXEC) }
     guard descriptor >= 0 else { throw FileError(openCode, action: .open, path: path) }
-    defer { close(descriptor) }
+    do throws(FileError) {
+      bytes = try Self.map(descriptor, path)
+    } catch {
+      close(descriptor)
+      throw error
+    }
+    self.path = path
+    self.descriptor = descriptor
+  }
 
+  private static func map(_ descriptor: Int32, _ path: String) throws(FileError) -> UnsafeRawBufferPointer {
     var information = stat()
     guard fstat(descriptor, &information) == 0 else { throw FileError(errno, action: .read, path: path) }
     switch information.st_mode & S_IFMT {
@@ -48,30 +50,16 @@ public final class MappedFile: @unchecked Sendable {
     guard let size = Int(exactly: information.st_size) else {
       throw .tooLarge(path: path, bytes: UInt64(clamping: information.st_size))
     }
-    self.path = path
-    guard size > 0 else {
-      bytes = UnsafeRawBufferPointer(start: nil, count: 0)
-      region = UnsafeMutableRawBufferPointer(start: nil, count: 0)
-      isMapped = false
-      return
-    }
-    if residency.copies(size), let pages = HugePages(size: size) {
-      try pages.read(descriptor, path: path)
-      (bytes, region) = (UnsafeRawBufferPointer(start: pages.start, count: size), pages.region)
-      isMapped = false
-      return
-    }
+    guard size > 0 else { return UnsafeRawBufferPointer(start: nil, count: 0) }
     guard let start = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0), start != MAP_FAILED else {
       throw FileError(errno, action: .map, path: path)
     }
-    bytes = UnsafeRawBufferPointer(start: start, count: size)
-    region = UnsafeMutableRawBufferPointer(start: start, count: size)
-    isMapped = true
+    return UnsafeRawBufferPointer(start: start, count: size)
   }
 
   deinit {
-    guard let start = region.baseAddress else { return }
-    munmap(start, region.count)
+    if let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
+    close(descriptor)
   }
 
   /// Tells the system how `range` (byte offsets; the whole file when nil) will be read. A hint: it never fails.
@@ -91,10 +79,9 @@ public final class MappedFile: @unchecked Sendable {
   }
 
   /// Gives back the memory of pages that lie wholly inside `part` of the content: for what is read once, so that a process
-  /// that goes through a large file does not come to hold all of it. They are read again if they are touched again. A file that
-  /// was read into memory of its own keeps that memory, whose pages would come back as zeros.
+  /// that goes through a large file does not come to hold all of it. They are read again if they are touched again.
   public func release(_ part: UnsafeRawBufferPointer) {
-    guard isMapped, let start = part.baseAddress, bytes.contains(part) else { return }
+    guard let start = part.baseAddress, bytes.contains(part) else { return }
     let page = UInt(max(1, Int(sysconf(Int32(_SC_PAGESIZE)))))
     let lower = (UInt(bitPattern: start) + page - 1) / page * page
     let upper = (UInt(bitPattern: start) + UInt(part.count)) / page * page

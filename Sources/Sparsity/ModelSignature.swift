@@ -23,9 +23,13 @@ public struct ModelSignature: Sendable, Equatable {
       hash.update(number: Int(layer.up.format.rawValue))
       let sampled = min(Self.neuronsPerLayer, layer.up.rows)
       let length = min(Self.bytesPerNeuron, layer.up.format.rowBytes(columns: layer.up.columns))
+      var row = [UInt8](repeating: 0, count: layer.up.format.rowBytes(columns: layer.up.columns))
       for index in 0..<sampled {
-        let row = layer.up.row(index * layer.up.rows / sampled)
-        hash.update(bufferPointer: UnsafeRawBufferPointer(start: row, count: length))
+        row.withUnsafeMutableBytes { bytes in
+          guard let start = bytes.baseAddress else { return }
+          layer.up.copyBlocks(ofRow: index * layer.up.rows / sampled, into: start)
+          hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: bytes[..<length]))
+        }
       }
     }
     digest = withExtendedLifetime(model) {

@@ -88,15 +88,19 @@ public final class NeuronPredictor: @unchecked Sendable {
       let floats = UnsafeMutablePointer<Float>.allocate(capacity: matrix.columns)
       defer { floats.deallocate() }
       for row in member.share(of: count) {
-        let source = matrix.row(rows.map { Int($0[row]) } ?? row)
+        let (number, target) = (rows.map { Int($0[row]) } ?? row, copy + row * rowBytes)
         if format == matrix.format {
-          (copy + row * rowBytes).copyMemory(from: source, byteCount: rowBytes)
+          matrix.copyBlocks(ofRow: number, into: target)
         } else {
-          Kernels.active.dequantize(matrix.format, source, count: matrix.columns, into: floats)
-          Kernels.active.quantize(format, floats, count: matrix.columns, into: copy + row * rowBytes)
+          Kernels.active.dequantize(matrix, row: number, into: floats)
+          Kernels.active.quantize(format, floats, count: matrix.columns, into: target)
+        }
+        if format.hasPlanes {
+          format.makePlanes(UnsafeMutableRawBufferPointer(start: target, count: rowBytes), columns: matrix.columns)
         }
       }
     }
-    return Matrix(format: format, rows: count, columns: matrix.columns, data: copy)
+    return Matrix(
+      format: format, rows: count, columns: matrix.columns, data: copy, layout: format.hasPlanes ? .planes : .blocks)
   }
 }

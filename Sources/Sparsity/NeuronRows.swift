@@ -39,19 +39,22 @@ public final class NeuronRows: @unchecked Sendable {
       }
       member.pieces((f + width - 1) / width) { piece in
         let neurons = piece * width..<min(f, (piece + 1) * width)
-        let offset = down.format.rowBytes(columns: neurons.lowerBound)
         for output in 0..<d {
-          Kernels.active.dequantize(down.format, down.row(output) + offset, count: neurons.count, into: block)
+          Kernels.active.dequantize(down, row: output, columns: neurons, into: block)
           for index in 0..<neurons.count { turned[index * d + output] = block[index] }
         }
         for index in 0..<neurons.count {
-          Kernels.active.quantize(
-            format, turned + index * d, count: d, into: target.value + (neurons.lowerBound + index) * rowBytes)
+          let row = target.value + (neurons.lowerBound + index) * rowBytes
+          Kernels.active.quantize(format, turned + index * d, count: d, into: row)
+          if format.hasPlanes {
+            format.makePlanes(UnsafeMutableRawBufferPointer(start: row, count: rowBytes), columns: d)
+          }
         }
       }
     }
     self.storage = storage
-    matrix = Matrix(format: format, rows: f, columns: d, data: storage)
+    matrix = Matrix(
+      format: format, rows: f, columns: d, data: storage, layout: format.hasPlanes ? .planes : .blocks)
   }
 
   deinit { storage.deallocate() }

@@ -335,6 +335,8 @@ static void check_tiles(const pi_kernels *tiles, const pi_kernels *vectors) {
 
 #include "check_sparse.h"
 
+#include "check_planar.h"
+
 #include "check_training.h"
 
 // With an argument, only the sets whose names begin with it.
@@ -364,6 +366,7 @@ int main(int count, char **arguments) {
     check_attention(sets[i].name, sets[i].table, pi_kernels_portable());
     check_streams(sets[i].name, sets[i].table);
     check_sparse(sets[i].name, sets[i].table);
+    check_planar(sets[i].name, sets[i].table);
     check_training(sets[i].name, sets[i].table);
     if (sets[i].table == pi_kernels_amx()) check_tiles(sets[i].table, pi_kernels_avx512());
     printf("%s: %d checks\n", sets[i].name, passed + failed - before);

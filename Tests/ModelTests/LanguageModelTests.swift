@@ -1,6 +1,7 @@
 import PowerInferGGUF
 import PowerInferKernels
 import PowerInferModel
+import PowerInferPlatform
 import PowerInferTestKit
 import Testing
 
@@ -43,6 +44,38 @@ import Testing
     #expect(
       message(tiny("llama.hidden_activation", .string("gelu")))
         == "Metadata key \"llama.hidden_activation\" is \"gelu\", expected \"silu\" or \"relu\".")
+  }
+
+  /// Weights read into memory of their own are arranged, and are the same numbers and the same model.
+  @Test(arguments: [TensorType.q4_0, .q5_1, .q8_0, .f16])
+  func copiedWeightsAreThoseOfTheFile(type: TensorType) throws {
+    var tiny = TinyModel(magic: .powerInfer, isTied: false)
+    tiny.weightType = type
+    let path = try tiny.write(to: folder.file("model.gguf"))
+    let (mapped, copied) = (try LanguageModel(opening: path), try LanguageModel(opening: path, residency: .copied))
+    let expected: RowLayout = type == .f16 ? .blocks : .planes
+    #expect(mapped.weights.output.layout == .blocks && copied.weights.output.layout == expected)
+    func rows(_ model: LanguageModel) -> [[Float]] {
+      let weights = model.weights
+      var matrices = [weights.tokenEmbedding, weights.output]
+      for layer in weights.layers {
+        matrices += [layer.query, layer.key, layer.value, layer.attentionOutput, layer.up]
+        matrices += [layer.gate, layer.predictor?.fc1, layer.predictor?.fc2].compactMap { $0 }
+        if case .neurons(let down) = layer.down { matrices.append(down) }
+      }
+      return matrices.flatMap { matrix in
+        (0..<matrix.rows).map { row in
+          var floats = [Float](repeating: 0, count: matrix.columns)
+          Kernels.active.dequantize(matrix, row: row, into: &floats)
+          return floats
+        }
+      }
+    }
+    #expect(rows(mapped) == rows(copied))
+    let norms = [mapped, copied].map { $0.weights.outputNorm.gain }
+    #expect(
+      UnsafeBufferPointer(start: norms[0].values, count: 64).elementsEqual(
+        UnsafeBufferPointer(start: norms[1].values, count: 64)))
   }
 
   @Test func findsBothDownLayoutsAndPredictors() throws {

@@ -1,9 +1,10 @@
 import Foundation
+import Synchronization
 import Testing
 
 @testable import PowerInferPlatform
 
-/// Files that are read into memory of their own are the files that would have been mapped.
+/// Parts of files that are read into memory of their own are the parts that are mapped.
 @Suite struct ResidencyTests {
   private func withFile(_ count: Int, _ body: (_ path: String, _ content: [UInt8]) throws -> Void) throws {
     let path = NSTemporaryDirectory() + "powerinfer-residency-\(UUID().uuidString)"
@@ -14,20 +15,33 @@ import Testing
     try body(path, content)
   }
 
-  /// Below a page, across several stretches of reading, and nothing at all.
-  @Test(arguments: [0, 1, 5000, (8 << 20) + 1, 17 << 20], Residency.allCases)
-  func sameBytes(count: Int, residency: Residency) throws {
+  /// Below a page, over several huge ones, and nothing at all.
+  @Test(arguments: [
+    (1, [0..<1]), (5000, [7..<900, 2000..<5000]), (17 << 20, [5..<9_000_001, 9_000_001..<17 << 20]), (100, []),
+  ])
+  func sameBytes(count: Int, parts: [Range<Int>]) throws {
     try withFile(count) { path, content in
-      let file = try MappedFile(path, residency: residency)
+      let file = try MappedFile(path)
       #expect(file.bytes.count == count && file.bytes.elementsEqual(content))
-      file.advise(.willNeed)
+      let finished = Mutex(Set<Int>())
+      let copy = try #require(
+        try FileCopy(of: file, parts: parts) { part, bytes in
+          finished.withLock { _ = $0.insert(part) }
+          #expect(bytes.elementsEqual(content[parts[part]]))
+          bytes[0] &+= 1
+        })
+      #expect(finished.withLock { $0 } == Set(parts.indices))
+      for part in parts {
+        let bytes = UnsafeRawBufferPointer(start: copy.address(of: part.lowerBound), count: part.count)
+        #expect(bytes[0] == content[part.lowerBound] &+ 1)
+        #expect(bytes.dropFirst().elementsEqual(content[part].dropFirst()))
+      }
     }
   }
 
-  /// Pages of memory of its own would come back as zeros.
-  @Test(arguments: Residency.allCases) func releasedPagesKeepTheirContent(residency: Residency) throws {
+  @Test func releasedPagesKeepTheirContent() throws {
     try withFile(100_000) { path, content in
-      let file = try MappedFile(path, residency: residency)
+      let file = try MappedFile(path)
       file.release(file.bytes)
       file.release(UnsafeRawBufferPointer(rebasing: file.bytes[5000..<50_000]))
       #expect(file.bytes.elementsEqual(content))
@@ -36,18 +50,39 @@ import Testing
 
   @Test func aCopyOutlivesItsFile() throws {
     try withFile(10000) { path, content in
-      let file = try MappedFile(path, residency: .copied)
+      var file: MappedFile? = try MappedFile(path)
+      let copy = try #require(try file.flatMap { try FileCopy(of: $0, parts: [0..<10000]) { _, _ in } })
+      file = nil
       let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
       try handle.truncate(atOffset: 0)
-      #expect(file.bytes.elementsEqual(content))
+      #expect(UnsafeRawBufferPointer(start: copy.address(of: 0), count: 10000).elementsEqual(content))
     }
   }
 
-  @Test func errorsAreThoseOfMapping() throws {
-    for residency in Residency.allCases {
-      #expect(throws: FileError.self) { try MappedFile("/nowhere/at/all", residency: residency) }
-      #expect(throws: FileError.self) { try MappedFile(NSTemporaryDirectory(), residency: residency) }
+  /// Another file of that name is not read.
+  @Test func aCopyIsOfTheFileThatIsMapped() throws {
+    try withFile(10000) { path, content in
+      let file = try MappedFile(path)
+      try Data(count: 10000).write(to: URL(fileURLWithPath: path), options: .atomic)
+      let copy = try #require(try FileCopy(of: file, parts: [0..<10000]) { _, _ in })
+      #expect(UnsafeRawBufferPointer(start: copy.address(of: 0), count: 10000).elementsEqual(content))
     }
+  }
+
+  @Test func aFileThatBecameShorterIsAnError() throws {
+    try withFile(10000) { path, _ in
+      let file = try MappedFile(path)
+      let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+      try handle.truncate(atOffset: 5000)
+      #expect(throws: FileError(EIO, action: .read, path: path)) {
+        try FileCopy(of: file, parts: [0..<4000, 4000..<10000]) { _, _ in }
+      }
+    }
+  }
+
+  @Test func errorsOfMapping() {
+    #expect(throws: FileError.self) { try MappedFile("/nowhere/at/all") }
+    #expect(throws: FileError.self) { try MappedFile(NSTemporaryDirectory()) }
   }
 
   @Test func copiesWhatFits() {
@@ -56,15 +91,5 @@ import Testing
     #expect(!Residency.automatic.copies(Memory.available))
     // More than there is makes no memory, and the caller maps.
     #expect(HugePages(size: 1 << 60) == nil)
-  }
-
-  @Test func availableMemory() throws {
-    #expect(Memory.available > 0 && Memory.available <= Memory.limit)
-    func available(_ text: String) throws -> Int? {
-      let root = try FakeRoot(["proc/meminfo": text])
-      return withExtendedLifetime(root) { Memory.available(root: root.path) }
-    }
-    #expect(try available("MemTotal: 9 kB\nMemAvailable:   24225908 kB\nBuffers: 1 kB") == 24_225_908 << 10)
-    #expect(try available("MemTotal: 9 kB") == nil && available("MemAvailable: much kB") == nil)
   }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import PowerInferGGUF
 import PowerInferModel
+import PowerInferPlatform
 import PowerInferSparsity
 import PowerInferTestKit
 import Testing
@@ -42,6 +43,13 @@ import Testing
     }
     let digests = Set(try models.map { try signature($0).digest })
     #expect(digests.count == models.count)
+  }
+
+  /// Rows that were arranged in memory have the signature of those in the file.
+  @Test(arguments: [TensorType.q4_0, .q8_0, .f32]) func isTheSameInMemoryOfItsOwn(type: TensorType) throws {
+    let path = try TinyModel(weightType: type).write(to: folder.file("model.gguf"))
+    let mapped = ModelSignature(try LanguageModel(opening: path))
+    #expect(ModelSignature(try LanguageModel(opening: path, residency: .copied)) == mapped)
   }
 
   /// More neurons than are sampled, in orders that hotness might give.

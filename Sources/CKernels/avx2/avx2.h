@@ -114,20 +114,16 @@ PI_INLINE __m256i fifth_bits(const uint8_t *p) {
 
 PI_INLINE __m256i shifted(__m256i v, size_t count) { return _mm256_srl_epi16(v, _mm_cvtsi32_si128((int)count)); }
 
-PI_INLINE block_codes read_codes(uint32_t format, const uint8_t *row, size_t b) {
+PI_INLINE block_codes read_codes(uint32_t format, const uint8_t *row, size_t b, size_t all) {
   const __m256i nibble = _mm256_set1_epi8(15);
-  switch (format) {
-    case PI_Q4_0: return nibbles(row + b * PI_Q4_0_BYTES + 2);
-    case PI_Q4_1: return nibbles(row + b * PI_Q4_1_BYTES + 4);
-    case PI_Q5_0: {
-      const uint8_t *p = row + b * PI_Q5_0_BYTES;
-      return _mm256_or_si256(nibbles(p + 6), fifth_bits(p + 2));
-    }
-    case PI_Q5_1: {
-      const uint8_t *p = row + b * PI_Q5_1_BYTES;
-      return _mm256_or_si256(nibbles(p + 8), fifth_bits(p + 4));
-    }
-    case PI_Q8_0: return _mm256_loadu_si256((const __m256i *)(row + b * PI_Q8_0_BYTES + 2));
+  const pi_parts at = pi_parts_of(format, all);
+  switch (pi_base(format)) {
+    case PI_Q4_0:
+    case PI_Q4_1: return nibbles(row + at.codes + b * at.code_step);
+    case PI_Q5_0:
+    case PI_Q5_1:
+      return _mm256_or_si256(nibbles(row + at.codes + b * at.code_step), fifth_bits(row + at.fifth + b * at.fifth_step));
+    case PI_Q8_0: return _mm256_loadu_si256((const __m256i *)(row + at.codes + b * at.code_step));
     case PI_Q4_K:
     case PI_Q5_K: {
       const size_t j = b % 8, bytes = format == PI_Q4_K ? PI_Q4_K_BYTES : PI_Q5_K_BYTES;
@@ -153,7 +149,7 @@ PI_INLINE __m256 add_block(uint32_t format, block_codes w, const int8_t *a, cons
                            __m256 sum) {
   const __m256i x = _mm256_loadu_si256((const __m256i *)a);
   // One side must be unsigned: the sign of signed weights moves to the other.
-  const __m256i dot = format == PI_Q8_0 ? dot_block(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)) : dot_block(w, x);
+  const __m256i dot = pi_base(format) == PI_Q8_0 ? dot_block(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)) : dot_block(w, x);
   // The first four lanes are the block's first half.
   const __m256 factor = format == PI_Q6_K ? _mm256_blend_ps(_mm256_broadcast_ss(scale), _mm256_broadcast_ss(more), 0xf0)
                                           : _mm256_broadcast_ss(scale);

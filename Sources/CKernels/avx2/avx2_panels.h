@@ -11,15 +11,15 @@ enum {
 
 // Formats whose tiles are the same code: the number of bits is what matters, the biases are taken as minima.
 PI_INLINE uint32_t panel_kind(uint32_t format) {
-  switch (format) {
+  switch (pi_base(format)) {
     case PI_Q4_0: case PI_Q4_K: return PI_Q4_1;
     case PI_Q5_0: case PI_Q5_K: return PI_Q5_1;
-    default: return format;
+    default: return pi_base(format);
   }
 }
 
 // All codes are unsigned.
-PI_INLINE float panel_offset(uint32_t format) { return format == PI_Q8_0 ? 128 : offset_of(format); }
+PI_INLINE float panel_offset(uint32_t format) { return is_q8_0(format) ? 128 : offset_of(format); }
 
 PI_INLINE bool panel_has_bias(uint32_t kind) {
   (void)kind;  // minima or offsets
@@ -30,21 +30,11 @@ PI_INLINE size_t panel_code_bytes(uint32_t kind) {
   return PI_LANES * PI_BLOCK * (SPLITS_BYTES && kind == PI_Q8_0 ? 2 : 1);
 }
 
-// Where the nibbles of a block of a format with 16 bytes of them begin, 0 for other formats.
-PI_INLINE size_t nibbles_at(uint32_t format) {
-  switch (format) {
-    case PI_Q4_0: return 2;
-    case PI_Q4_1: return 4;
-    case PI_Q5_0: return 6;
-    case PI_Q5_1: return 8;
-    default: return 0;
-  }
-}
-
 // Formats with 16 bytes of nibbles: these change places before they are taken apart.
-PI_INLINE void write_panel_nibbles(uint32_t format, const uint8_t *const *rows, size_t b, uint8_t *out) {
-  const size_t bytes = pi_block_bytes(format), at = b * bytes + nibbles_at(format);
-  const bool has_fifth = format == PI_Q5_0 || format == PI_Q5_1;
+PI_INLINE void write_panel_nibbles(uint32_t format, const uint8_t *const *rows, size_t b, size_t all, uint8_t *out) {
+  const pi_parts parts = pi_parts_of(format, all);
+  const size_t at = parts.codes + b * parts.code_step;
+  const bool has_fifth = pi_base(format) == PI_Q5_0 || pi_base(format) == PI_Q5_1;
   __m256i half[4], pair[4], four[4];
   PI_UNROLL
   for (size_t i = 0; i < 4; i++) {
@@ -64,7 +54,9 @@ PI_INLINE void write_panel_nibbles(uint32_t format, const uint8_t *const *rows, 
   if (has_fifth) {
     int32_t words[8];
     PI_UNROLL
-    for (size_t i = 0; i < 8; i++) words[i] = (int32_t)pi_load_u32(rows[i] + at - 4);
+    for (size_t i = 0; i < 8; i++) {
+      words[i] = (int32_t)pi_load_u32(rows[i] + parts.fifth + b * parts.fifth_step);
+    }
     fifth = _mm256_loadu_si256((const __m256i *)words);
   }
   const __m256i nibble = _mm256_set1_epi8(15);
@@ -86,14 +78,14 @@ PI_INLINE void write_panel_nibbles(uint32_t format, const uint8_t *const *rows, 
 }
 
 // Block `b` of eight rows: lane i of vector s is bytes 4 * s ... 4 * s + 3 of row i.
-PI_INLINE void write_panel_codes(uint32_t format, const uint8_t *const *rows, size_t b, uint8_t *out) {
-  if (nibbles_at(format) != 0) {
-    write_panel_nibbles(format, rows, b, out);
+PI_INLINE void write_panel_codes(uint32_t format, const uint8_t *const *rows, size_t b, size_t all, uint8_t *out) {
+  if (pi_block_elements(format) == PI_BLOCK && !is_q8_0(format)) {
+    write_panel_nibbles(format, rows, b, all, out);
     return;
   }
   __m256i r[8], pair[8], four[8], step[8];
   PI_UNROLL
-  for (size_t i = 0; i < 8; i++) r[i] = read_codes(format, rows[i], b);
+  for (size_t i = 0; i < 8; i++) r[i] = read_codes(format, rows[i], b, all);
   PI_UNROLL
   for (size_t i = 0; i < 8; i += 2) {
     pair[i] = _mm256_unpacklo_epi32(r[i], r[i + 1]);
@@ -115,8 +107,8 @@ PI_INLINE void write_panel_codes(uint32_t format, const uint8_t *const *rows, si
   PI_UNROLL
   for (size_t s = 0; s < 8; s++) {
     __m256i v = step[s];
-    if (format == PI_Q8_0) v = _mm256_xor_si256(v, _mm256_set1_epi8((char)0x80));
-    if (SPLITS_BYTES && format == PI_Q8_0) {
+    if (is_q8_0(format)) v = _mm256_xor_si256(v, _mm256_set1_epi8((char)0x80));
+    if (SPLITS_BYTES && is_q8_0(format)) {
       _mm256_store_si256((__m256i *)(out + (8 + s) * 32), _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble));
       v = _mm256_and_si256(v, nibble);
     }

@@ -7,28 +7,34 @@ enum {
   READ_ROWS = 8,     // of these, rows that are read together, a span of columns after the other
   ROWS_AHEAD = 16,   // listed rows lie apart, so the processor does not foresee them
   SPAN_BLOCKS = 64,  // columns of a span in blocks
-  BATCH_ROWS = 32,   // rows made into floats at once, for many tokens: 36 KiB, within the first cache
+  MANY_ROWS = 64,    // rows that are read together for many tokens, the bits of a word: so many that y is not loaded for a few
+  MANY_BLOCKS = 3,   // columns of their tiles in blocks: as floats the rows take 24 KiB, within the first cache
 };
 
-// Floats of block `b` under the scale and the minimum that are given, where the format has plain ones.
-PI_INLINE void block_floats(uint32_t format, const uint8_t *row, size_t b, float scale_of_block, float more, __m512 *low,
-                            __m512 *high) {
-  switch (format) {
+PI_INLINE bool has_plain_scales(uint32_t format) {
+  return pi_base(format) == PI_Q4_0 || pi_base(format) == PI_Q4_1 || pi_base(format) == PI_Q8_0;
+}
+
+// Floats of block `b` of a row of `all` blocks, under the scale and the minimum that are given, where the format has plain ones.
+PI_INLINE void block_floats(uint32_t format, const uint8_t *row, size_t b, size_t all, float scale_of_block, float more,
+                            __m512 *low, __m512 *high) {
+  const uint32_t base = pi_base(format);
+  const pi_parts at = pi_parts_of(format, all);
+  const uint8_t *p = has_plain_scales(format) ? row + at.codes + b * at.code_step : row;
+  switch (base) {
     case PI_Q4_0:
     case PI_Q4_1: {
       // A nibble picks its value out of a table of sixteen; the permutation looks at four bits only.
-      const size_t bytes = bytes_of_32(format);
       const __m512 codes = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
       const __m512 scale = _mm512_set1_ps(scale_of_block);
-      const __m512 table = format == PI_Q4_0 ? _mm512_mul_ps(_mm512_sub_ps(codes, _mm512_set1_ps(8)), scale)
+      const __m512 table = base == PI_Q4_0 ? _mm512_mul_ps(_mm512_sub_ps(codes, _mm512_set1_ps(8)), scale)
                                              : _mm512_fmadd_ps(codes, scale, _mm512_set1_ps(more));
-      const __m512i v = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(row + b * bytes + (bytes - 16))));
+      const __m512i v = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
       *low = _mm512_permutexvar_ps(v, table);
       *high = _mm512_permutexvar_ps(_mm512_srli_epi32(v, 4), table);
       return;
     }
     case PI_Q8_0: {
-      const uint8_t *p = row + b * PI_Q8_0_BYTES + 2;
       const __m512 scale = _mm512_set1_ps(scale_of_block);
       *low = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p))), scale);
       *high = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(p + 16)))), scale);
@@ -42,7 +48,7 @@ PI_INLINE void block_floats(uint32_t format, const uint8_t *row, size_t b, float
       return;
     default: {
       pi_block block;
-      pi_read_block(format, row, b, &block);
+      pi_read_block(format, row, b, all, &block);
       const __m512 l = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)block.codes)));
       const __m512 h = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(block.codes + 16))));
       *low = _mm512_fmadd_ps(l, _mm512_set1_ps(block.scale[0]), _mm512_set1_ps(block.bias[0]));
@@ -50,13 +56,6 @@ PI_INLINE void block_floats(uint32_t format, const uint8_t *row, size_t b, float
     }
   }
 }
-
-// Bytes of so many blocks of 32; of a super-block's part, its share.
-PI_INLINE size_t span_bytes(uint32_t format, size_t blocks) {
-  return blocks * PI_BLOCK * pi_block_bytes(format) / pi_block_elements(format);
-}
-
-PI_INLINE bool has_plain_scales(uint32_t format) { return format == PI_Q4_0 || format == PI_Q4_1 || format == PI_Q8_0; }
 
 // The width of the next tile when `left` blocks remain.
 PI_INLINE size_t tile_blocks(size_t left) {
@@ -70,34 +69,35 @@ typedef struct {
   float more[READ_ROWS][SPAN_BLOCKS] __attribute__((aligned(64)));
 } span_scales;
 
-PI_INLINE void read_span_scales(uint32_t format, const uint8_t *const *row, size_t rows, size_t blocks, span_scales *out) {
+PI_INLINE void read_span_scales(uint32_t format, const uint8_t *const *row, size_t rows, size_t begin, size_t blocks,
+                                size_t all, span_scales *out) {
   for (size_t n = 0; n < rows; n += 4) {
     for (size_t b = 0; b < blocks; b += 16) {
       __m512 scale[4], more[4];
-      scales_of_rows(format, row + n, 4, b, blocks - b < 16 ? blocks - b : 16, scale, more);
+      scales_of_rows(format, row + n, 4, begin + b, blocks - b < 16 ? blocks - b : 16, all, scale, more);
       PI_UNROLL
       for (size_t r = 0; r < 4; r++) {
         _mm512_store_ps(out->scale[n + r] + b, scale[r]);
-        if (format == PI_Q4_1) _mm512_store_ps(out->more[n + r] + b, more[r]);
+        if (has_minima(format)) _mm512_store_ps(out->more[n + r] + b, more[r]);
       }
     }
   }
 }
 
-// One token: rows into `blocks` (a constant) blocks of y, the span's from `first` on; the same blocks of the rows `ahead` are
-// asked for.
+// One token: rows into `blocks` (a constant) blocks of y, the span's from `first` on, which begins at block `begin`; the same
+// blocks of the rows `ahead` are asked for.
 PI_INLINE void add_rows(uint32_t format, const uint8_t *const *row, const uint8_t *const *ahead, const float *factors,
-                        const span_scales *s, size_t count, size_t first, size_t blocks, float *y) {
+                        const span_scales *s, size_t count, size_t begin, size_t first, size_t blocks, size_t all, float *y) {
   __m512 sum[2 * TILE_BLOCKS];
   PI_UNROLL
   for (size_t i = 0; i < 2 * blocks; i++) sum[i] = _mm512_loadu_ps(y + 16 * i);
   for (size_t n = 0; n < count; n++) {
     const __m512 factor = _mm512_set1_ps(factors[n]);
-    prefetch(ahead[n] + span_bytes(format, first), span_bytes(format, blocks));
+    prefetch_codes(format, ahead[n], begin + first, blocks, all);
     PI_UNROLL
     for (size_t i = 0; i < blocks; i++) {
       __m512 low, high;
-      block_floats(format, row[n], first + i, s->scale[n][first + i], s->more[n][first + i], &low, &high);
+      block_floats(format, row[n], begin + first + i, all, s->scale[n][first + i], s->more[n][first + i], &low, &high);
       sum[2 * i] = _mm512_fmadd_ps(factor, low, sum[2 * i]);
       sum[2 * i + 1] = _mm512_fmadd_ps(factor, high, sum[2 * i + 1]);
     }
@@ -109,9 +109,12 @@ PI_INLINE void add_rows(uint32_t format, const uint8_t *const *row, const uint8_
 // The listed rows, each with its coefficient, into the blocks of a span, at `b` of the row and at y.
 PI_INLINE void add_listed(uint32_t format, const pi_matrix *w, const uint32_t *list, size_t count, const float *h,
                           size_t b, size_t blocks, float *y) {
-  const uint8_t *data = (const uint8_t *)w->data + span_bytes(format, b);
-  const size_t bytes = span_bytes(format, blocks);
-  for (size_t n = 0; n < ROWS_AHEAD && n < count; n++) prefetch_row(data + list[n] * w->row_bytes, bytes);
+  const uint8_t *data = (const uint8_t *)w->data;
+  const size_t all = w->columns / PI_BLOCK;
+  for (size_t n = 0; n < ROWS_AHEAD && n < count; n++) {
+    prefetch_codes(format, data + list[n] * w->row_bytes, b, blocks, all);
+    prefetch_ends(format, data + list[n] * w->row_bytes, b, blocks, all);
+  }
   for (size_t n = 0; n < count; n += READ_ROWS) {
     const size_t rows = count - n < READ_ROWS ? count - n : READ_ROWS;
     const uint8_t *row[READ_ROWS], *ahead[READ_ROWS];
@@ -121,21 +124,20 @@ PI_INLINE void add_listed(uint32_t format, const pi_matrix *w, const uint32_t *l
       row[r] = data + list[n + r] * w->row_bytes;
       factors[r] = h[n + r];
       ahead[r] = n + r + ROWS_AHEAD < count ? data + list[n + r + ROWS_AHEAD] * w->row_bytes : row[r];
-      // Its line may begin past all that is asked for below.
-      __builtin_prefetch(ahead[r] + bytes - 1);
+      prefetch_ends(format, ahead[r], b, blocks, all);
     }
     // Scales are read of four rows at once: in place of rows that are not there the last one is read again.
     for (size_t r = rows; r % 4 != 0; r++) row[r] = row[rows - 1];
-    if (has_plain_scales(format)) read_span_scales(format, row, rows, blocks, &s);
+    if (has_plain_scales(format)) read_span_scales(format, row, rows, b, blocks, all, &s);
     for (size_t first = 0; first < blocks;) {
       const size_t tile = tile_blocks(blocks - first);
       float *target = y + first * PI_BLOCK;
       switch (tile) {
-        case 9: add_rows(format, row, ahead, factors, &s, rows, first, 9, target); break;
-        case 8: add_rows(format, row, ahead, factors, &s, rows, first, 8, target); break;
-        case 4: add_rows(format, row, ahead, factors, &s, rows, first, 4, target); break;
-        case 2: add_rows(format, row, ahead, factors, &s, rows, first, 2, target); break;
-        default: add_rows(format, row, ahead, factors, &s, rows, first, 1, target);
+        case 9: add_rows(format, row, ahead, factors, &s, rows, b, first, 9, all, target); break;
+        case 8: add_rows(format, row, ahead, factors, &s, rows, b, first, 8, all, target); break;
+        case 4: add_rows(format, row, ahead, factors, &s, rows, b, first, 4, all, target); break;
+        case 2: add_rows(format, row, ahead, factors, &s, rows, b, first, 2, all, target); break;
+        default: add_rows(format, row, ahead, factors, &s, rows, b, first, 1, all, target);
       }
       first += tile;
     }
@@ -170,67 +172,132 @@ PI_INLINE void accumulate_one(uint32_t format, const pi_matrix *w, size_t rows, 
   }
 }
 
-// Many tokens: a batch of rows in floats, added to each token's y while that stays in registers.
-PI_INLINE void add_batch(const float *floats, size_t rows, const float *h, size_t blocks, float *y) {
-  const uint32_t all = rows < 32 ? (1u << rows) - 1 : 0xffffffff;
-  const __m512 h0 = _mm512_maskz_loadu_ps((__mmask16)all, h), h1 = _mm512_maskz_loadu_ps((__mmask16)(all >> 16), h + 16);
-  const __m512 zero = _mm512_setzero_ps();
-  uint32_t used = (uint32_t)_mm512_cmp_ps_mask(h0, zero, _CMP_NEQ_UQ) |
-                  (uint32_t)_mm512_cmp_ps_mask(h1, zero, _CMP_NEQ_UQ) << 16;
-  if (used == 0) return;
-  __m512 sum[2 * TILE_BLOCKS];
+// Bit n is set where coefficient n of `count` (at most 64) is not 0.
+PI_INLINE uint64_t wanted_rows(const float *h, size_t count) {
+  uint64_t wanted = 0;
+  for (size_t n = 0; n < count; n += 16) {
+    const __mmask16 kept = count - n < 16 ? (__mmask16)((1u << (count - n)) - 1) : 0xffff;
+    const __m512 v = _mm512_maskz_loadu_ps(kept, h + n);
+    wanted |= (uint64_t)_mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_UQ) << n;
+  }
+  return wanted;
+}
+
+// The rows of the batch from `begin` on that some token wants: others are not read.
+PI_INLINE uint64_t wanted_by_some(const float *h, size_t h_stride, size_t tokens, size_t begin, size_t rows) {
+  if (begin >= rows) return 0;
+  uint64_t wanted = 0;
+  for (size_t t = 0; t < tokens; t++) {
+    wanted |= wanted_rows(h + t * h_stride + begin, rows - begin < MANY_ROWS ? rows - begin : MANY_ROWS);
+  }
+  return wanted;
+}
+
+// Many tokens: the wanted rows of a tile of `vectors` (a constant) vectors, added to a token's y while that stays in registers.
+PI_INLINE void add_wanted(const float *floats, uint64_t wanted, const float *h, size_t vectors, float *y) {
+  __m512 sum[2 * MANY_BLOCKS];
   PI_UNROLL
-  for (size_t i = 0; i < 2 * blocks; i++) sum[i] = _mm512_loadu_ps(y + 16 * i);
-  for (; used != 0; used &= used - 1) {
-    const size_t r = (size_t)__builtin_ctz(used);
-    const __m512 factor = _mm512_set1_ps(h[r]);
+  for (size_t v = 0; v < vectors; v++) sum[v] = _mm512_loadu_ps(y + 16 * v);
+  for (; wanted != 0; wanted &= wanted - 1) {
+    const size_t n = (size_t)__builtin_ctzll(wanted);
+    const __m512 factor = _mm512_set1_ps(h[n]);
+    const float *p = floats + n * vectors * 16;
     PI_UNROLL
-    for (size_t i = 0; i < 2 * blocks; i++) {
-      sum[i] = _mm512_fmadd_ps(factor, _mm512_load_ps(floats + (r * 2 * TILE_BLOCKS + i) * 16), sum[i]);
-    }
+    for (size_t v = 0; v < vectors; v++) sum[v] = _mm512_fmadd_ps(factor, _mm512_load_ps(p + 16 * v), sum[v]);
   }
   PI_UNROLL
-  for (size_t i = 0; i < 2 * blocks; i++) _mm512_storeu_ps(y + 16 * i, sum[i]);
+  for (size_t v = 0; v < vectors; v++) _mm512_storeu_ps(y + 16 * v, sum[v]);
+}
+
+// Scales of the wanted rows of a batch, for a tile of columns.
+typedef struct {
+  float scale[MANY_ROWS][16] __attribute__((aligned(64)));
+  float more[MANY_ROWS][16] __attribute__((aligned(64)));
+} batch_scales;
+
+// A span's scales are read at once, for up to five tiles.
+enum { MANY_SPAN = 15 };
+
+PI_INLINE void read_batch_scales(uint32_t format, const uint8_t *first, size_t row_bytes, uint64_t wanted, size_t b,
+                                 size_t blocks, size_t all, batch_scales *out) {
+  while (wanted != 0) {
+    // Four rows at once; in place of rows that are not there the last one is read again.
+    const uint8_t *row[4];
+    size_t number[4];
+    for (size_t r = 0; r < 4; r++) {
+      number[r] = wanted != 0 ? (size_t)__builtin_ctzll(wanted) : number[r - 1];
+      row[r] = first + number[r] * row_bytes;
+      wanted &= wanted - 1;
+    }
+    __m512 scale[4], more[4];
+    scales_of_rows(format, row, 4, b, blocks, all, scale, more);
+    PI_UNROLL
+    for (size_t r = 0; r < 4; r++) {
+      _mm512_store_ps(out->scale[number[r]], scale[r]);
+      if (has_minima(format)) _mm512_store_ps(out->more[number[r]], more[r]);
+    }
+  }
+}
+
+// `blocks` (a constant) blocks of a batch's rows, entries from `first` on of the span that begins at block `b`, into every
+// token's y. Rows are made into floats once, next to each other, so that they stay in the first cache. Of the next batch, the
+// rows `ahead` are asked for: wanted rows lie apart, so the processor does not foresee them.
+PI_INLINE void add_many(uint32_t format, const uint8_t *rows, size_t row_bytes, const batch_scales *s, size_t batch,
+                        uint64_t wanted, uint64_t ahead, size_t b, size_t first, size_t blocks, size_t all, const float *h,
+                        size_t h_stride, size_t tokens, float *y, size_t stride) {
+  float floats[MANY_ROWS * MANY_BLOCKS * PI_BLOCK] __attribute__((aligned(64)));
+  for (uint64_t left = wanted; left != 0; left &= left - 1) {
+    const size_t n = (size_t)__builtin_ctzll(left);
+    if (ahead != 0) {
+      const uint8_t *next = rows + (MANY_ROWS + (size_t)__builtin_ctzll(ahead)) * row_bytes;
+      prefetch_codes(format, next, b + first, blocks, all);
+      prefetch_ends(format, next, b + first, blocks, all);
+      ahead &= ahead - 1;
+    }
+    PI_UNROLL
+    for (size_t i = 0; i < blocks; i++) {
+      __m512 low, high;
+      block_floats(format, rows + n * row_bytes, b + first + i, all, s->scale[n][first + i], s->more[n][first + i], &low,
+                   &high);
+      _mm512_store_ps(floats + (n * blocks + i) * PI_BLOCK, low);
+      _mm512_store_ps(floats + (n * blocks + i) * PI_BLOCK + 16, high);
+    }
+  }
+  for (size_t t = 0; t < tokens; t++) {
+    const uint64_t own = wanted_rows(h + t * h_stride, batch);
+    if (own != 0) add_wanted(floats, own, h + t * h_stride, 2 * blocks, y + t * stride);
+  }
 }
 
 PI_INLINE void accumulate_many(uint32_t format, const pi_matrix *w, size_t rows, const float *h, size_t h_stride,
                                size_t tokens, size_t begin, size_t end, float *y, size_t stride) {
-  float floats[BATCH_ROWS * TILE_BLOCKS * PI_BLOCK] __attribute__((aligned(64)));
-  for (size_t b = begin; b < end;) {
-    const size_t blocks = tile_blocks(end - b);
-    for (size_t r = 0; r < rows; r += BATCH_ROWS) {
-      const size_t count = rows - r < BATCH_ROWS ? rows - r : BATCH_ROWS;
-      for (size_t n = 0; n < count; n++) {
-        const uint8_t *row = (const uint8_t *)w->data + (r + n) * w->row_bytes;
-        scales s;
-        if (has_plain_scales(format)) read_scales(format, row, b, blocks, &s);
-        for (size_t i = 0; i < blocks; i++) {
-          __m512 low, high;
-          block_floats(format, row, b + i, s.scale[i], s.more[i], &low, &high);
-          _mm512_store_ps(floats + (n * TILE_BLOCKS + i) * PI_BLOCK, low);
-          _mm512_store_ps(floats + (n * TILE_BLOCKS + i) * PI_BLOCK + 16, high);
-        }
-      }
-      for (size_t t = 0; t < tokens; t++) {
-        float *target = y + t * stride + b * PI_BLOCK;
-        const float *factors = h + t * h_stride + r;
-        switch (blocks) {
-          case 9: add_batch(floats, count, factors, 9, target); break;
-          case 8: add_batch(floats, count, factors, 8, target); break;
-          case 4: add_batch(floats, count, factors, 4, target); break;
-          case 2: add_batch(floats, count, factors, 2, target); break;
-          default: add_batch(floats, count, factors, 1, target);
-        }
-      }
+  const size_t all = w->columns / PI_BLOCK;
+  uint64_t next = wanted_by_some(h, h_stride, tokens, 0, rows);
+  for (size_t r = 0; r < rows; r += MANY_ROWS) {
+    const size_t batch = rows - r < MANY_ROWS ? rows - r : MANY_ROWS;
+    const uint8_t *data = (const uint8_t *)w->data + r * w->row_bytes;
+    const uint64_t wanted = next;
+    next = wanted_by_some(h, h_stride, tokens, r + MANY_ROWS, rows);
+    for (size_t b = begin; b < end; b += MANY_SPAN) {
+      const size_t blocks = end - b < MANY_SPAN ? end - b : MANY_SPAN;
+      batch_scales s;
+      if (has_plain_scales(format)) read_batch_scales(format, data, w->row_bytes, wanted, b, blocks, all, &s);
+      size_t first = 0;
+#define PI_TILE(count)                                                                                              \
+  add_many(format, data, w->row_bytes, &s, batch, wanted, next, b, first, count, all, h + r, h_stride, tokens, \
+           y + (b + first) * PI_BLOCK, stride)
+      for (; first + MANY_BLOCKS <= blocks; first += MANY_BLOCKS) PI_TILE(MANY_BLOCKS);
+      if (blocks - first == 2) PI_TILE(2);
+      if (blocks - first == 1) PI_TILE(1);
+#undef PI_TILE
     }
-    b += blocks;
   }
 }
 
 #define PI_ACCUMULATE(name)                                                                                            \
   static void accumulate_##name(const pi_matrix *w, size_t rows, const float *h, size_t h_stride, size_t tokens,       \
                                 size_t begin, size_t end, float *y, size_t stride) {                                   \
-    if (tokens < 4) {                                                                                                  \
+    if (tokens < 2) {                                                                                                  \
       for (size_t t = 0; t < tokens; t++) {                                                                            \
         accumulate_one(PI_##name, w, rows, h + t * h_stride, begin, end, y + t * stride);                              \
       }                                                                                                                \

@@ -26,9 +26,55 @@ PI_INLINE __m512i sixteen(const uint32_t *v) {
                            (int)v[8], (int)v[9], (int)v[10], (int)v[11], (int)v[12], (int)v[13], (int)v[14], (int)v[15]);
 }
 
-// Codes of the quad whose first block is `b`; `present` (1...4) blocks of it exist. In place of the others a present block is
-// read again: their activations and scales are zero.
-PI_INLINE quad read_quad(uint32_t format, const uint8_t *row, size_t b, size_t present) {
+// The first (high: second) sixteen bits of each of four words, one after the other.
+PI_INLINE uint64_t halves_of_words(const uint8_t *p, bool high) {
+  uint64_t v[2];
+  memcpy(v, p, sizeof v);
+  const uint64_t half = high ? 0xffff0000ffff0000 : 0x0000ffff0000ffff;
+  return _pext_u64(v[0], half) | _pext_u64(v[1], half) << 32;
+}
+
+// The same of a planar row, where the codes of four blocks follow one another. Blocks that are not there read as zero.
+PI_INLINE quad read_planar_quad(uint32_t format, const uint8_t *row, size_t b, size_t present, size_t all) {
+  const pi_parts at = pi_parts_of(format, all);
+  const uint8_t *p = row + at.codes + b * at.code_step;
+  quad q;
+  if (format == PI_Q8_0P) {
+    const __m512i lanes = _mm512_setr_epi32(0, 8, 16, 24, 1, 9, 17, 25, 2, 10, 18, 26, 3, 11, 19, 27);
+    const uint32_t kept = (1u << 4 * present) - 1;
+    const __m512i first = _mm512_maskz_loadu_epi64((__mmask8)kept, p);
+    const __m512i second = _mm512_maskz_loadu_epi64((__mmask8)(kept >> 8), p + 64);
+    const __m512i flip = _mm512_set1_epi8((char)0x80);
+    q.low = _mm512_xor_si512(_mm512_permutex2var_epi32(first, lanes, second), flip);
+    q.high = _mm512_xor_si512(
+        _mm512_permutex2var_epi32(first, _mm512_add_epi32(lanes, _mm512_set1_epi32(4)), second), flip);
+    return q;
+  }
+  const __m512i nibble = _mm512_set1_epi8(15);
+  const __m512i v = present == 4 ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi32((__mmask16)((1u << 4 * present) - 1), p);
+  if (format == PI_Q4_0P || format == PI_Q4_1P) {
+    const __m512i t = transposed(v);
+    q.low = _mm512_and_si512(t, nibble);
+    q.high = _mm512_and_si512(_mm512_srli_epi16(t, 4), nibble);
+    return q;
+  }
+  uint8_t words[16] = {0};
+  const uint8_t *fifth = row + at.fifth + 4 * b;
+  if (present < 4) {
+    memcpy(words, fifth, 4 * present);
+    fifth = words;
+  }
+  const __m512i sixteen = _mm512_set1_epi8(16);
+  const __m512i l = _mm512_and_si512(v, nibble), h = _mm512_and_si512(_mm512_srli_epi16(v, 4), nibble);
+  q.low = transposed(_mm512_mask_add_epi8(l, halves_of_words(fifth, false), l, sixteen));
+  q.high = transposed(_mm512_mask_add_epi8(h, halves_of_words(fifth, true), h, sixteen));
+  return q;
+}
+
+// Codes of the quad whose first block is `b` in a row of `all` blocks; `present` (1...4) blocks of it exist. In place of the
+// others a present block is read again: their activations and scales are zero.
+PI_INLINE quad read_quad(uint32_t format, const uint8_t *row, size_t b, size_t present, size_t all) {
+  if (pi_is_planar(format)) return read_planar_quad(format, row, b, present, all);
   const __m512i nibble = _mm512_set1_epi8(15);
   const size_t i1 = present > 1 ? 1 : 0, i2 = present > 2 ? 2 : 0, i3 = present > 3 ? 3 : 0;
   quad q;
@@ -60,8 +106,7 @@ PI_INLINE quad read_quad(uint32_t format, const uint8_t *row, size_t b, size_t p
     case PI_Q8_0: {
       const uint8_t *p = row + b * PI_Q8_0_BYTES + 2;
       const uint8_t *p1 = p + i1 * PI_Q8_0_BYTES, *p2 = p + i2 * PI_Q8_0_BYTES, *p3 = p + i3 * PI_Q8_0_BYTES;
-      // By panels the weights are the signed factor of vpdpbusd, so that codes must be the unsigned one.
-    const __m512i flip = _mm512_set1_epi8((char)0x80);
+      const __m512i flip = _mm512_set1_epi8((char)0x80);
       q.low = _mm512_xor_si512(transposed(joined(p, p1, p2, p3)), flip);
       q.high = _mm512_xor_si512(transposed(joined(p + 16, p1 + 16, p2 + 16, p3 + 16)), flip);
       return q;
@@ -123,7 +168,7 @@ PI_INLINE quad read_quad(uint32_t format, const uint8_t *row, size_t b, size_t p
 }
 
 PI_INLINE size_t bytes_of_32(uint32_t format) {
-  switch (format) {
+  switch (pi_base(format)) {
     case PI_Q4_0: return PI_Q4_0_BYTES;
     case PI_Q4_1: return PI_Q4_1_BYTES;
     case PI_Q5_0: return PI_Q5_0_BYTES;
@@ -139,7 +184,7 @@ PI_INLINE size_t quad_bytes(uint32_t format) {
 
 // What unsigned codes are above the signed ones they stand for; 0 where the format has minima.
 PI_INLINE float offset_of(uint32_t format) {
-  switch (format) {
+  switch (pi_base(format)) {
     case PI_Q4_0: return 8;
     case PI_Q5_0: return 16;
     case PI_Q8_0: return 128;
@@ -147,6 +192,9 @@ PI_INLINE float offset_of(uint32_t format) {
     default: return 0;
   }
 }
+
+// Of formats with blocks of 32.
+PI_INLINE bool has_minima(uint32_t format) { return pi_base(format) == PI_Q4_1 || pi_base(format) == PI_Q5_1; }
 
 enum { CHUNK_BLOCKS = 256 };
 
@@ -180,7 +228,7 @@ PI_INLINE void super_scales(uint32_t format, const uint8_t *p, __m256 *scale, __
 // outside the blocks is touched: it would be a line that nobody asked for.
 PI_INLINE void block_scales(uint32_t format, const uint8_t *const *row, size_t rows, size_t b, size_t blocks, __m512 *scale,
                             __m512 *more) {
-  const bool minima = format == PI_Q4_1 || format == PI_Q5_1;
+  const bool minima = has_minima(format);
   const size_t bytes = bytes_of_32(format), step = format == PI_Q4_0 ? 8 : 4, size = minima ? 4 : 2;
   // A permutation picks the scales of four blocks or, in Q4_0, of eight out of two vectors of memory. The second follows the
   // first, or ends where the last block does.
@@ -235,9 +283,29 @@ PI_INLINE void block_scales(uint32_t format, const uint8_t *const *row, size_t r
   }
 }
 
-// Scales of `blocks` (1...16) blocks of each row from `b` on, zero past them; at most four rows (a constant).
-PI_INLINE void scales_of_rows(uint32_t format, const uint8_t *const *row, size_t rows, size_t b, size_t blocks,
+// The same of planar rows.
+PI_INLINE void planar_scales(uint32_t format, const uint8_t *row, size_t b, size_t blocks, size_t all, __m512 *scale,
+                             __m512 *more) {
+  const uint8_t *p = row + 2 * b;
+  if (blocks == 16) {
+    *scale = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+    *more = has_minima(format) ? _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(p + 2 * all))) : _mm512_setzero_ps();
+    return;
+  }
+  const __mmask16 kept = (__mmask16)((1u << blocks) - 1);
+  *scale = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(kept, p));
+  *more = has_minima(format) ? _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(kept, p + 2 * all)) : _mm512_setzero_ps();
+}
+
+// Scales of `blocks` (1...16) blocks of each row from `b` on, zero past them; at most four rows (a constant), each of `all`
+// blocks.
+PI_INLINE void scales_of_rows(uint32_t format, const uint8_t *const *row, size_t rows, size_t b, size_t blocks, size_t all,
                               __m512 *scale, __m512 *more) {
+  if (pi_is_planar(format)) {
+    PI_UNROLL
+    for (size_t r = 0; r < rows; r++) planar_scales(format, row[r], b, blocks, all, &scale[r], &more[r]);
+    return;
+  }
   if (pi_block_elements(format) != PI_SUPER) {
     if (blocks == 16) {
       block_scales(format, row, rows, b, 16, scale, more);
@@ -258,10 +326,10 @@ PI_INLINE void scales_of_rows(uint32_t format, const uint8_t *const *row, size_t
   }
 }
 
-PI_INLINE void read_scales(uint32_t format, const uint8_t *row, size_t b, size_t blocks, scales *out) {
+PI_INLINE void read_scales(uint32_t format, const uint8_t *row, size_t b, size_t blocks, size_t all, scales *out) {
   for (size_t i = 0; i < blocks; i += 16) {
     __m512 scale, more;
-    scales_of_rows(format, &row, 1, b + i, blocks - i < 16 ? blocks - i : 16, &scale, &more);
+    scales_of_rows(format, &row, 1, b + i, blocks - i < 16 ? blocks - i : 16, all, &scale, &more);
     _mm512_store_ps(out->scale + i, scale);
     _mm512_store_ps(out->more + i, more);
   }

@@ -46,15 +46,16 @@ PI_INLINE __m512 with_bias(uint32_t format, __m512 sum, __m512 bias) {
 // Adds a stretch of `blocks` blocks of one row to the sums of `tokens` tokens (a constant). `s` holds its scales.
 PI_INLINE void add_stretch(uint32_t format, const uint8_t *row, size_t begin, size_t blocks, const scales *s,
                            const pi_activations *x, size_t token, size_t tokens, __m512 *sum) {
+  const size_t all = x->columns / PI_BLOCK;
   const size_t stride = x->block_stride;
   const float *factors = x->scales + token * stride + begin;
   const int8_t *codes = x->codes + token * x->code_stride + begin * PI_BLOCK;
   size_t b = 0;
   for (; b + 4 <= blocks; b += 4) {
-    add_quad_to_tokens(format, read_quad(format, row, begin + b, 4), s, b, x, codes, factors, tokens, sum);
+    add_quad_to_tokens(format, read_quad(format, row, begin + b, 4, all), s, b, x, codes, factors, tokens, sum);
   }
   if (b < blocks) {
-    add_quad_to_tokens(format, read_quad(format, row, begin + b, blocks - b), s, b, x, codes, factors, tokens, sum);
+    add_quad_to_tokens(format, read_quad(format, row, begin + b, blocks - b, all), s, b, x, codes, factors, tokens, sum);
   }
   const float *sums = x->sums + token * 3 * stride + begin;
   PI_UNROLL
@@ -82,7 +83,7 @@ PI_INLINE void row_by_tokens(uint32_t format, const uint8_t *row, const pi_activ
   for (size_t b = 0; b < blocks; b += CHUNK_BLOCKS) {
     const size_t count = blocks - b < CHUNK_BLOCKS ? blocks - b : CHUNK_BLOCKS;
     scales s;
-    read_scales(format, row, b, count, &s);
+    read_scales(format, row, b, count, blocks, &s);
     add_stretch(format, row, b, count, &s, x, token, tokens, sum);
   }
 }
@@ -90,8 +91,8 @@ PI_INLINE void row_by_tokens(uint32_t format, const uint8_t *row, const pi_activ
 enum { SHARED_BLOCKS = 16 };  // whose scales are read together
 
 // One token, up to four rows (a constant) wherever they lie: a short stretch of each, then the next. `ahead` is what to ask for
-// while each row is read, byte for byte.
-PI_INLINE void rows_by_token(uint32_t format, const uint8_t *const *row, const uint8_t *const *ahead, size_t rows,
+// while each row is read, byte for byte, if `asks`.
+PI_INLINE void rows_by_token(uint32_t format, const uint8_t *const *row, const uint8_t *const *ahead, bool asks, size_t rows,
                              const pi_activations *x, size_t token, __m512 *sum) {
   const bool two_scales = format == PI_Q6_K;
   const size_t blocks = x->columns / PI_BLOCK, stride = x->block_stride;
@@ -104,12 +105,14 @@ PI_INLINE void rows_by_token(uint32_t format, const uint8_t *const *row, const u
     const size_t count = blocks - b < SHARED_BLOCKS ? blocks - b : SHARED_BLOCKS;
     float product[4][SHARED_BLOCKS] __attribute__((aligned(64))), second[4][SHARED_BLOCKS] __attribute__((aligned(64)));
     __m512 scale[4], more[4];
-    scales_of_rows(format, row, rows, b, count, scale, more);
+    scales_of_rows(format, row, rows, b, count, blocks, scale, more);
     const __m512 factor = _mm512_loadu_ps(factors + b);
     PI_UNROLL
     for (size_t r = 0; r < rows; r++) {
-      prefetch(ahead[r] + b * quad_bytes(format) / 4, count * quad_bytes(format) / 4);
-      if (b + SHARED_BLOCKS >= blocks) __builtin_prefetch(ahead[r] + blocks * quad_bytes(format) / 4 - 1);
+      if (asks) {
+        prefetch(ahead[r] + b * quad_bytes(format) / 4, count * quad_bytes(format) / 4);
+        if (b + SHARED_BLOCKS >= blocks) __builtin_prefetch(ahead[r] + blocks * quad_bytes(format) / 4 - 1);
+      }
       _mm512_store_ps(product[r], _mm512_mul_ps(scale[r], factor));
       if (two_scales) {
         _mm512_store_ps(second[r], _mm512_mul_ps(more[r], factor));
@@ -125,7 +128,7 @@ PI_INLINE void rows_by_token(uint32_t format, const uint8_t *const *row, const u
       for (size_t r = 0; r < rows; r++) {
         const __m512 one = _mm512_broadcast_f32x4(_mm_load_ps(product[r] + q));
         const __m512 two = two_scales ? _mm512_broadcast_f32x4(_mm_load_ps(second[r] + q)) : one;
-        const quad weights = read_quad(format, row[r], b + q, present);
+        const quad weights = read_quad(format, row[r], b + q, present, blocks);
         sum[r] = add_quad(format, weights, codes + (b + q) * PI_BLOCK, one, two, sum[r]);
       }
     }
@@ -191,7 +194,7 @@ PI_INLINE void float_tile(uint32_t format, const row_source *s, size_t n, size_t
   for (size_t i = 0; i < rows * tokens; i++) sum[i] = _mm512_setzero_ps();
   size_t c = 0;
   for (; c + 16 <= columns; c += 16) {
-    if (tokens == 1 && !s->list) prefetch_floats(row, rows, c * pi_block_bytes(format), s->width);
+    if (tokens == 1 && !s->list && asks_ahead(s)) prefetch_floats(row, rows, c * pi_block_bytes(format), s->width);
     add_floats(format, row, rows, x, columns, tokens, c, 0xffff, sum);
   }
   if (c < columns) {
@@ -213,7 +216,7 @@ PI_INLINE void tile_by_token(uint32_t format, const row_source *s, size_t n, siz
     row[r] = row_at(s, n + r);
     ahead[r] = ahead_of(s, n + r);
   }
-  rows_by_token(format, row, ahead, rows, x, token, sum);
+  rows_by_token(format, row, ahead, asks_ahead(s), rows, x, token, sum);
 }
 
 // Entries from `begin` to `end` of the source; y[t * stride + n].
@@ -244,7 +247,7 @@ PI_INLINE void multiply_source(uint32_t format, const row_source *s, size_t begi
   }
   for (; token < token_end; token++) {
     size_t n = begin;
-    for (; n + 4 <= end; n += 4) {
+    for (; s->by_tile && n + 4 <= end; n += 4) {
       __m512 sum[4];
       tile_by_token(format, s, n, 4, x, token, sum);
       store_four(sum, y + token * stride + n, 1);
@@ -259,7 +262,8 @@ PI_INLINE void multiply_source(uint32_t format, const row_source *s, size_t begi
 
 // One copy per format, so that each unrolls with its constants.
 #define PI_FORMATS(one) \
-  one(F32) one(F16) one(BF16) one(Q4_0) one(Q4_1) one(Q5_0) one(Q5_1) one(Q8_0) one(Q4_K) one(Q5_K) one(Q6_K)
+  one(F32) one(F16) one(BF16) one(Q4_0) one(Q4_1) one(Q5_0) one(Q5_1) one(Q8_0) one(Q4_K) one(Q5_K) one(Q6_K) \
+  one(Q4_0P) one(Q4_1P) one(Q5_0P) one(Q5_1P) one(Q8_0P)
 
 #define PI_MULTIPLY(name)                                                                                          \
   static void multiply_##name(const pi_matrix *w, size_t row_begin, size_t row_end, const pi_activations *x,       \

@@ -20,13 +20,36 @@ typedef enum {
 } panel_kind;
 
 PI_INLINE panel_kind panel_kind_of(uint32_t format) {
-  switch (format) {
+  switch (pi_base(format)) {
     case PI_Q4_0:
     case PI_Q5_0:
     case PI_Q8_0: return PANEL_SCALED;
     case PI_Q6_K: return PANEL_HALVES;
     default: return PANEL_MINIMA;
   }
+}
+
+// What is asked for next while the present stretch is decoded and multiplied: lines of up to 32 rows.
+typedef struct {
+  const uint8_t *base;
+  size_t row_bytes, rows, from, bytes;  // of every row: `bytes` bytes from byte `from` on
+  size_t row, at;                       // the next line
+} upcoming;
+
+PI_INLINE void ask_for(upcoming *u, size_t lines) {
+  for (; lines > 0 && u->row < u->rows; lines--) {
+    _mm_prefetch((const char *)u->base + u->row * u->row_bytes + u->from + u->at, _MM_HINT_T1);
+    u->at += 64;
+    if (u->at >= u->bytes + 63) {
+      u->at = 0;
+      u->row++;
+    }
+  }
+}
+
+// How many lines to ask for in each of so many steps.
+PI_INLINE size_t lines_of(const upcoming *u, size_t steps) {
+  return steps == 0 ? 0 : ((u->rows - u->row) * (u->bytes / 64 + 2) + steps - 1) / steps;
 }
 
 // 16 bytes of each row as four vectors: out[j] holds the j-th 32 bits of every row.
@@ -64,26 +87,25 @@ PI_INLINE __m512i start_of(const __m512i *codes, size_t count) {
   return _mm512_sub_epi32(_mm512_setzero_si512(), sum);
 }
 
-// A block of 32 of a format without super-blocks.
-PI_INLINE void decode_block(uint32_t format, const uint8_t *const *rows, size_t b, panel_block *out) {
-  const size_t at = b * bytes_of_32(format);
-  const __m512i words = read_four(rows, at);
-  out->scale[0] = low_f16(words);
-  if (format == PI_Q4_1 || format == PI_Q5_1) out->minimum = high_f16(words);
+// The codes of a block of 32 of a format without super-blocks.
+PI_INLINE void decode_block(uint32_t format, const uint8_t *const *rows, size_t b, size_t all, panel_block *out) {
+  const uint32_t base = pi_base(format);
+  const pi_parts parts = pi_parts_of(format, all);
+  const size_t at = parts.codes + b * parts.code_step;
   __m512i codes[8];
-  if (format == PI_Q8_0) {
-    read_sixteen(rows, at + 2, codes);
-    read_sixteen(rows, at + 18, codes + 4);
+  if (base == PI_Q8_0) {
+    read_sixteen(rows, at, codes);
+    read_sixteen(rows, at + 16, codes + 4);
   } else {
     __m512i v[4];
-    read_sixteen(rows, at + bytes_of_32(format) - 16, v);
+    read_sixteen(rows, at, v);
     PI_UNROLL
     for (size_t s = 0; s < 4; s++) {
       codes[s] = low_nibbles(v[s]);
       codes[s + 4] = high_nibbles(v[s]);
     }
-    if (format == PI_Q5_0 || format == PI_Q5_1) {
-      const __m512i bits = read_four(rows, at + bytes_of_32(format) - 20);
+    if (base == PI_Q5_0 || base == PI_Q5_1) {
+      const __m512i bits = read_four(rows, parts.fifth + b * parts.fifth_step);
       PI_UNROLL
       for (size_t s = 0; s < 8; s++) {
         // Step s needs four bits, which lie in byte s / 2 of the word: one for each byte of the lane.
@@ -102,6 +124,43 @@ PI_INLINE void decode_block(uint32_t format, const uint8_t *const *rows, size_t 
   out->start[0] = start_of(codes, 8);
   PI_UNROLL
   for (size_t s = 0; s < 8; s++) out->codes[s] = codes[s];
+}
+
+// Lane j of vector i goes to lane i of vector j: each round interleaves the two halves of the vectors.
+PI_INLINE void transpose_sixteen(__m512 *v) {
+  const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+  PI_UNROLL
+  for (size_t round = 0; round < 4; round++) {
+    __m512 next[16];
+    PI_UNROLL
+    for (size_t i = 0; i < 8; i++) {
+      next[2 * i] = _mm512_permutex2var_ps(v[i], low, v[i + 8]);
+      next[2 * i + 1] = _mm512_permutex2var_ps(v[i], high, v[i + 8]);
+    }
+    PI_UNROLL
+    for (size_t i = 0; i < 16; i++) v[i] = next[i];
+  }
+}
+
+// The scales and minima of up to 16 blocks of a format without super-blocks.
+PI_INLINE void decode_scales(uint32_t format, const uint8_t *const *rows, size_t b, size_t blocks, size_t all,
+                             panel_block *out, size_t step) {
+  if (!pi_is_planar(format)) {
+    for (size_t i = 0; i < blocks; i++) {
+      const __m512i words = read_four(rows, (b + i) * bytes_of_32(format));
+      out[i * step].scale[0] = low_f16(words);
+      if (has_minima(format)) out[i * step].minimum = high_f16(words);
+    }
+    return;
+  }
+  __m512 scale[PANEL_ROWS], more[PANEL_ROWS];
+  for (size_t r = 0; r < PANEL_ROWS; r++) planar_scales(format, rows[r], b, blocks, all, &scale[r], &more[r]);
+  transpose_sixteen(scale);
+  for (size_t i = 0; i < blocks; i++) out[i * step].scale[0] = scale[i];
+  if (!has_minima(format)) return;
+  transpose_sixteen(more);
+  for (size_t i = 0; i < blocks; i++) out[i * step].minimum = more[i];
 }
 
 // Byte `j` of every lane, as it stands or with its sign.
@@ -197,12 +256,14 @@ PI_INLINE void decode_q6_k(const uint8_t *const *rows, size_t at, panel_block *o
   }
 }
 
-// `blocks` blocks from block `b` on; both are multiples of 8 in formats with super-blocks. One lies `step` entries after the other.
-PI_INLINE void decode_panel(uint32_t format, const uint8_t *const *rows, size_t b, size_t blocks, panel_block *out,
-                            size_t step) {
+// `blocks` (at most 16) blocks from block `b` on of rows of `all` blocks; all are multiples of 8 in formats with super-blocks. One
+// lies `step` entries after the other. While each is decoded, `lines` lines of what comes next are asked for.
+PI_INLINE void decode_panel(uint32_t format, const uint8_t *const *rows, size_t b, size_t blocks, size_t all,
+                            panel_block *out, size_t step, upcoming *next, size_t lines) {
   if (pi_block_elements(format) == PI_SUPER) {
     for (size_t i = 0; i < blocks; i += 8) {
       const size_t at = (b + i) / 8 * pi_block_bytes(format);
+      ask_for(next, 8 * lines);
       if (format == PI_Q6_K) {
         decode_q6_k(rows, at, out + i * step, step);
       } else {
@@ -211,5 +272,9 @@ PI_INLINE void decode_panel(uint32_t format, const uint8_t *const *rows, size_t 
     }
     return;
   }
-  for (size_t i = 0; i < blocks; i++) decode_block(format, rows, b + i, out + i * step);
+  decode_scales(format, rows, b, blocks, all, out, step);
+  for (size_t i = 0; i < blocks; i++) {
+    ask_for(next, lines);
+    decode_block(format, rows, b + i, all, out + i * step);
+  }
 }

@@ -7,24 +7,6 @@ enum {
   TILE_TOKENS = 6,    // with two panels: 12 integer and 12 float accumulators
 };
 
-// What is asked for next while the present stretch is multiplied: lines of up to 32 rows.
-typedef struct {
-  const uint8_t *base;
-  size_t row_bytes, rows, from, bytes;  // of every row: `bytes` bytes from byte `from` on
-  size_t row, at;                       // the next line
-} upcoming;
-
-PI_INLINE void ask_for(upcoming *u, size_t lines) {
-  for (; lines > 0 && u->row < u->rows; lines--) {
-    _mm_prefetch((const char *)u->base + u->row * u->row_bytes + u->from + u->at, _MM_HINT_T1);
-    u->at += 64;
-    if (u->at >= u->bytes + 63) {
-      u->at = 0;
-      u->row++;
-    }
-  }
-}
-
 // Adds one stretch of `panels` panels for `tokens` tokens (both constants); sum[v * tokens + t].
 PI_INLINE void panel_tile(panel_kind kind, const panel_block *block, size_t blocks, size_t panels, size_t tokens,
                           const uint8_t *codes, size_t code_stride, const float *scales, const float *sums,
@@ -112,18 +94,14 @@ PI_INLINE void panel_tokens(panel_kind kind, const stretch *s, size_t panels, si
   }
 }
 
-// How many lines to ask for in each of `tiles` tiles.
-PI_INLINE size_t lines_of(const upcoming *u, size_t tiles) {
-  return tiles == 0 ? 0 : (u->rows * (u->bytes / 64 + 2) + tiles - 1) / tiles;
-}
-
 PI_INLINE void panel_stretch(panel_kind kind, const stretch *s, size_t panels, const pi_activations *x, size_t token,
                              size_t token_end, float *y, size_t stride, upcoming *next) {
   const size_t lines = lines_of(next, (token_end - token + TILE_TOKENS - 1) / TILE_TOKENS);
-#define PI_TILES(count)                                           \
-  for (; token_end - token >= (count); token += (count)) {        \
-    ask_for(next, lines);                                         \
-    panel_tokens(kind, s, panels, (count), x, token, y, stride);  \
+  // Eight tokens as 4 and 4: sums of only two would wait for each other.
+#define PI_TILES(count)                                                                                      \
+  for (; token_end - token >= (count) && ((count) != 6 || token_end - token != 8); token += (count)) {       \
+    ask_for(next, lines);                                                                                    \
+    panel_tokens(kind, s, panels, (count), x, token, y, stride);                                             \
   }
   PI_TILES(6)
   PI_TILES(4)
@@ -193,24 +171,37 @@ PI_INLINE void multiply_panel(uint32_t format, const pi_matrix *w, size_t begin,
   for (size_t b = 0; b < blocks; b += PANEL_BLOCKS) {
     s.first_block = b;
     s.blocks = blocks - b < PANEL_BLOCKS ? blocks - b : PANEL_BLOCKS;
-    for (size_t v = 0; v < panels; v++) {
-      decode_panel(format, scratch->rows + v * PANEL_ROWS, b, s.blocks, scratch->blocks + v, panels);
-    }
     upcoming next = {.base = data, .row_bytes = w->row_bytes, .rows = count};
     size_t next_block = b + PANEL_BLOCKS;
     if (next_block >= blocks) {
+      // Past the end too: a worker goes on with the rows that follow, in its next call. Asking never faults.
       const size_t left = end - begin - count;
       next_block = 0;
       next.base += count * w->row_bytes;
-      next.rows = left < MOST_ROWS ? left : MOST_ROWS;
+      next.rows = left == 0 || left > MOST_ROWS ? MOST_ROWS : left;
     }
-    next.from = next_block / unit * unit_bytes;
-    next.bytes = (blocks - next_block < PANEL_BLOCKS ? blocks - next_block : PANEL_BLOCKS) / unit * unit_bytes;
+    const size_t next_blocks = blocks - next_block < PANEL_BLOCKS ? blocks - next_block : PANEL_BLOCKS;
+    if (pi_is_planar(format)) {
+      // With the first codes everything that lies before them.
+      const pi_parts parts = pi_parts_of(format, blocks);
+      next.from = next_block == 0 ? 0 : parts.codes + next_block * parts.code_step;
+      next.bytes = next_blocks * parts.code_step + (next_block == 0 ? parts.codes : 0);
+    } else {
+      next.from = next_block / unit * unit_bytes;
+      next.bytes = next_blocks / unit * unit_bytes;
+    }
+    // With few tokens most of the time goes into decoding, and most lines are asked for there.
+    const size_t lines = lines_of(&next, panels * s.blocks + (token_end - token_begin) / 2);
+    for (size_t v = 0; v < panels; v++) {
+      decode_panel(format, scratch->rows + v * PANEL_ROWS, b, s.blocks, blocks, scratch->blocks + v, panels, &next, lines);
+    }
     add_panel_stretch(panel_kind_of(format), &s, panels, x, token_begin, token_end, y + begin, stride, &next, tiles);
   }
 }
 
-#define PI_QUANTIZED(one) one(Q4_0) one(Q4_1) one(Q5_0) one(Q5_1) one(Q8_0) one(Q4_K) one(Q5_K) one(Q6_K)
+#define PI_QUANTIZED(one)                                                                      \
+  one(Q4_0) one(Q4_1) one(Q5_0) one(Q5_1) one(Q8_0) one(Q4_K) one(Q5_K) one(Q6_K)              \
+  one(Q4_0P) one(Q4_1P) one(Q5_0P) one(Q5_1P) one(Q8_0P)
 
 static void multiply_panels(const pi_matrix *w, size_t row_begin, size_t row_end, const pi_activations *x,
                             size_t token_begin, size_t token_end, float *y, size_t stride, token_tiles tiles) {

@@ -3,28 +3,75 @@
 
 #include <math.h>
 
-void pi_dequantize(uint32_t format, const void *source, size_t count, float *y) {
-  const uint8_t *p = source;
-  switch (format) {
-    case PI_F32: memcpy(y, source, count * 4); return;
+void pi_dequantize_part(uint32_t format, const void *row, size_t columns, size_t begin, size_t end, float *y) {
+  const uint8_t *p = row;
+  const uint32_t base = pi_base(format);
+  switch (base) {
+    case PI_F32: memcpy(y, p + 4 * begin, (end - begin) * 4); return;
     case PI_F16:
-      for (size_t i = 0; i < count; i++) y[i] = pi_f16_at(p + 2 * i);
+      for (size_t i = begin; i < end; i++) y[i - begin] = pi_f16_at(p + 2 * i);
       return;
     case PI_BF16:
-      for (size_t i = 0; i < count; i++) y[i] = pi_from_bf16(pi_load_u16(p + 2 * i));
+      for (size_t i = begin; i < end; i++) y[i - begin] = pi_from_bf16(pi_load_u16(p + 2 * i));
       return;
     default: break;
   }
   // Codes less their offset are exact in a float, so that one rounding remains where the format defines one.
-  const float offset = format == PI_Q4_0 ? 8 : format == PI_Q5_0 ? 16 : format == PI_Q8_0 ? 128 : format == PI_Q6_K ? 32 : 0;
-  for (size_t b = 0; b < count / PI_BLOCK; b++) {
+  const float offset = base == PI_Q4_0 ? 8 : base == PI_Q5_0 ? 16 : base == PI_Q8_0 ? 128 : base == PI_Q6_K ? 32 : 0;
+  for (size_t b = begin / PI_BLOCK; b < end / PI_BLOCK; b++, y += PI_BLOCK) {
     pi_block block;
-    pi_read_block(format, p, b, &block);
+    pi_read_block(format, p, b, columns / PI_BLOCK, &block);
     for (size_t j = 0; j < PI_BLOCK; j++) {
       const float code = block.codes[j];
       const float product = block.scale[j / 16] * (code - offset);
-      y[b * PI_BLOCK + j] = offset != 0 ? product : product + block.bias[j / 16];
+      y[j] = offset != 0 ? product : product + block.bias[j / 16];
     }
+  }
+}
+
+void pi_dequantize(uint32_t format, const void *source, size_t count, float *y) {
+  pi_dequantize_part(format, source, count, 0, count, y);
+}
+
+PI_INLINE void copy_parts(uint32_t from, uint32_t to, const uint8_t *source, size_t blocks, uint8_t *target) {
+  const uint32_t base = pi_base(from);
+  const pi_parts a = pi_parts_of(from, blocks), z = pi_parts_of(to, blocks);
+  const bool has_minimum = base == PI_Q4_1 || base == PI_Q5_1, has_fifth = base == PI_Q5_0 || base == PI_Q5_1;
+  for (size_t b = 0; b < blocks; b++) {
+    memcpy(target + b * z.scale_step, source + b * a.scale_step, 2);
+    if (has_minimum) memcpy(target + z.minimum + b * z.scale_step, source + a.minimum + b * a.scale_step, 2);
+    if (has_fifth) memcpy(target + z.fifth + b * z.fifth_step, source + a.fifth + b * a.fifth_step, 4);
+    memcpy(target + z.codes + b * z.code_step, source + a.codes + b * a.code_step, base == PI_Q8_0 ? 32 : 16);
+  }
+}
+
+#define PI_COPIES(one) one(Q4_0) one(Q4_1) one(Q5_0) one(Q5_1) one(Q8_0)
+
+void pi_make_planar(uint32_t format, void *row, size_t columns, void *scratch) {
+  const size_t blocks = columns / PI_BLOCK;
+  switch (format) {
+#define PI_CASE(name)                                                \
+  case PI_##name:                                                    \
+    memcpy(scratch, row, blocks * pi_block_bytes(format));           \
+    copy_parts(PI_##name, PI_##name##P, scratch, blocks, row);       \
+    return;
+    PI_COPIES(PI_CASE)
+#undef PI_CASE
+    default: return;
+  }
+}
+
+void pi_make_blocks(uint32_t format, void *row, size_t columns, void *scratch) {
+  const size_t blocks = columns / PI_BLOCK;
+  switch (format) {
+#define PI_CASE(name)                                                \
+  case PI_##name:                                                    \
+    memcpy(scratch, row, blocks * pi_block_bytes(format));           \
+    copy_parts(PI_##name##P, PI_##name, scratch, blocks, row);       \
+    return;
+    PI_COPIES(PI_CASE)
+#undef PI_CASE
+    default: return;
   }
 }
 

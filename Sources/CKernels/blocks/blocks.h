@@ -109,8 +109,22 @@ PI_INLINE void pi_k_scales(const uint8_t *p, uint64_t *scales, uint64_t *minima)
   *minima = (uint64_t)((c >> 4 & 0x0f0f0f0f) | high_b) << 32 | (b & 0x3f3f3f3f);
 }
 
+// The formats whose rows may be planar, as the formats of matrices.
+enum {
+  PI_Q4_0P = PI_Q4_0 | PI_PLANAR,
+  PI_Q4_1P = PI_Q4_1 | PI_PLANAR,
+  PI_Q5_0P = PI_Q5_0 | PI_PLANAR,
+  PI_Q5_1P = PI_Q5_1 | PI_PLANAR,
+  PI_Q8_0P = PI_Q8_0 | PI_PLANAR,
+};
+
+PI_INLINE bool pi_is_planar(uint32_t format) { return (format & PI_PLANAR) != 0; }
+
+// The format of the blocks that a planar row was made of.
+PI_INLINE uint32_t pi_base(uint32_t format) { return format & ~(uint32_t)PI_PLANAR; }
+
 PI_INLINE size_t pi_block_elements(uint32_t format) {
-  switch (format) {
+  switch (pi_base(format)) {
     case PI_F32: case PI_F16: case PI_BF16: return 1;
     case PI_Q4_K: case PI_Q5_K: case PI_Q6_K: return PI_SUPER;
     default: return PI_BLOCK;
@@ -118,7 +132,7 @@ PI_INLINE size_t pi_block_elements(uint32_t format) {
 }
 
 PI_INLINE size_t pi_block_bytes(uint32_t format) {
-  switch (format) {
+  switch (pi_base(format)) {
     case PI_F32: return 4;
     case PI_F16: case PI_BF16: return 2;
     case PI_Q4_0: return PI_Q4_0_BYTES;
@@ -130,6 +144,26 @@ PI_INLINE size_t pi_block_bytes(uint32_t format) {
     case PI_Q5_K: return PI_Q5_K_BYTES;
     default: return PI_Q6_K_BYTES;
   }
+}
+
+// Where the parts of block 0 begin in a row of a format with blocks of 32, and the bytes from one block's part to the next. The
+// scale is at 0, and minima are as far apart as scales.
+typedef struct {
+  size_t minimum, fifth, codes;
+  size_t scale_step, fifth_step, code_step;
+} pi_parts;
+
+// `blocks`: of the whole row.
+PI_INLINE pi_parts pi_parts_of(uint32_t format, size_t blocks) {
+  const uint32_t base = pi_base(format);
+  const size_t bytes = pi_block_bytes(base), code_bytes = base == PI_Q8_0 ? 32 : 16;
+  const size_t head = base == PI_Q4_1 || base == PI_Q5_1 ? 4 : 2;  // bytes of a block's scale and minimum
+  if (!pi_is_planar(format)) {
+    return (pi_parts){.minimum = 2, .fifth = head, .codes = bytes - code_bytes,
+                      .scale_step = bytes, .fifth_step = bytes, .code_step = bytes};
+  }
+  return (pi_parts){.minimum = 2 * blocks, .fifth = head * blocks, .codes = (bytes - code_bytes) * blocks,
+                    .scale_step = 2, .fifth_step = 4, .code_step = code_bytes};
 }
 
 PI_INLINE bool pi_is_float(uint32_t format) { return format == PI_F32 || format == PI_F16 || format == PI_BF16; }
@@ -148,46 +182,32 @@ typedef struct {
   float bias[2];
 } pi_block;
 
-// Reads block `b` (of 32 elements) of a row in any quantised format.
-PI_INLINE void pi_read_block(uint32_t format, const uint8_t *row, size_t b, pi_block *out) {
+// Reads block `b` (of 32 elements) of a row of `blocks` of them in any quantised format.
+PI_INLINE void pi_read_block(uint32_t format, const uint8_t *row, size_t b, size_t blocks, pi_block *out) {
+  const pi_parts at = pi_parts_of(format, blocks);
   const uint8_t *nibbles = 0;
   uint32_t fifth = 0;
-  switch (format) {
-    case PI_Q4_0: {
-      const uint8_t *p = row + b * PI_Q4_0_BYTES;
-      out->scale[0] = pi_f16_at(p);
-      out->bias[0] = -8 * out->scale[0];
-      nibbles = p + 2;
-      break;
-    }
-    case PI_Q4_1: {
-      const uint8_t *p = row + b * PI_Q4_1_BYTES;
-      out->scale[0] = pi_f16_at(p);
-      out->bias[0] = pi_f16_at(p + 2);
-      nibbles = p + 4;
-      break;
-    }
-    case PI_Q5_0: {
-      const uint8_t *p = row + b * PI_Q5_0_BYTES;
-      out->scale[0] = pi_f16_at(p);
-      out->bias[0] = -16 * out->scale[0];
-      fifth = pi_load_u32(p + 2);
-      nibbles = p + 6;
-      break;
-    }
+  switch (pi_base(format)) {
+    case PI_Q4_0:
+    case PI_Q4_1:
+    case PI_Q5_0:
     case PI_Q5_1: {
-      const uint8_t *p = row + b * PI_Q5_1_BYTES;
-      out->scale[0] = pi_f16_at(p);
-      out->bias[0] = pi_f16_at(p + 2);
-      fifth = pi_load_u32(p + 4);
-      nibbles = p + 8;
+      const uint32_t base = pi_base(format);
+      out->scale[0] = pi_f16_at(row + b * at.scale_step);
+      if (base == PI_Q4_1 || base == PI_Q5_1) {
+        out->bias[0] = pi_f16_at(row + at.minimum + b * at.scale_step);
+      } else {
+        out->bias[0] = (base == PI_Q4_0 ? -8 : -16) * out->scale[0];
+      }
+      if (base == PI_Q5_0 || base == PI_Q5_1) fifth = pi_load_u32(row + at.fifth + b * at.fifth_step);
+      nibbles = row + at.codes + b * at.code_step;
       break;
     }
     case PI_Q8_0: {
-      const uint8_t *p = row + b * PI_Q8_0_BYTES;
-      out->scale[0] = pi_f16_at(p);
+      const uint8_t *p = row + at.codes + b * at.code_step;
+      out->scale[0] = pi_f16_at(row + b * at.scale_step);
       out->bias[0] = -128 * out->scale[0];
-      for (size_t j = 0; j < 32; j++) out->codes[j] = p[2 + j] ^ 0x80;
+      for (size_t j = 0; j < 32; j++) out->codes[j] = p[j] ^ 0x80;
       break;
     }
     case PI_Q4_K:

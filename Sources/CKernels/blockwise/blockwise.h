@@ -1,7 +1,7 @@
 // What products and sums of rows share where weights are taken one block of 32 at a time and codes lie in their natural
 // order: AVX2 and NEON. Beside what plain.h asks for, the including file defines
 //   block_codes                      32 codes in registers
-//   read_codes(format, row, b)       block b's codes: unsigned, but signed for Q8_0
+//   read_codes(format, row, b, all)  codes of block b of `all`: unsigned, but signed for Q8_0
 //   add_block(format, w, a, s, m, v) v + the products with the token's codes at `a`, under the scale at s (and m in Q6_K)
 //   code_floats(w, is_signed, i)     codes i * PI_LANES ... as floats
 //   nonzero_lanes(v)                 bit i is set where lane i of PI_LANES floats is not 0
@@ -26,12 +26,16 @@ typedef struct {
 
 // What unsigned codes are above the signed ones they stand for.
 PI_INLINE float offset_of(uint32_t format) {
-  return format == PI_Q4_0 ? 8 : format == PI_Q5_0 ? 16 : format == PI_Q6_K ? 32 : 0;
+  const uint32_t base = pi_base(format);
+  return base == PI_Q4_0 ? 8 : base == PI_Q5_0 ? 16 : base == PI_Q6_K ? 32 : 0;
 }
 
 PI_INLINE bool has_minima(uint32_t format) {
-  return format == PI_Q4_1 || format == PI_Q5_1 || format == PI_Q4_K || format == PI_Q5_K;
+  const uint32_t base = pi_base(format);
+  return base == PI_Q4_1 || base == PI_Q5_1 || base == PI_Q4_K || base == PI_Q5_K;
 }
+
+PI_INLINE bool is_q8_0(uint32_t format) { return pi_base(format) == PI_Q8_0; }
 
 // The eight blocks of a super-block.
 PI_INLINE void read_super_scales(uint32_t format, const uint8_t *p, float *scale, float *more) {
@@ -55,15 +59,30 @@ PI_INLINE void read_super_scales(uint32_t format, const uint8_t *p, float *scale
   memcpy(more, &b, sizeof b);
 }
 
-PI_INLINE void read_scales(uint32_t format, const uint8_t *row, size_t begin, size_t blocks, float *scale, float *more) {
+// Of a row of `all` blocks.
+PI_INLINE void read_scales(uint32_t format, const uint8_t *row, size_t begin, size_t blocks, size_t all, float *scale,
+                           float *more) {
   const size_t bytes = pi_block_bytes(format);
   if (pi_block_elements(format) == PI_SUPER) {
     const uint8_t *p = row + begin / 8 * bytes;
     for (size_t i = 0; i < blocks; i += 8, p += bytes) read_super_scales(format, p, scale + i, more + i);
     return;
   }
-  const uint8_t *p = row + begin * bytes;
   size_t i = 0;
+  if (pi_is_planar(format)) {
+    const uint8_t *p = row + 2 * begin, *minima = p + pi_parts_of(format, all).minimum;
+    for (; i + PI_LANES <= blocks; i += PI_LANES) {
+      store(scale + i, load_f16((const uint16_t *)(const void *)(p + 2 * i)));
+      if (has_minima(format)) store(more + i, load_f16((const uint16_t *)(const void *)(minima + 2 * i)));
+    }
+    for (; i < blocks; i++) {
+      scale[i] = half_at(p + 2 * i);
+      if (has_minima(format)) more[i] = half_at(minima + 2 * i);
+    }
+    for (; i % PI_LANES != 0; i++) scale[i] = more[i] = 0;
+    return;
+  }
+  const uint8_t *p = row + begin * bytes;
   for (; i + PI_LANES <= blocks; i += PI_LANES, p += PI_LANES * bytes) {
     if (has_minima(format)) {
       half_pairs(p, bytes, scale + i, more + i);

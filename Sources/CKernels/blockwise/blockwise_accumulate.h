@@ -17,30 +17,32 @@ typedef struct {
   float second_scale[SPAN_BLOCKS], second_bias[SPAN_BLOCKS];  // of the second halves, in Q6_K
 } span_scales;
 
-PI_INLINE void read_span_scales(uint32_t format, const uint8_t *row, size_t b, size_t blocks, span_scales *out) {
+PI_INLINE void read_span_scales(uint32_t format, const uint8_t *row, size_t b, size_t blocks, size_t all,
+                                span_scales *out) {
   if (pi_is_float(format)) return;
-  read_scales(format, row, b, blocks, out->scale, format == PI_Q6_K ? out->second_scale : out->bias);
-  if (has_minima(format) || format == PI_Q8_0) return;
+  read_scales(format, row, b, blocks, all, out->scale, format == PI_Q6_K ? out->second_scale : out->bias);
+  if (has_minima(format) || is_q8_0(format)) return;
   for (size_t i = 0; i < SPAN_BLOCKS; i += PI_LANES) {
     store(out->bias + i, load(out->scale + i) * -offset_of(format));
     if (format == PI_Q6_K) store(out->second_bias + i, load(out->second_scale + i) * -offset_of(format));
   }
 }
 
-// 32 floats of block `b`, entry `i` of the span.
-PI_INLINE void block_floats(uint32_t format, const uint8_t *row, size_t b, const span_scales *s, size_t i, vf *out) {
+// 32 floats of block `b` of `all`, entry `i` of the span.
+PI_INLINE void block_floats(uint32_t format, const uint8_t *row, size_t b, size_t all, const span_scales *s, size_t i,
+                            vf *out) {
   if (pi_is_float(format)) {
     PI_UNROLL
     for (size_t v = 0; v < BLOCK_VECTORS; v++) out[v] = float_weights(format, row, b * PI_BLOCK + v * PI_LANES);
     return;
   }
-  const block_codes w = read_codes(format, row, b);
+  const block_codes w = read_codes(format, row, b, all);
   PI_UNROLL
   for (size_t v = 0; v < BLOCK_VECTORS; v++) {
     const bool second = format == PI_Q6_K && v >= BLOCK_VECTORS / 2;
-    const vf codes = code_floats(w, format == PI_Q8_0, v);
+    const vf codes = code_floats(w, is_q8_0(format), v);
     const float scale = second ? s->second_scale[i] : s->scale[i];
-    if (format == PI_Q8_0) {
+    if (is_q8_0(format)) {
       out[v] = codes * scale;
     } else {
       out[v] = codes * scale + (second ? s->second_bias[i] : s->bias[i]);
@@ -48,18 +50,9 @@ PI_INLINE void block_floats(uint32_t format, const uint8_t *row, size_t b, const
   }
 }
 
-// The start of the span at block `b`; the blocks of a super-block lie in one.
-PI_INLINE const uint8_t *span_of(uint32_t format, const pi_matrix *w, size_t r, size_t b) {
-  return (const uint8_t *)w->data + r * w->row_bytes + b * PI_BLOCK / pi_block_elements(format) * pi_block_bytes(format);
-}
-
-PI_INLINE size_t span_bytes(uint32_t format, size_t blocks) {
-  return blocks * PI_BLOCK / pi_block_elements(format) * pi_block_bytes(format);
-}
-
-// One token: the listed rows into `blocks` (a constant) blocks of y, the span's from `first` on.
+// One token: the listed rows into `blocks` (a constant) blocks of y, from `first` on of the span that begins at block `begin`.
 PI_INLINE void add_listed(uint32_t format, const uint8_t *const *rows, const float *factors, const span_scales *s,
-                          size_t count, size_t first, size_t blocks, float *y) {
+                          size_t count, size_t begin, size_t first, size_t blocks, size_t all, float *y) {
   vf sum[TILE_BLOCKS * BLOCK_VECTORS];
   PI_UNROLL
   for (size_t v = 0; v < blocks * BLOCK_VECTORS; v++) sum[v] = load(y + v * PI_LANES);
@@ -67,7 +60,7 @@ PI_INLINE void add_listed(uint32_t format, const uint8_t *const *rows, const flo
     PI_UNROLL
     for (size_t b = 0; b < blocks; b++) {
       vf weights[BLOCK_VECTORS];
-      block_floats(format, rows[n], first + b, &s[n], first + b, weights);
+      block_floats(format, rows[n], begin + first + b, all, &s[n], first + b, weights);
       PI_UNROLL
       for (size_t v = 0; v < BLOCK_VECTORS; v++) sum[b * BLOCK_VECTORS + v] += weights[v] * factors[n];
     }
@@ -79,26 +72,30 @@ PI_INLINE void add_listed(uint32_t format, const uint8_t *const *rows, const flo
 PI_INLINE void accumulate_list(uint32_t format, const pi_matrix *w, const uint32_t *list, size_t listed, const float *h,
                                size_t begin, size_t end, float *y) {
   // Listed rows lie apart, so the processor does not foresee them: each batch asks for the next.
+  const uint8_t *data = w->data;
+  const size_t all = w->columns / PI_BLOCK;
   for (size_t i = 0; i < BATCH_ROWS && i < listed; i++) {
-    prefetch_row(span_of(format, w, list[i], begin), span_bytes(format, end - begin));
+    prefetch_span(format, data + list[i] * w->row_bytes, begin, end - begin, all);
   }
   for (size_t n = 0; n < listed; n += BATCH_ROWS) {
     const size_t count = listed - n < BATCH_ROWS ? listed - n : BATCH_ROWS;
     for (size_t b = begin; b < end; b += SPAN_BLOCKS) {
-      const size_t blocks = end - b < SPAN_BLOCKS ? end - b : SPAN_BLOCKS, bytes = span_bytes(format, blocks);
-      const uint8_t *spans[BATCH_ROWS];
+      const size_t blocks = end - b < SPAN_BLOCKS ? end - b : SPAN_BLOCKS;
+      const uint8_t *row[BATCH_ROWS];
       span_scales s[BATCH_ROWS];
       for (size_t i = 0; i < count; i++) {
-        spans[i] = span_of(format, w, list[n + i], b);
-        if (n + BATCH_ROWS + i < listed) prefetch_row(span_of(format, w, list[n + BATCH_ROWS + i], b), bytes);
-        read_span_scales(format, spans[i], 0, blocks, &s[i]);
+        row[i] = data + list[n + i] * w->row_bytes;
+        if (n + BATCH_ROWS + i < listed) {
+          prefetch_span(format, data + list[n + BATCH_ROWS + i] * w->row_bytes, b, blocks, all);
+        }
+        read_span_scales(format, row[i], b, blocks, all, &s[i]);
       }
       float *p = y + b * PI_BLOCK;
       size_t first = 0;
       for (; first + TILE_BLOCKS <= blocks; first += TILE_BLOCKS) {
-        add_listed(format, spans, h + n, s, count, first, TILE_BLOCKS, p + first * PI_BLOCK);
+        add_listed(format, row, h + n, s, count, b, first, TILE_BLOCKS, all, p + first * PI_BLOCK);
       }
-      for (; first < blocks; first++) add_listed(format, spans, h + n, s, count, first, 1, p + first * PI_BLOCK);
+      for (; first < blocks; first++) add_listed(format, row, h + n, s, count, b, first, 1, all, p + first * PI_BLOCK);
     }
   }
 }
@@ -144,23 +141,23 @@ PI_INLINE void add_wanted(const float *floats, uint64_t wanted, const float *h, 
   for (size_t v = 0; v < vectors; v++) store(y + v * PI_LANES, sum[v]);
 }
 
-// `blocks` (a constant) blocks of a batch's rows, the span's from `first` on, into every token's y. Rows are made into floats
-// once, next to each other, so that they stay in the first cache. Of the next batch, the rows `ahead` are asked for: wanted rows
-// lie apart, so the processor does not foresee them.
-PI_INLINE void add_many(uint32_t format, const uint8_t *span, size_t row_bytes, const span_scales *s, size_t batch,
-                        uint64_t wanted, uint64_t ahead, size_t bytes, size_t first, size_t blocks, const float *h,
-                        size_t h_stride, size_t tokens, float *y, size_t stride) {
+// `blocks` (a constant) blocks of a batch's rows, from `first` on of the `span` blocks that begin at `begin`, into every token's
+// y. Rows are made into floats once, next to each other, so that they stay in the first cache. Of the next batch, the rows
+// `ahead` are asked for: wanted rows lie apart, so the processor does not foresee them.
+PI_INLINE void add_many(uint32_t format, const uint8_t *rows, size_t row_bytes, const span_scales *s, size_t batch,
+                        uint64_t wanted, uint64_t ahead, size_t begin, size_t span, size_t first, size_t blocks, size_t all,
+                        const float *h, size_t h_stride, size_t tokens, float *y, size_t stride) {
   float floats[MANY_ROWS * MANY_BLOCKS * PI_BLOCK];
   for (uint64_t left = wanted; left != 0; left &= left - 1) {
     const size_t n = (size_t)__builtin_ctzll(left);
     if (ahead != 0) {
-      prefetch_row(span + (MANY_ROWS + (size_t)__builtin_ctzll(ahead)) * row_bytes, bytes);
+      prefetch_span(format, rows + (MANY_ROWS + (size_t)__builtin_ctzll(ahead)) * row_bytes, begin, span, all);
       ahead &= ahead - 1;
     }
     PI_UNROLL
     for (size_t b = 0; b < blocks; b++) {
       vf weights[BLOCK_VECTORS];
-      block_floats(format, span + n * row_bytes, first + b, &s[n], first + b, weights);
+      block_floats(format, rows + n * row_bytes, begin + first + b, all, &s[n], first + b, weights);
       float *p = floats + (n * blocks + b) * PI_BLOCK;
       PI_UNROLL
       for (size_t v = 0; v < BLOCK_VECTORS; v++) store(p + v * PI_LANES, weights[v]);
@@ -184,6 +181,7 @@ PI_INLINE uint64_t wanted_by_some(const float *h, size_t h_stride, size_t tokens
 
 PI_INLINE void accumulate_many(uint32_t format, const pi_matrix *w, size_t rows, const float *h, size_t h_stride,
                                size_t tokens, size_t begin, size_t end, float *y, size_t stride) {
+  const size_t all = w->columns / PI_BLOCK;
   uint64_t next = wanted_by_some(h, h_stride, tokens, 0, rows);
   for (size_t r = 0; r < rows; r += MANY_ROWS) {
     const size_t batch = rows - r < MANY_ROWS ? rows - r : MANY_ROWS;
@@ -191,16 +189,16 @@ PI_INLINE void accumulate_many(uint32_t format, const pi_matrix *w, size_t rows,
     next = wanted_by_some(h, h_stride, tokens, r + MANY_ROWS, rows);
     for (size_t b = begin; b < end; b += SPAN_BLOCKS) {
       const size_t blocks = end - b < SPAN_BLOCKS ? end - b : SPAN_BLOCKS;
-      const uint8_t *span = span_of(format, w, r, b);
+      const uint8_t *data = (const uint8_t *)w->data + r * w->row_bytes;
       span_scales s[MANY_ROWS];
       for (uint64_t left = wanted; left != 0; left &= left - 1) {
         const size_t n = (size_t)__builtin_ctzll(left);
-        read_span_scales(format, span + n * w->row_bytes, 0, blocks, &s[n]);
+        read_span_scales(format, data + n * w->row_bytes, b, blocks, all, &s[n]);
       }
       size_t first = 0;
-#define PI_TILE(count)                                                                                            \
-  add_many(format, span, w->row_bytes, s, batch, wanted, first == 0 ? next : 0, span_bytes(format, blocks), first, \
-           count, h + r, h_stride, tokens, y + (b + first) * PI_BLOCK, stride)
+#define PI_TILE(count)                                                                                               \
+  add_many(format, data, w->row_bytes, s, batch, wanted, first == 0 ? next : 0, b, blocks, first, count, all, h + r, \
+           h_stride, tokens, y + (b + first) * PI_BLOCK, stride)
       for (; first + MANY_BLOCKS <= blocks; first += MANY_BLOCKS) PI_TILE(MANY_BLOCKS);
       if (blocks - first == 2) PI_TILE(2);
       if (blocks - first == 1) PI_TILE(1);

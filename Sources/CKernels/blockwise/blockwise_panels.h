@@ -9,7 +9,7 @@
 //   panel_code_bytes(kind)           bytes that a group's block of codes takes
 //   panel_offset(format)             what the codes in a panel are above those they stand for, 0 where there are minima
 //   panel_has_bias(kind)             whether minima or offsets are to be added
-//   write_panel_codes(format, rows, b, p)  block b of PI_LANES rows
+//   write_panel_codes(format, rows, b, all, p)  block b of PI_LANES rows of `all` blocks
 //   panel_dots(kind, p, groups, codes, stride, tokens, from, to, dot)
 //       the products of steps from..<to, four columns each: dot[g * tokens + t]
 // For every (row, token), blocks are added in ascending order: products first, then the bias.
@@ -68,9 +68,9 @@ PI_INLINE void write_panel_scales(const float (*values)[PANEL_BLOCKS], const flo
   }
 }
 
-// Fills the groups that `count` rows need. Past the last row, it is repeated.
+// Fills the groups that `count` rows of `all` blocks need. Past the last row, it is repeated.
 PI_INLINE void write_panel(uint32_t format, const uint8_t *first, size_t row_bytes, size_t count, size_t begin,
-                           size_t blocks, panel *out) {
+                           size_t blocks, size_t all, panel *out) {
   const size_t groups = (count + PI_LANES - 1) / PI_LANES, bytes = panel_code_bytes(panel_kind(format));
   const float offset = panel_offset(format);
   for (size_t g = 0; g < groups; g++) {
@@ -79,7 +79,7 @@ PI_INLINE void write_panel(uint32_t format, const uint8_t *first, size_t row_byt
     for (size_t i = 0; i < PI_LANES; i++) {
       const size_t r = g * PI_LANES + i;
       rows[i] = first + (r < count ? r : count - 1) * row_bytes;
-      read_scales(format, rows[i], begin, blocks, scale[i], more[i]);
+      read_scales(format, rows[i], begin, blocks, all, scale[i], more[i]);
     }
     const size_t at = g * PI_LANES;
     write_panel_scales(scale, has_minima(format) ? more : NULL, offset, blocks, out->scale + at, out->bias + at);
@@ -87,7 +87,7 @@ PI_INLINE void write_panel(uint32_t format, const uint8_t *first, size_t row_byt
       write_panel_scales(more, NULL, offset, blocks, out->second_scale + at, out->second_bias + at);
     }
     for (size_t b = 0; b < blocks; b++) {
-      write_panel_codes(format, rows, begin + b, out->codes + (b * PANEL_GROUPS + g) * bytes);
+      write_panel_codes(format, rows, begin + b, all, out->codes + (b * PANEL_GROUPS + g) * bytes);
     }
   }
 }
@@ -223,7 +223,7 @@ PI_INLINE void multiply_panels(uint32_t format, const pi_matrix *w, size_t row_b
     const size_t count = row_end - r < PANEL_ROWS ? row_end - r : PANEL_ROWS;
     for (size_t begin = 0; begin < all; begin += PANEL_BLOCKS) {
       const size_t blocks = all - begin < PANEL_BLOCKS ? all - begin : PANEL_BLOCKS;
-      write_panel(format, (const uint8_t *)w->data + r * w->row_bytes, w->row_bytes, count, begin, blocks, &scratch);
+      write_panel(format, (const uint8_t *)w->data + r * w->row_bytes, w->row_bytes, count, begin, blocks, all, &scratch);
       const panel_task task = {&scratch, x, begin, blocks, count, stride};
       any_panel_tiles(format, &task, token_begin, token_end, y + r);
     }

@@ -13,7 +13,7 @@ PI_INLINE vf token_scales(uint32_t format, const scales *s, size_t blocks, const
       store(product->more + b, more * factor);
       bias += scale * load(sums + stride + b);
       bias += more * load(sums + 2 * stride + b);
-    } else if (format != PI_Q8_0) {
+    } else if (!is_q8_0(format)) {
       bias += (has_minima(format) ? load(s->more + b) : scale) * load(sums + b);
     }
   }
@@ -27,27 +27,26 @@ PI_INLINE void row_by_tokens(uint32_t format, const row_source *source, size_t n
   const size_t bytes = pi_block_bytes(format) * PI_BLOCK * 8 / pi_block_elements(format);  // of eight blocks
   const uint8_t *row = row_at(source, n), *ahead = ahead_of(source, n);
   // The processor keeps up with a row that several tokens share, if it can foresee it.
-  const bool asks = tokens == 1 || source->list;
+  const bool asks = source->list || (tokens == 1 && asks_ahead(source));
   PI_UNROLL
   for (size_t t = 0; t < tokens; t++) sum[t] = (vf){0};
   for (size_t begin = 0; begin < all; begin += CHUNK_BLOCKS) {
     const size_t blocks = all - begin < CHUNK_BLOCKS ? all - begin : CHUNK_BLOCKS;
     scales s, product[4];
     vf bias[4];
-    read_scales(format, row, begin, blocks, s.scale, s.more);
+    read_scales(format, row, begin, blocks, all, s.scale, s.more);
     PI_UNROLL
     for (size_t t = 0; t < tokens; t++) {
       bias[t] = token_scales(format, &s, blocks, x->scales + (token + t) * stride + begin,
                              x->sums + (token + t) * 3 * stride + begin, stride, &product[t]);
     }
     const int8_t *codes = x->codes + token * code_stride + begin * PI_BLOCK;
-    const uint8_t *p = row + begin / 8 * bytes;
-    size_t b = 0;
-    for (; b + 8 <= blocks; b += 8, p += bytes) {
-      if (asks) prefetch(ahead + (p - row), bytes);
+    size_t at = begin / 8 * bytes, b = 0;  // bytes that were asked for
+    for (; b + 8 <= blocks; b += 8, at += bytes) {
+      if (asks) prefetch(ahead + at, bytes);
       PI_UNROLL
       for (size_t i = 0; i < 8; i++) {
-        const block_codes w = read_codes(format, p, i);
+        const block_codes w = read_codes(format, row, begin + b + i, all);
         PI_UNROLL
         for (size_t t = 0; t < tokens; t++) {
           sum[t] = add_block(format, w, codes + t * code_stride + (b + i) * PI_BLOCK, product[t].scale + b + i,
@@ -55,9 +54,9 @@ PI_INLINE void row_by_tokens(uint32_t format, const row_source *source, size_t n
         }
       }
     }
-    if (asks) prefetch_row(ahead + (p - row), (blocks - b) * bytes / 8);
+    if (asks) prefetch_row(ahead + at, (blocks - b) * bytes / 8);
     for (size_t i = 0; b + i < blocks; i++) {
-      const block_codes w = read_codes(format, p, i);
+      const block_codes w = read_codes(format, row, begin + b + i, all);
       PI_UNROLL
       for (size_t t = 0; t < tokens; t++) {
         sum[t] = add_block(format, w, codes + t * code_stride + (b + i) * PI_BLOCK, product[t].scale + b + i,

@@ -2,7 +2,8 @@
 
 // One copy per format, so that each unrolls with its constants.
 #define PI_FORMATS(one) \
-  one(F32) one(F16) one(BF16) one(Q4_0) one(Q4_1) one(Q5_0) one(Q5_1) one(Q8_0) one(Q4_K) one(Q5_K) one(Q6_K)
+  one(F32) one(F16) one(BF16) one(Q4_0) one(Q4_1) one(Q5_0) one(Q5_1) one(Q8_0) one(Q4_K) one(Q5_K) one(Q6_K) \
+  one(Q4_0P) one(Q4_1P) one(Q5_0P) one(Q5_1P) one(Q8_0P)
 
 #define PI_MULTIPLY(name)                                                                                             \
   static void multiply_##name(const pi_matrix *w, size_t row_begin, size_t row_end, const pi_activations *x,          \

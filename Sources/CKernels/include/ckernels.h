@@ -28,13 +28,23 @@ enum {
   PI_BF16 = 30,
 };
 
+// Added to Q4_0, Q4_1, Q5_0, Q5_1 or Q8_0: the row's blocks are taken apart. First the scales of all blocks, then the minima, the
+// words of fifth bits and the codes, as far as the format has them: as many bytes as before, but a kernel loads scales, and
+// codes of several blocks, at once.
+enum { PI_PLANAR = 64 };
+
 // Rows of weights, one row per output, contiguous.
 typedef struct {
   const void *PI_NONNULL data;
   size_t row_bytes;
   size_t columns;
-  uint32_t format;
+  uint32_t format;  // PI_PLANAR may be added
+  // How products of one token read rows that follow one another. No choice changes a result.
+  uint32_t tile;    // rows that are read together: 1 or 4; 0 for what the instruction set is used to
+  size_t ahead;     // how many bytes before its use a weight is asked for; 0 as above, PI_NOT_AHEAD for never
 } pi_matrix;
+
+enum { PI_NOT_AHEAD = 1 };
 
 // Vectors of a batch of tokens. `values` is [tokens, columns]. The 8-bit form holds, per block of 32 columns, signed codes,
 // one scale, and scale × (sum of codes) over the whole block, its first half and its second half: `codes` is
@@ -222,7 +232,14 @@ const pi_kernels *PI_NULLABLE pi_kernels_neon(void);
 void pi_prefetch_listed(const pi_matrix *PI_NONNULL w, const uint32_t *PI_NONNULL list, size_t count);
 void pi_prefetch(const void *PI_NONNULL data, size_t bytes);
 
-// `count` is a multiple of the format's block.
+// A row of `columns` from blocks to planes, or back, in place. Scratch is as large as the row. Other formats stay as they are.
+void pi_make_planar(uint32_t format, void *PI_NONNULL row, size_t columns, void *PI_NONNULL scratch);
+void pi_make_blocks(uint32_t format, void *PI_NONNULL row, size_t columns, void *PI_NONNULL scratch);
+
+// Elements `begin` to `end` of a row of `columns`, multiples of the format's block.
+void pi_dequantize_part(uint32_t format, const void *PI_NONNULL row, size_t columns, size_t begin, size_t end,
+                        float *PI_NONNULL y);
+// `count` is a multiple of the format's block; of a planar row, all of its columns.
 void pi_dequantize(uint32_t format, const void *PI_NONNULL source, size_t count, float *PI_NONNULL y);
 // Legacy blocks are the reference encoder's; for Q4_K, Q5_K and Q6_K the scales are searched for.
 void pi_quantize(uint32_t format, const float *PI_NONNULL x, size_t count, void *PI_NONNULL y);

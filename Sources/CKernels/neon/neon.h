@@ -93,20 +93,16 @@ PI_INLINE block_codes with_fifth_bits(block_codes w, const uint8_t *p) {
 
 PI_INLINE uint8x16_t shifted(uint8x16_t v, size_t count) { return vshlq_u8(v, vdupq_n_s8((int8_t) - (int)count)); }
 
-PI_INLINE block_codes read_codes(uint32_t format, const uint8_t *row, size_t b) {
-  switch (format) {
-    case PI_Q4_0: return nibbles(row + b * PI_Q4_0_BYTES + 2);
-    case PI_Q4_1: return nibbles(row + b * PI_Q4_1_BYTES + 4);
-    case PI_Q5_0: {
-      const uint8_t *p = row + b * PI_Q5_0_BYTES;
-      return with_fifth_bits(nibbles(p + 6), p + 2);
-    }
-    case PI_Q5_1: {
-      const uint8_t *p = row + b * PI_Q5_1_BYTES;
-      return with_fifth_bits(nibbles(p + 8), p + 4);
-    }
+PI_INLINE block_codes read_codes(uint32_t format, const uint8_t *row, size_t b, size_t all) {
+  const pi_parts at = pi_parts_of(format, all);
+  switch (pi_base(format)) {
+    case PI_Q4_0:
+    case PI_Q4_1: return nibbles(row + at.codes + b * at.code_step);
+    case PI_Q5_0:
+    case PI_Q5_1:
+      return with_fifth_bits(nibbles(row + at.codes + b * at.code_step), row + at.fifth + b * at.fifth_step);
     case PI_Q8_0: {
-      const int8_t *p = (const int8_t *)(row + b * PI_Q8_0_BYTES + 2);
+      const int8_t *p = (const int8_t *)(row + at.codes + b * at.code_step);
       block_codes w;
       w.val[0] = vld1q_s8(p);
       w.val[1] = vld1q_s8(p + 16);

@@ -86,7 +86,7 @@ static __attribute__((noinline)) void multiply_row(const pi_matrix *w, size_t r,
   for (size_t t = token_begin; t < token_end; t++) y[t * stride] = 0;
   for (size_t b = 0; b < w->columns / PI_BLOCK; b++) {
     pi_block block;
-    pi_read_block(w->format, row, b, &block);
+    pi_read_block(w->format, row, b, w->columns / PI_BLOCK, &block);
     for (size_t t = token_begin; t < token_end; t++) {
       const int8_t *codes = x->codes + t * x->code_stride + b * PI_BLOCK;
       const float *sums = x->sums + t * 3 * x->block_stride + b;
@@ -112,14 +112,14 @@ static void portable_multiply_listed(const pi_matrix *w, const uint32_t *list, s
 
 static void portable_accumulate_listed(const pi_matrix *w, const uint32_t *list, size_t count, const float *h,
                                        float *y) {
-  const size_t elements = pi_block_elements(w->format), bytes = pi_block_bytes(w->format);
+  const size_t elements = pi_block_elements(w->format);
   const size_t step = elements == 1 ? PI_BLOCK : elements;
   for (size_t i = 0; i < count; i++) {
     const uint8_t *row = (const uint8_t *)w->data + list[i] * w->row_bytes;
     for (size_t c = 0; c < w->columns; c += step) {
       float values[PI_SUPER];
       const size_t width = w->columns - c < step ? w->columns - c : step;
-      pi_dequantize(w->format, row + c / elements * bytes, width, values);
+      pi_dequantize_part(w->format, row, w->columns, c, c + width, values);
       for (size_t j = 0; j < width; j++) y[c + j] += h[i] * values[j];
     }
   }
@@ -128,7 +128,7 @@ static void portable_accumulate_listed(const pi_matrix *w, const uint32_t *list,
 static void portable_accumulate_rows(const pi_matrix *w, size_t rows, const float *h, size_t h_stride,
                                      size_t token_begin, size_t token_end, size_t column_begin, size_t column_end,
                                      float *y, size_t stride) {
-  const size_t elements = pi_block_elements(w->format), bytes = pi_block_bytes(w->format);
+  const size_t elements = pi_block_elements(w->format);
   const size_t step = elements == 1 ? PI_BLOCK : elements;
   for (size_t r = 0; r < rows; r++) {
     bool used = false;
@@ -138,7 +138,7 @@ static void portable_accumulate_rows(const pi_matrix *w, size_t rows, const floa
     for (size_t c = column_begin; c < column_end; c += step) {
       float values[PI_SUPER];
       const size_t count = column_end - c < step ? column_end - c : step;
-      pi_dequantize(w->format, row + c / elements * bytes, count, values);
+      pi_dequantize_part(w->format, row, w->columns, c, c + count, values);
       for (size_t t = token_begin; t < token_end; t++) {
         const float factor = h[t * h_stride + r];
         if (factor == 0) continue;

@@ -14,7 +14,8 @@ typedef struct {
   size_t width;          // of a row, in bytes
   const uint32_t *list;  // the rows' numbers; NULL where they follow one another
   size_t count;          // of the list
-  size_t ahead;          // in entries of the list, a multiple of the group
+  size_t ahead;          // in entries of the list, a multiple of the group; in bytes without a list, 0 for never
+  bool by_tile;          // whether one token's product reads several rows at a time
 } row_source;
 
 PI_INLINE void prefetch(const uint8_t *p, size_t bytes) {
@@ -27,25 +28,69 @@ PI_INLINE void prefetch_row(const uint8_t *row, size_t bytes) {
   __builtin_prefetch(row + bytes - 1);
 }
 
+// Bytes of so many blocks of 32; of a super-block's part, its share.
+PI_INLINE size_t span_bytes(uint32_t format, size_t blocks) {
+  return blocks * PI_BLOCK * pi_block_bytes(format) / pi_block_elements(format);
+}
+
+// Asks for the codes (or all) of so many blocks of a row of `all` blocks.
+PI_INLINE void prefetch_codes(uint32_t format, const uint8_t *row, size_t b, size_t blocks, size_t all) {
+  if (pi_is_planar(format)) {
+    const pi_parts at = pi_parts_of(format, all);
+    prefetch(row + at.codes + b * at.code_step, blocks * at.code_step);
+  } else {
+    prefetch(row + span_bytes(format, b), span_bytes(format, blocks));
+  }
+}
+
+// Asks for what lies before the codes, and for the last line of the codes, which may begin past all that was asked for.
+PI_INLINE void prefetch_ends(uint32_t format, const uint8_t *row, size_t b, size_t blocks, size_t all) {
+  if (pi_is_planar(format)) {
+    const pi_parts at = pi_parts_of(format, all);
+    prefetch_row(row + 2 * b, 2 * blocks);
+    if (at.fifth > at.minimum) prefetch_row(row + at.minimum + 2 * b, 2 * blocks);
+    if (at.codes > at.fifth) prefetch_row(row + at.fifth + 4 * b, 4 * blocks);
+    __builtin_prefetch(row + at.codes + (b + blocks) * at.code_step - 1);
+  } else {
+    __builtin_prefetch(row + span_bytes(format, b + blocks) - 1);
+  }
+}
+
+// Asks for so many blocks of a row of `all` blocks.
+PI_INLINE void prefetch_span(uint32_t format, const uint8_t *row, size_t b, size_t blocks, size_t all) {
+  prefetch_codes(format, row, b, blocks, all);
+  prefetch_ends(format, row, b, blocks, all);
+}
+
 PI_INLINE size_t bytes_of(const pi_matrix *w) { return w->columns / pi_block_elements(w->format) * pi_block_bytes(w->format); }
 
 PI_INLINE row_source consecutive_rows(const pi_matrix *w) {
-  return (row_source){.data = w->data, .row_bytes = w->row_bytes, .width = bytes_of(w)};
+  return (row_source){
+      .data = w->data,
+      .row_bytes = w->row_bytes,
+      .width = bytes_of(w),
+      .ahead = w->ahead == 0 ? PREFETCH_BYTES : w->ahead == PI_NOT_AHEAD ? 0 : w->ahead,
+      .by_tile = w->tile != 1,
+  };
 }
 
 PI_INLINE const uint8_t *row_at(const row_source *s, size_t n) {
   return s->data + (s->list ? s->list[n] : n) * s->row_bytes;
 }
 
+// Whether to ask for anything.
+PI_INLINE bool asks_ahead(const row_source *s) { return s->ahead != 0; }
+
 // What to ask for while entry `n` is read, byte for byte.
 PI_INLINE const uint8_t *ahead_of(const row_source *s, size_t n) {
-  if (!s->list) return row_at(s, n) + PREFETCH_BYTES;
+  if (!s->list) return row_at(s, n) + s->ahead;
   return row_at(s, n + s->ahead < s->count ? n + s->ahead : n);
 }
 
 // The first rows of the list are asked for at once.
 PI_INLINE row_source listed_rows(const pi_matrix *w, const uint32_t *list, size_t count) {
-  row_source s = {.data = w->data, .row_bytes = w->row_bytes, .width = bytes_of(w), .list = list, .count = count};
+  row_source s = {
+      .data = w->data, .row_bytes = w->row_bytes, .width = bytes_of(w), .list = list, .count = count, .by_tile = true};
   if (s.width == 0) return s;
   s.ahead = GROUP_ROWS * ((LISTED_BYTES + GROUP_ROWS * s.width - 1) / (GROUP_ROWS * s.width));
   for (size_t n = 0; n < s.ahead && n < count; n++) prefetch_row(row_at(&s, n), s.width);

@@ -24,6 +24,9 @@ public struct EngineOptions: Sendable {
   public var isDeterministic = false
   /// Whether to keep times per stage, which costs two looks at a clock per stage and thread.
   public var isProfiled = false
+  /// Whether to measure how this machine's memory is read best, for models that no cache holds. It takes some tens of milliseconds
+  /// and changes no result.
+  public var tuning = TuningOptions()
   /// Which neurons are computed.
   public var sparsity = SparsityOptions()
   /// The GPU that the model runs on, if any; `automatic` goes on without one where none can be used.

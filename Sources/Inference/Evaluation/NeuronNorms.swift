@@ -40,7 +40,7 @@ public enum NeuronNorms {
     let row = UnsafeMutablePointer<Float>.allocate(capacity: matrix.columns)
     defer { row.deallocate() }
     for index in 0..<matrix.rows {
-      Kernels.active.dequantize(matrix.format, matrix.row(index), count: matrix.columns, into: row)
+      Kernels.active.dequantize(matrix, row: index, into: row)
       body(index, UnsafeBufferPointer(start: row, count: matrix.columns))
     }
   }

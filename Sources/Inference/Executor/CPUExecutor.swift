@@ -51,7 +51,10 @@ final class CPUExecutor: ModelExecutor {
     }
     workspaceBytes = bytes
     let plan = try SparsityPlan(model: model, options: options.sparsity, team: team)
-    kernels = .active
+    var kernels = Kernels.active
+    kernels.readings = TuningRecord(options.tuning, kernels: kernels, threads: team.count)
+      .readings(for: model.weights.decodedMatrices, kernels: kernels, team: team)
+    self.kernels = kernels
     profile = options.isProfiled ? Profile(threads: team.count) : nil
     clock = StageClock(profile)
     work = Workspace(configuration: c, batchSize: maxRows, workers: team.count)
@@ -185,7 +188,7 @@ final class CPUExecutor: ModelExecutor {
     let (d, position) = (configuration.hiddenSize, tables.positions[row])
     let table = model.weights.tokenEmbedding
     let residual = buffers.residual + row * d
-    kernels.dequantize(table.format, table.row(Int(tables.tokens[row])), count: d, into: residual)
+    kernels.dequantize(table, row: Int(tables.tokens[row]), into: residual)
     let pairs = model.rotary.frequencies.count
     model.rotary.write(position: position, cosines: buffers.cosines + row * pairs, sines: buffers.sines + row * pairs)
     guard let positions = model.weights.positionEmbedding,
@@ -193,7 +196,7 @@ final class CPUExecutor: ModelExecutor {
     else { return }
     // Free until the first layer, as the residual's sum is.
     let learned = buffers.normed.row(row)
-    kernels.dequantize(positions.format, positions.row(position + offset), count: d, into: learned)
+    kernels.dequantize(positions, row: position + offset, into: learned)
     kernels.add(learned, to: residual, count: d)
   }
 

@@ -69,15 +69,29 @@ struct GPUMatrix {
         for matrix in matrices {
           let own = wanted.clamped(to: base..<base + matrix.rows)
           if !own.isEmpty {
-            layout.write(
-              plane, rows: own.count, from: matrix.row(own.lowerBound - base), sourceRowBytes: matrix.rowBytes,
-              into: memory + (own.lowerBound - wanted.lowerBound) * bytes)
+            let target = memory + (own.lowerBound - wanted.lowerBound) * bytes
+            matrix.rows(own.lowerBound - base..<own.upperBound - base).withBlocks { rows in
+              layout.write(
+                plane, rows: rows.rows, from: rows.row(0), sourceRowBytes: rows.rowBytes, into: target)
+            }
           }
           base += matrix.rows
         }
       }
     }
     return Part(layout: layout, firstRow: start, codes: codes, rest: rest)
+  }
+}
+
+extension Matrix {
+  /// Lets `body` see the rows as a file has them: themselves, or a copy.
+  fileprivate func withBlocks(_ body: (Matrix) -> Void) {
+    guard layout == .planes else { return body(self) }
+    let width = format.rowBytes(columns: columns)
+    let copy = UnsafeMutableRawPointer.allocate(byteCount: rows * width, alignment: 64)
+    defer { copy.deallocate() }
+    for row in 0..<rows { copyBlocks(ofRow: row, into: copy + row * width) }
+    body(Matrix(format: format, rows: rows, columns: columns, data: copy))
   }
 }
 

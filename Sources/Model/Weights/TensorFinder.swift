@@ -4,10 +4,15 @@ import PowerInferKernels
 /// Looks tensors up by name, checks type and shape, and remembers which were used.
 struct TensorFinder {
   private let file: GGUFFile
+  private let copy: WeightCopy?
   private var unused: Set<String>
 
-  init(file: GGUFFile) {
+  /// - Parameters:
+  ///   - file: with all tensors.
+  ///   - copy: where their bytes are to be found, if not in the file.
+  init(file: GGUFFile, copy: WeightCopy?) {
     self.file = file
+    self.copy = copy
     unused = Set(file.tensors.map(\.name))
   }
 
@@ -24,8 +29,10 @@ struct TensorFinder {
       throw ModelError.wrongShape(
         tensor: name, expected: [columns, rows ?? tensor.shape.last ?? 0], found: tensor.shape)
     }
-    guard let base = tensor.bytes.baseAddress else { throw ModelError.missingTensor(name) }
-    return Matrix(format: format, rows: tensor.shape[1], columns: columns, data: base)
+    guard let base = address(of: tensor) else { throw ModelError.missingTensor(name) }
+    return Matrix(
+      format: format, rows: tensor.shape[1], columns: columns, data: base,
+      layout: copy == nil ? .blocks : WeightCopy.layout(of: tensor))
   }
 
   mutating func vector(_ name: String, count: Int) throws -> Vector {
@@ -38,7 +45,7 @@ struct TensorFinder {
     guard tensor.shape == [count] else {
       throw ModelError.wrongShape(tensor: name, expected: [count], found: tensor.shape)
     }
-    guard let base = tensor.bytes.baseAddress else { throw ModelError.missingTensor(name) }
+    guard let base = address(of: tensor) else { throw ModelError.missingTensor(name) }
     return Vector(format: format, data: base, count: count)
   }
 
@@ -89,6 +96,10 @@ struct TensorFinder {
 
   func expectNothingLeft() throws {
     if let left = unused.min() { throw ModelError.unexpectedTensor(left) }
+  }
+
+  private func address(of tensor: Tensor) -> UnsafeRawPointer? {
+    copy.map { $0.address(of: tensor) } ?? tensor.bytes.baseAddress
   }
 
   private mutating func take(_ name: String) throws -> (Tensor, WeightFormat)? {

@@ -106,3 +106,16 @@ extension Weights {
     }
   }
 }
+
+extension Weights {
+  /// The matrices that are multiplied for every token that is decoded, in their order.
+  public var decodedMatrices: [Matrix] {
+    var matrices: [Matrix] = []
+    for layer in layers {
+      matrices += [layer.query, layer.key, layer.value, layer.attentionOutput]
+      matrices += [layer.gate, layer.up].compactMap { $0 }
+      if case .rows(let down) = layer.down { matrices.append(down) }
+    }
+    return matrices + [output]
+  }
+}

@@ -47,7 +47,7 @@ public struct LayerWeights: Sendable {
   public let predictor: PredictorWeights?  // fc1, fc2 where the file has them
 }
 
-/// All weights of a model. Matrices point into the mapped file and are valid while it lives.
+/// All weights of a model. Matrices point into the mapped file, or into a copy, and are valid while the model lives.
 public struct Weights: Sendable {
   public let tokenEmbedding: Matrix  // token_embd, [d, V]
   public let positionEmbedding: Matrix?  // position_embd, [d, offset + positions], where positions are learned
@@ -60,8 +60,8 @@ public struct Weights: Sendable {
   /// Finds every weight of the model in the file, in any order, and checks types and shapes.
   ///
   /// - Throws: ``ModelError`` for a tensor that is missing, left over, misshapen or of a type without kernels.
-  public init(file: GGUFFile, configuration c: ModelConfiguration) throws {
-    var find = TensorFinder(file: file)
+  init(file: GGUFFile, configuration c: ModelConfiguration, copy: WeightCopy?) throws {
+    var find = TensorFinder(file: file, copy: copy)
     tokenEmbedding = try find.matrix("token_embd.weight", columns: c.hiddenSize, rows: c.vocabularySize)
     positionEmbedding = try c.learnedPositionCount.map {
       try find.matrix("position_embd.weight", columns: c.hiddenSize, rows: $0)

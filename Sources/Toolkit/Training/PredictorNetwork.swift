@@ -120,8 +120,7 @@ struct PredictorNetwork {
       rows: weights.fc2.rows, columns: weights.fc2.columns, format: type.format(columns: weights.fc2.columns))
     for (matrix, source) in [(fc1, weights.fc1), (fc2, weights.fc2)] {
       for row in 0..<matrix.rows {
-        Kernels.active.dequantize(
-          source.format, source.row(row), count: matrix.columns, into: matrix.values.start + row * matrix.columns)
+        Kernels.active.dequantize(source, row: row, into: matrix.values.start + row * matrix.columns)
       }
     }
     round()

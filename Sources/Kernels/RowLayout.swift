@@ -1,0 +1,50 @@
+import CPowerInferKernels
+
+/// How the parts of a weight row lie in memory.
+public enum RowLayout: Sendable, Equatable {
+  /// As in the file: block after block, each with its scale and codes.
+  case blocks
+  /// Taken apart: first the scales of all blocks, then the minima, the fifth bits and the codes, as far as the format has them. The
+  /// same number of bytes, but vectors of scales and codes are loaded at once.
+  case planes
+}
+
+extension WeightFormat {
+  /// Whether rows of this format can be ``RowLayout/planes``. Blocks of 256 are long enough as they are.
+  public var hasPlanes: Bool {
+    switch self {
+    case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0: true
+    case .f32, .f16, .bf16, .q4_K, .q5_K, .q6_K: false
+    }
+  }
+
+  /// Rearranges rows that follow one another from ``RowLayout/blocks`` to ``RowLayout/planes``, in place.
+  ///
+  /// - Parameters:
+  ///   - rows: whole rows of a format that ``hasPlanes``.
+  ///   - columns: of a row.
+  public func makePlanes(_ rows: UnsafeMutableRawBufferPointer, columns: Int) {
+    precondition(hasPlanes && columns % blockElements == 0, "rows of a format with planes hold whole blocks")
+    let width = rowBytes(columns: columns)
+    guard let start = rows.baseAddress, width > 0 else { return }
+    withUnsafeTemporaryAllocation(byteCount: width, alignment: 64) { scratch in
+      guard let scratch = scratch.baseAddress else { return }
+      for offset in stride(from: 0, through: rows.count - width, by: width) {
+        pi_make_planar(rawValue, start + offset, columns, scratch)
+      }
+    }
+  }
+}
+
+extension Matrix {
+  /// Writes row `index` as a file has it, ``rowBytes`` or fewer bytes, whatever the matrix's own ``layout``.
+  public func copyBlocks(ofRow index: Int, into target: UnsafeMutableRawPointer) {
+    let width = format.rowBytes(columns: columns)
+    target.copyMemory(from: row(index), byteCount: width)
+    guard layout == .planes, width > 0 else { return }
+    withUnsafeTemporaryAllocation(byteCount: width, alignment: 64) { scratch in
+      guard let scratch = scratch.baseAddress else { return }
+      pi_make_blocks(format.rawValue, target, columns, scratch)
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import CPowerInferKernels
+
+/// How a product of one token reads rows that follow one another. It decides how fast memory gives them, never a result.
+public struct RowReading: Sendable, Hashable, Codable {
+  /// Rows that are read together: 1 or 4.
+  public var tile: Int
+  /// How many bytes before its use a weight is asked for; 0 leaves that to the processor.
+  public var ahead: Int
+
+  /// - Parameters:
+  ///   - tile: 1 or 4.
+  ///   - ahead: at most a megabyte; rounded down to whole lines of 64 bytes.
+  public init(tile: Int, ahead: Int) {
+    self.tile = tile == 1 ? 1 : 4
+    self.ahead = min(max(ahead, 0), 1 << 20) / 64 * 64
+  }
+
+  /// What is worth trying with an instruction set, what its kernels were written with first.
+  public static func candidates(for set: InstructionSet) -> [RowReading] {
+    let distances = [0, 2048, 4096, 8192, 16384]
+    switch set {
+    case .avx512, .amx:
+      let own = RowReading(tile: 4, ahead: 16384)
+      let all = [4, 1].flatMap { tile in distances.map { RowReading(tile: tile, ahead: $0) } }
+      return [own] + all.filter { $0 != own }
+    case .avx2, .avxvnni, .neon:
+      // These read one row at a time.
+      return [6144, 0, 3072, 12288].map { RowReading(tile: 1, ahead: $0) }
+    case .portable: return []
+    }
+  }
+}
+
+/// Rows that are read in the same way: of one format, and about as long.
+public struct RowKind: Sendable, Hashable, Codable {
+  /// Below 1 KiB, below 4 KiB, and longer: from the second on a row is as long as what is asked for ahead.
+  public enum Length: Int, Sendable, Codable, CaseIterable {
+    case short, medium, long
+  }
+
+  public let format: WeightFormat
+  public let length: Length
+
+  /// - Returns: nil for formats of plain floats, which have one way of reading.
+  public init?(_ matrix: Matrix) {
+    guard matrix.format.usesQuantizedActivations else { return nil }
+    format = matrix.format
+    let bytes = matrix.format.rowBytes(columns: matrix.columns)
+    length = bytes < 1024 ? .short : bytes < 4096 ? .medium : .long
+  }
+
+  /// A place in ``RowReadings``; nil for a format without one.
+  var slot: Int? {
+    let first: Int
+    switch format {
+    case .q4_0: first = 0
+    case .q4_1: first = 3
+    case .q5_0: first = 6
+    case .q5_1: first = 9
+    case .q8_0: first = 12
+    case .q4_K: first = 15
+    case .q5_K: first = 18
+    case .q6_K: first = 21
+    case .f32, .f16, .bf16: return nil
+    }
+    return first + length.rawValue
+  }
+}
+
+extension WeightFormat: Codable {}
+
+/// The way in which every kind of row is read.
+public struct RowReadings: Sendable, Equatable {
+  // Lines ahead and, in the lowest bit, whether rows are read one by one; all bits set for the kernels' own way. In a vector, for it
+  // is looked up for every product.
+  private var slots = SIMD32<UInt16>(repeating: .max)
+
+  /// The kernels' own way for all.
+  public init() {}
+
+  public subscript(kind: RowKind) -> RowReading? {
+    get {
+      guard let slot = kind.slot, slots[slot] != .max else { return nil }
+      return RowReading(tile: slots[slot] & 1 == 1 ? 1 : 4, ahead: Int(slots[slot] >> 1) * 64)
+    }
+    set {
+      guard let slot = kind.slot else { return }
+      slots[slot] = newValue.map { UInt16($0.ahead / 64) << 1 | ($0.tile == 1 ? 1 : 0) } ?? .max
+    }
+  }
+
+  /// Tells the kernels how to read a matrix.
+  func apply(to view: inout pi_matrix, of matrix: Matrix) {
+    guard let slot = RowKind(matrix)?.slot, slots[slot] != .max else { return }
+    let lines = Int(slots[slot] >> 1)
+    view.tile = slots[slot] & 1 == 1 ? 1 : 4
+    view.ahead = lines == 0 ? Int(PI_NOT_AHEAD) : lines * 64
+  }
+}

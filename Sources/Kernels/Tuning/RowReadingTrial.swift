@@ -1,0 +1,110 @@
+/// Finds out how this processor reads rows fastest: every candidate goes through the same weights in turns, on all threads.
+public struct RowReadingTrial: Sendable {
+  /// What came out for one kind of row.
+  public struct Result: Sendable {
+    public let kind: RowKind
+    /// Median bytes per second of every candidate; the first is the kernels' own way.
+    public let speeds: [(reading: RowReading, bytesPerSecond: Double)]
+    /// The fastest; the first unless another is faster by ``leastGain``.
+    public let chosen: RowReading
+  }
+
+  /// A kind of row with fewer bytes than this stays in caches, where nothing has to be asked for.
+  public static let leastBytes = 16 << 20
+  /// How much faster a candidate must be than the kernels' own way: less is noise.
+  public static let leastGain = 1.03
+  /// Bytes that a candidate reads in each turn, and how many turns there are.
+  private static let turnBytes = 12 << 20, turns = 5
+
+  private let kernels: Kernels
+  private let groups: [(kind: RowKind, matrices: [Matrix])]
+
+  /// - Parameters:
+  ///   - matrices: a model's, in the order in which they are read; they must outlive the trial.
+  ///   - kernels: whose products are tried.
+  public init(_ matrices: [Matrix], kernels: Kernels) {
+    self.kernels = kernels
+    var kinds: [RowKind] = []
+    var found: [RowKind: [Matrix]] = [:]
+    for matrix in matrices {
+      guard let kind = RowKind(matrix) else { continue }
+      if found[kind] == nil { kinds.append(kind) }
+      found[kind, default: []].append(matrix)
+    }
+    groups = kinds.compactMap { kind in
+      let matrices = found[kind] ?? []
+      let bytes = matrices.reduce(0) { $0 + $1.rows * $1.rowBytes }
+      return bytes >= Self.leastBytes ? (kind, matrices) : nil
+    }
+  }
+
+  /// The kinds of rows that there is something to choose for.
+  public var kinds: [RowKind] { groups.map(\.kind) }
+
+  /// Tries one kind of row.
+  ///
+  /// - Returns: nil for a kind that is not among ``kinds``, and for kernels without a choice.
+  public func run(_ kind: RowKind, on team: ThreadTeam) -> Result? {
+    let candidates = RowReading.candidates(for: kernels.instructionSet)
+    guard let matrices = groups.first(where: { $0.kind == kind })?.matrices, let own = candidates.first else {
+      return nil
+    }
+    let scratch = TrialScratch(matrices, kernels: kernels)
+    var times = [[Double]](repeating: [], count: candidates.count)
+    var next = 0
+    // The first turn touches weights for the first time.
+    for turn in 0...Self.turns {
+      for (index, candidate) in candidates.enumerated() {
+        var kernels = kernels
+        kernels.readings[kind] = candidate
+        var bytes = 0
+        let start = ContinuousClock.now
+        while bytes < Self.turnBytes {
+          let matrix = matrices[next]
+          next = (next + 1) % matrices.count
+          // Huge ones are read in part.
+          let rows = min(matrix.rows, max(1, Self.turnBytes / max(matrix.rowBytes, 1)))
+          bytes += rows * matrix.rowBytes
+          scratch.multiply(matrix, rows: rows, kernels: kernels, team: team)
+        }
+        let time = ContinuousClock.now - start
+        if turn > 0 { times[index].append(time / .seconds(1) / Double(bytes)) }
+      }
+    }
+    let speeds = zip(candidates, times).map { ($0, 1 / $1.sorted()[$1.count / 2]) }
+    let best = speeds.max { $0.1 < $1.1 } ?? (own, 0)
+    return Result(
+      kind: kind, speeds: speeds.map { (reading: $0.0, bytesPerSecond: $0.1) },
+      chosen: best.1 >= speeds[0].1 * Self.leastGain ? best.0 : own)
+  }
+}
+
+/// A token for every width, and room for the products.
+private final class TrialScratch {
+  private var tokens: [Int: Activations] = [:]
+  private let output: UnsafeMutablePointer<Float>
+
+  init(_ matrices: [Matrix], kernels: Kernels) {
+    for matrix in matrices where tokens[matrix.columns] == nil {
+      let token = Activations(columns: matrix.columns, capacity: 1)
+      for index in 0..<matrix.columns { token.values[index] = Float(index % 7) - 3 }
+      token.quantize(tokens: 0..<1, using: kernels)
+      tokens[matrix.columns] = token
+    }
+    output = .allocate(capacity: max(1, matrices.map(\.rows).max() ?? 1))
+  }
+
+  deinit { output.deallocate() }
+
+  func multiply(_ matrix: Matrix, rows: Int, kernels: Kernels, team: ThreadTeam) {
+    guard let token = tokens[matrix.columns] else { return }
+    // Every member writes products of its own rows.
+    let shared = Unguarded((token: token, output: output))
+    team.run { member in
+      kernels.multiply(
+        matrix, rows: member.share(of: rows, multiple: 32), by: shared.value.token, tokens: 0..<1,
+        into: shared.value.output,
+        stride: matrix.rows)
+    }
+  }
+}
