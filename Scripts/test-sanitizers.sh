@@ -6,6 +6,6 @@ cd "$(dirname "$0")/.."
 command -v clang > /dev/null || { echo "skipped: clang is not installed"; exit 0; }
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-clang -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -DPI_EMULATED_TILES \
+clang -std=gnu11 -O1 -gline-tables-only -fsanitize=address,undefined -fno-sanitize-recover=all -DPI_EMULATED_TILES \
   -ISources/CKernels/include -ISources/CKernels Sources/CKernels/*/*.c Tests/CKernelsCheck/check.c -o "$folder/check" -lm
 "$folder/check"

@@ -27,7 +27,9 @@ public struct Tensor: @unchecked Sendable {
 
   /// The file that the bytes are mapped from, and where they begin in it; nil for bytes in memory.
   public var place: (file: MappedFile, offset: Int)? {
-    guard let file = backing.mapped, let base = file.bytes.baseAddress, let start = bytes.baseAddress else { return nil }
+    guard let file = backing.mapped, let base = file.bytes.baseAddress, let start = bytes.baseAddress else {
+      return nil
+    }
     return (file, start - base)
   }
 

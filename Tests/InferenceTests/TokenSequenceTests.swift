@@ -127,6 +127,15 @@ import Testing
       run([piece(sequence.id, 0, Array(repeating: 3, count: 9))]) == "The batch has 9 rows, expected at most 8.")
     #expect(
       run([piece(SequenceID(99), 0, [3])]) == "The batch names a sequence that this engine does not have.")
+    // Another engine's first sequence is not this one's.
+    let stranger = try Engine(fake: FakeExecutor(maxRows: 8), contextSize: 16, pages: 4).makeSequence()
+    #expect(run([piece(stranger.id, 0, [3])]) == "The batch names a sequence that this engine does not have.")
+    var inside: TokenSequence?
+    try sequence.evaluate([3]) { _ in inside = engine.makeSequence() }
+    sequence.truncate(to: 0)
+    #expect(
+      message { try inside?.append([3]) }
+        == "The engine was called from inside one of its own calls, which would wait for itself.")
     #expect(
       run([piece(sequence.id, 1, [3])]) == "The batch goes on from position 1 of a sequence, expected 0.")
     #expect(

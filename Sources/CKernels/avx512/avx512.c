@@ -95,9 +95,9 @@ PI_INLINE vi dot_codes(vi sum, key_codes keys, int32_t query) {
 
 #include "dispatch/table.h"
 
-static const pi_kernels table = PI_TABLE(5, avx512_multiply);
-static const pi_kernels bf16_table = PI_TABLE(5, avx512_multiply_with_bf16);
-static const pi_kernels amx_table = PI_TABLE(5, amx_multiply);
+static const pi_kernels table = PI_TABLE(3, avx512_multiply);
+static const pi_kernels bf16_table = PI_TABLE(3, avx512_multiply_with_bf16);
+static const pi_kernels amx_table = PI_TABLE(3, amx_multiply);
 
 const pi_kernels *pi_kernels_avx512(void) {
   if (!pi_has_avx512()) return NULL;

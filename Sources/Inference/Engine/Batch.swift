@@ -110,6 +110,14 @@ public struct Batch: Sendable, Equatable {
 /// Names a sequence of an engine.
 public struct SequenceID: Hashable, Sendable {
   let number: Int
+  /// Whose sequence it is: numbers begin anew in every engine.
+  let engine: Int
 
-  init(_ number: Int) { self.number = number }
+  init(_ number: Int, engine: Int = 0) {
+    self.number = number
+    self.engine = engine
+  }
+
+  /// What a call from inside another one gets, which cannot make a sequence.
+  static let none = SequenceID(-1)
 }

@@ -157,7 +157,7 @@ public final class Engine: @unchecked Sendable {
 
   // MARK: Sequences
 
-  /// An empty sequence.
+  /// An empty sequence. One that is made inside a call of the engine is refused as soon as it is used (``EngineError/engineBusy``).
   public func makeSequence() -> TokenSequence {
     TokenSequence(self, ifFree { $0.makeSequence() })
   }

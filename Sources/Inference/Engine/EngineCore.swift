@@ -1,6 +1,7 @@
 import PowerInferGPU
 import PowerInferModel
 import PowerInferSparsity
+import Synchronization
 
 /// What an engine's calls change: sequences, pages, the executor. One call at a time.
 final class EngineCore {
@@ -20,6 +21,9 @@ final class EngineCore {
   private var prefixes: PrefixTree
   private var sequences: [Int: State] = [:]
   private var nextSequence = 0
+  /// Tells its sequences from those of other engines.
+  private let name = EngineCore.names.add(1, ordering: .relaxed).newValue
+  private static let names = Atomic(0)
 
   /// A sequence: its tokens, and the pages of their keys and values.
   private struct State {
@@ -50,7 +54,7 @@ final class EngineCore {
   func makeSequence() -> SequenceID {
     defer { nextSequence += 1 }
     sequences[nextSequence] = State()
-    return SequenceID(nextSequence)
+    return SequenceID(nextSequence, engine: name)
   }
 
   /// A sequence that begins with as much of a prompt as was read before, by another sequence or the same, but for the last token.
@@ -77,7 +81,7 @@ final class EngineCore {
   }
 
   func close(_ id: SequenceID) {
-    guard let state = sequences.removeValue(forKey: id.number) else { return }
+    guard id.engine == name, let state = sequences.removeValue(forKey: id.number) else { return }
     release(state.pages)
   }
 
@@ -99,6 +103,8 @@ final class EngineCore {
   func tokens(of id: SequenceID) throws -> [Int32] { try state(of: id).tokens }
 
   private func state(of id: SequenceID) throws -> State {
+    guard id != .none else { throw EngineError.engineBusy }
+    guard id.engine == name else { throw EngineError.unknownSequence }
     guard let state = sequences[id.number] else {
       throw id.number < nextSequence ? EngineError.sequenceClosed : EngineError.unknownSequence
     }

@@ -14,7 +14,7 @@ public final class TokenSequence: Sendable {
 
   init(_ engine: Engine, _ id: SequenceID?) {
     self.engine = engine
-    self.id = id ?? SequenceID(-1)
+    self.id = id ?? .none
   }
 
   deinit { close() }
