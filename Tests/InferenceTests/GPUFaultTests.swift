@@ -56,7 +56,8 @@ import Testing
       let device = try GPUBench.open(faults: faults)
       return try GPUBench.engine(model, options(), on: device, limits: limits, fallsBack: true)
     }
-    let expected = try talk(Engine(model: model, options: options()))
+    let processor = try Engine(model: model, options: options())
+    let expected = try talk(processor)
     let healthy = try engine()
     faults.count(call)
     let whole = try talk(healthy)
@@ -70,6 +71,8 @@ import Testing
       let rows = try talk(engine)
       #expect(engine.gpuName == nil)
       #expect(engine.gpuRemark == "\(try lost(call)) The processor goes on.")
+      // What is said of the cache is of the one that is in use.
+      #expect(engine.pageLayout == processor.pageLayout && engine.cacheUse.pageLimit == engine.pageLimit)
       let common = zip(rows, whole).prefix { $0 == $1 }.count
       #expect(rows.count == expected.count && rows[common...].elementsEqual(expected[common...]), "call \(n)")
       switches.insert(common)

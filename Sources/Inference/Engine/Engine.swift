@@ -28,10 +28,10 @@ public final class Engine: @unchecked Sendable {
   public let threads: Int
   /// Most rows computed in one pass.
   public let batchSize: Int
-  /// The pages of the key/value cache.
-  public let pageLayout: PageLayout
+  /// The pages of the key/value cache: of the processor's where it has taken over from a GPU.
+  public var pageLayout: PageLayout { core.cacheShape.withLock { $0.layout } }
   /// Pages that the cache may have.
-  public let pageLimit: Int
+  public var pageLimit: Int { core.cacheShape.withLock { $0.limit } }
   /// Whether results depend on a request alone, bit for bit.
   public let isDeterministic: Bool
   /// How requests share the engine.
@@ -91,8 +91,7 @@ public final class Engine: @unchecked Sendable {
     isDeterministic = options.isDeterministic
     try options.scheduling.check()
     scheduling = options.scheduling
-    pageLayout = executor.pageLayout
-    pageLimit = try options.pageLimit(pageLayout, contextSize: contextSize)
+    let pageLimit = try options.pageLimit(executor.pageLayout, contextSize: contextSize)
     self.team = team
     core = EngineCore(
       executor: executor, contextSize: contextSize, pageLimit: pageLimit, options: options,

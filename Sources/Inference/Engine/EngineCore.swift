@@ -17,6 +17,8 @@ final class EngineCore {
   /// Whether keys and values depend on a token's phase by more than rounding, or rounding counts.
   private let dependsOnPhase: Bool
 
+  /// The cache's pages and how many there may be, for who asks while a pass runs.
+  let cacheShape: Mutex<(layout: PageLayout, limit: Int)>
   private(set) var pool: PagePool
   private var prefixes: PrefixTree
   private var sequences: [Int: State] = [:]
@@ -42,6 +44,7 @@ final class EngineCore {
     skipsInPrompts = options.sparsity.masksPrompts
     dependsOnPhase = options.isDeterministic || !(isLossless || options.sparsity.masksPrompts)
     let layout = executor.pageLayout
+    cacheShape = Mutex((layout, pageLimit))
     pool = PagePool(limit: pageLimit, pageBytes: layout.byteCount)
     prefixes = PrefixTree(pagePositions: layout.positions)
   }
@@ -266,8 +269,11 @@ final class EngineCore {
     (executor, fallback, failure) = (other, nil, "\(error) The processor goes on.")
     // Room for as many positions as before.
     let positions = pool.limit * prefixes.pagePositions
-    pool = PagePool(limit: other.pageLayout.pages(for: positions), pageBytes: other.pageLayout.byteCount)
-    prefixes = PrefixTree(pagePositions: other.pageLayout.positions)
+    let layout = other.pageLayout
+    pool = PagePool(limit: layout.pages(for: positions), pageBytes: layout.byteCount)
+    let limit = pool.limit
+    cacheShape.withLock { $0 = (layout, limit) }
+    prefixes = PrefixTree(pagePositions: layout.positions)
     sequences = sequences.mapValues { state in
       State(tokens: state.tokens, phases: state.phases, isLost: !state.tokens.isEmpty)
     }
