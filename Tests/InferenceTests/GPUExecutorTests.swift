@@ -55,6 +55,28 @@ import Testing
     #expect(try rows(engine) == found)
   }
 
+  /// A pass on a software device cannot be interrupted, so that it takes no more rows than it can compute soon.
+  @Test func softwareDevicesTakeFewRows() throws {
+    let device = try #require(GPUBench.device)
+    guard device.description.kind == .software else { return }
+    let model = try ExecutorBench.open("tiny-relu-f16")
+    let one = model.weights.products(tokens: 1, logits: 1, hasParallelBlocks: false)
+    for (products, rows) in [(0, 4), (7 * one, 7), (64 * one + 1, 64), (Int.max, 100)] {
+      var limits = GPUExecutor.Limits()
+      limits.softwareProducts = products
+      let options = ExecutorBench.options(batchSize: 100)
+      #expect(try GPUExecutor(model: model, device: device, options: options, limits: limits).maxRows == rows)
+    }
+    // What has to be read does not depend on it.
+    var limits = GPUExecutor.Limits()
+    limits.softwareProducts = 0
+    let engine = try GPUBench.engine(model, ExecutorBench.options(), limits: limits)
+    let tokens = ExecutorBench.tokens(30, model, seed: 12)
+    let rows = try engine.makeSequence().rows(tokens, phase: .prompt)
+    #expect(engine.batchSize == 4 && rows.count == 30)
+    #expect(try rows == GPUBench.engine(model, ExecutorBench.options()).makeSequence().rows(tokens, phase: .prompt))
+  }
+
   /// Prompts and answers in one pass give what each gives alone: bit for bit, or within rounding.
   @Test(arguments: ExecutorTests.models, [true, false])
   func mixedBatchesEqualEachAlone(name: String, isDeterministic: Bool) throws {

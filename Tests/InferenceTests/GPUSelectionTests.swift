@@ -46,14 +46,16 @@ import Testing
   @Test func refusesWhatOnlyTheProcessorDoes() throws {
     let model = try ExecutorBench.open("tiny-relu-f16.powerinfer")
     let device = try #require(GPUBench.device)
-    for mode in [SparsityMode.predictor, .threshold] {
-      var options = EngineOptions()
-      options.sparsity.mode = mode
-      let error = #expect(throws: GPUModelError.self) {
-        try GPUExecutor(model: model, device: device, options: options)
-      }
-      #expect(
-        error?.description == "Neurons are not chosen by \(mode.rawValue) on a GPU, which leaves out silent ones only.")
+    var options = EngineOptions()
+    options.sparsity.resident = [.all, .ranges([0..<3])]
+    let error = #expect(throws: GPUModelError.self) {
+      try GPUExecutor(model: model, device: device, options: options)
+    }
+    #expect(
+      error?.description == "A GPU computes all neurons of a layer or none, but a part of them was asked for.")
+    options = EngineOptions(threads: 0)
+    #expect(throws: EngineError.invalidOption("number of threads", value: 0, expected: "1 to 512")) {
+      try GPUExecutor(model: model, device: device, options: options)
     }
     #expect(throws: EngineError.invalidOption("batch size", value: 0, expected: "1 to 4096")) {
       try GPUExecutor(model: model, device: device, options: EngineOptions(batchSize: 0))

@@ -1,4 +1,5 @@
 import PowerInferModel
+import PowerInferSparsity
 import Testing
 
 @testable import PowerInfer
@@ -7,14 +8,18 @@ import Testing
 /// Whole passes under the validation layers, which also look for steps that do not wait for each other.
 @Suite(.enabled(if: GPUBench.validates, "skipped: no Vulkan device, or no validation layers"))
 struct GPUValidationTests {
-  @Test(arguments: ["tiny-relu-q4_0.powerinfer", "tiny-falcon-40b-f16.powerinfer"], [0, 1 << 20])
-  func layersHaveNothingToSay(name: String, broughtBytes: Int) throws {
+  @Test(
+    arguments: ["tiny-relu-q4_0.powerinfer", "tiny-falcon-40b-f16.powerinfer"],
+    [(SparsityMode.gate, 0), (.gate, 1 << 20), (.predictor, 1 << 20), (.threshold, 1 << 20)])
+  func layersHaveNothingToSay(name: String, how: (mode: SparsityMode, broughtBytes: Int)) throws {
     let model = try ExecutorBench.open(name)
     let (calls, messages) = try {
       let device = try GPUBench.open(GPUOptions(validates: true))
       var limits = GPUExecutor.Limits()
-      (limits.broughtBytes, limits.leastStretch) = (broughtBytes, 64)
-      var options = ExecutorBench.options(contextSize: 640, batchSize: 70, SparsityOptions(mode: .gate))
+      (limits.broughtBytes, limits.leastStretch) = (how.broughtBytes, 64)
+      var options = ExecutorBench.options(contextSize: 640, batchSize: 70, SparsityOptions(mode: how.mode))
+      options.sparsity.gateThresholds = try GateThresholds(
+        thresholds: model.weights.layers.map { _ in 0.1 }, target: 0.5, tokens: 1, text: "")
       options.isDeterministic = false
       let engine = try GPUBench.engine(model, options, on: device, limits: limits)
       let sequence = engine.makeSequence()

@@ -1,5 +1,6 @@
 import Foundation
 import PowerInfer
+import PowerInferGPU
 import PowerInferModel
 import PowerInferSparsity
 import PowerInferTestKit
@@ -55,6 +56,27 @@ import Testing
     let comparison = try Comparison(name, \GoldenPrompt.denseMode, .gate)
     for (batchSize, threads) in Self.passes {
       try comparison.expectLogits(batchSize: batchSize, threads: threads)
+    }
+  }
+
+  /// Token by token through lists that the device makes; in batches whose rows leave out their own; in such by tiles of rows.
+  @Test(
+    .enabled(if: GPUBench.device != nil, GPUBench.skipped),
+    arguments: [(SparsityMode.predictor, predictorModels), (.threshold, predictorModels + stockModels)])
+  func onAGPU(mode: SparsityMode, names: [String]) throws {
+    let device = GPUChoice.index(try #require(GPUBench.device).description.index)
+    for name in names {
+      let comparison = try Comparison(name, mode == .predictor ? \.predictor : \.threshold, mode)
+      guard GPUBench.runs(comparison.model) else { continue }
+      for batchSize in [1, 3, 64] { try comparison.expectLogits(batchSize: batchSize, threads: 2, gpu: device) }
+    }
+  }
+
+  @Test(.enabled(if: GPUBench.device != nil, GPUBench.skipped)) func embeddedModelOnAGPU() throws {
+    let device = GPUChoice.index(try #require(GPUBench.device).description.index)
+    let model = try LanguageModel(opening: RepositoryModel.embedded)
+    for golden in try GoldenPrompt.load("logits-smollm2-relu.q4_0.json") {
+      try Comparison(model, golden, \.predictor, .predictor).expectLogits(batchSize: 64, threads: 2, gpu: device)
     }
   }
 
@@ -124,11 +146,13 @@ private struct Comparison {
   }
 
   func expectLogits(
-    batchSize: Int, threads: Int, observer: MaskRecorder? = nil, location: SourceLocation = #_sourceLocation
+    batchSize: Int, threads: Int, observer: MaskRecorder? = nil, gpu: GPUChoice = .none,
+    location: SourceLocation = #_sourceLocation
   ) throws {
     var options = EngineOptions(threads: threads, batchSize: batchSize)
     options.sparsity = sparsity
     options.observer = observer
+    options.gpu = gpu
     let difference = try LogitDifference(
       model: model, golden: golden, mode: mode, tieMargin: limit(\.margin), options: options)
     let comment: Comment = "batches of \(batchSize), \(threads) threads, \(observer == nil ? "not " : "")observed"

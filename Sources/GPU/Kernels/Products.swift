@@ -54,10 +54,11 @@ public struct MatVecListedConstants: BitwiseCopyable, Sendable {
 }
 
 /// Constants of ``ShaderName/gateup``: `y[t, yOffset + n] = activation(gate[n] · x[t]) · (up[n] · x[t])`, both matrices in one
-/// format; and of ``ShaderName/gateupListed``, where entry i of the list names neuron n and the result is y[t, i].
+/// format; and of ``ShaderName/gateupListed``, where entry i of the list names neuron n, the result is y[t, i], and gate[n] · x[t] is
+/// gates[t, i].
 ///
 /// Bindings: gate codes, gate rest, up codes, up rest, x values, x codes, x scales, **y**; with a list: …, x scales, list, counts,
-/// **y**. Specialization: as there.
+/// **y**, **gates**. Specialization: as there.
 public struct GateUpConstants: BitwiseCopyable, Sendable {
   public var rows: UInt32  // neurons of this part of the matrices
   public var units: UInt32
@@ -106,7 +107,7 @@ public struct ProductTiling: Sendable, Equatable {
     self.tokens = min(max(tokens, 1), Self.most)
     let room = Self.most / self.tokens
     if isSoftware {
-      (lanes, rows) = (4, min(matrixRows < 1024 ? 2 : 8, room))
+      (lanes, rows) = (4, min(matrixRows < 1024 ? 2 : 4, room))
       return
     }
     lanes = units >= 64 ? 32 : units >= 24 ? 16 : 8

@@ -73,25 +73,44 @@ public struct GatherConstants: BitwiseCopyable, Sendable {
   public func grid(rows: Int) -> GPUGrid { GPUGrid((Int(stride) + 1023) / 1024, rows, 1) }
 }
 
-/// Constants of ``ShaderName/activate``: `hidden[t, n] = activation(gate[t, n]) · up[t, n]`, or `activation(up[t, n])` without gates;
-/// 0 where `scores[t, n]` is below the threshold, with scores.
+/// Constants of ``ShaderName/activate``: `hidden[t, n] = activation(gate[t, n]) · up[t, n]`, or `activation(up[t, n])` without gates; 0
+/// for what rows from ``firstMasked`` on leave out, with a mask.
 ///
-/// Bindings: gate, up, scores, **hidden**. Specialization: ``ActivationKind``, 1 with gates, 1 with scores. Grid: (neurons / 256
-/// rounded up, tokens).
+/// Bindings: gate, up, scores ([masked rows, scoreStride]), places (as of ``ShaderName/compact``), **hidden**. Specialization:
+/// ``specialization(_:isGated:mask:isMapped:)``. Grid: (neurons / 256 rounded up, tokens).
 public struct ActivateConstants: BitwiseCopyable, Sendable {
+  /// Which neurons a row leaves out. What is not a number is left out by neither.
+  public enum Mask: UInt32, Sendable {
+    case none = 0
+    /// Those whose score is below the threshold.
+    case scores = 1
+    /// Those whose activated gate, or what they give without one, is less in magnitude than the threshold.
+    case magnitude = 2
+  }
+
   public var neurons: UInt32
   public var gateStride: UInt32
   public var upStride: UInt32
   public var hiddenStride: UInt32
   public var scoreStride: UInt32
   public var threshold: Float
+  public var firstMasked: UInt32
 
   public init(
-    neurons: Int, gateStride: Int = 0, upStride: Int, hiddenStride: Int, scoreStride: Int = 0, threshold: Float = 0
+    neurons: Int, gateStride: Int = 0, upStride: Int, hiddenStride: Int, scoreStride: Int = 0, threshold: Float = 0,
+    firstMasked: Int = 0
   ) {
     (self.neurons, self.gateStride) = (UInt32(neurons), UInt32(gateStride))
     (self.upStride, self.hiddenStride) = (UInt32(upStride), UInt32(hiddenStride))
     (self.scoreStride, self.threshold) = (UInt32(scoreStride), threshold)
+    self.firstMasked = UInt32(firstMasked)
+  }
+
+  /// - Parameter isMapped: whether `places` says which score is a neuron's.
+  public static func specialization(
+    _ activation: ActivationKind, isGated: Bool, mask: Mask = .none, isMapped: Bool = false
+  ) -> [UInt32] {
+    [activation.rawValue, isGated ? 1 : 0, mask.rawValue, isMapped ? 1 : 0]
   }
 
   public func grid(tokens: Int) -> GPUGrid { GPUGrid((Int(neurons) + 255) / 256, tokens, 1) }

@@ -16,6 +16,7 @@ public enum ShaderName: String, CaseIterable, Sendable {
   case activate
   case gather
   case compact
+  case tally
   case matmat
   case matmatNeurons = "matmat.neurons"
   case penalize

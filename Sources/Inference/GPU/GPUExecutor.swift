@@ -1,7 +1,8 @@
 public import PowerInferGPU
 public import PowerInferModel
+import PowerInferKernels
 import PowerInferPlatform
-import PowerInferSparsity
+public import PowerInferSparsity
 
 /// The forward pass on a graphics card, all of it: weights, cache and activations lie in the device's memory.
 ///
@@ -12,27 +13,32 @@ import PowerInferSparsity
 ///
 /// A pass is one submission to the device and one wait. What is submitted is recorded once for each number of rows and then replayed:
 /// what changes from pass to pass lies in tables that the host writes. A few rows of logits come back with the pass, more
-/// when they are asked for. Neurons are left out only where their gate is silent, which loses nothing. Results repeat bit for bit on one device.
+/// when they are asked for. A row alone goes through a list of neurons that the device made; several rows compute all neurons, and each
+/// leaves out its own. Results repeat bit for bit on one device.
 public final class GPUExecutor: ModelExecutor {
   public let model: LanguageModel
   public let maxRows: Int
   /// Where the model runs.
   public let device: any GPUDevice
-  private let weights: GPUWeights
-  private let work: GPUWorkspace
-  private let tables: GPUPassTables
+  let weights: GPUWeights
+  let work: GPUWorkspace
+  let tables: GPUPassTables
   private let store: GPUPageStore
-  private let weightBytes: Int
+  let weightBytes: Int
   private var kernels: GPUKernels
   private var recordings: [GPUPassShape: any GPURecording] = [:]
   private var order: [GPUPassShape] = []
   private var generation = 0
   private let chunkRows: any GPUBuffer
-  private let isProfiled: Bool
-  private var times = GPUStageTimes()
-  /// Whether a row alone leaves out neurons whose gate is silent.
-  private let skipsSilent: Bool
-  private var layers: [ExecutorStatistics.Layer]
+  let isProfiled: Bool
+  var times = GPUStageTimes()
+  /// How neurons are chosen, and why so.
+  let mode: SparsityMode
+  let reason: String
+  /// Whether rows may leave out neurons otherwise than by giving 0 for them.
+  private let leavesOut: Bool
+  /// What was listed and what gave something, of each layer.
+  var counts: [NeuronCount]
 
   /// Logits of the last pass that are on the host.
   private var ready: Ready = .none
@@ -58,6 +64,8 @@ public final class GPUExecutor: ModelExecutor {
     var broughtBytes = 1 << 20
     /// Most bytes of logits at a time.
     var logitBytes = 32 << 20
+    /// Products of weights that a software device makes in one submission, which cannot be interrupted: about a second's.
+    var softwareProducts = 2 << 30
     /// Positions that a decoded row takes at once at least: long enough that merging costs little, short enough that the heads of
     /// one row keep a device busy.
     var leastStretch = 512
@@ -69,19 +77,28 @@ public final class GPUExecutor: ModelExecutor {
   /// Whether there are kernels for everything in a model.
   ///
   /// - Throws: ``GPUModelError``, which says what there is none for.
-  public static func check(_ model: LanguageModel) throws { try GPUWeights.check(model) }
+  ///
+  /// - Parameter sparsity: what neurons are chosen by; predictors are weights, too.
+  public static func check(_ model: LanguageModel, sparsity: SparsityOptions = SparsityOptions()) throws {
+    try GPUWeights.check(model, SparsityRecipe(model: model, options: sparsity))
+  }
 
   /// Bytes of a model's weights on a device, but for rounding.
-  public static func weightBytes(_ model: LanguageModel) -> Int { GPUWeights.byteCount(model) }
+  ///
+  /// - Parameter sparsity: what neurons are chosen by; predictors are weights, too.
+  /// - Throws: `SparsityError` where neurons cannot be chosen so.
+  public static func weightBytes(_ model: LanguageModel, sparsity: SparsityOptions = SparsityOptions()) throws -> Int {
+    GPUWeights.byteCount(model, try SparsityRecipe(model: model, options: sparsity))
+  }
 
   /// Uploads a model.
   ///
   /// - Parameters:
   ///   - model: of formats and sizes that there are kernels for.
   ///   - device: opened for nobody else.
-  ///   - options: the context, the batch size, the cache formats and the sparsity mode, which must be a lossless one.
+  ///   - options: the context, the batch size, the cache formats and how neurons are chosen.
   /// - Throws: ``GPUModelError`` for a model that cannot run on a GPU, `GPUError` where memory is not to be had, ``EngineError`` for options
-  ///   out of range.
+  ///   out of range, `SparsityError` where neurons cannot be chosen as asked.
   public convenience init(model: LanguageModel, device: any GPUDevice, options: EngineOptions = EngineOptions()) throws
   {
     try self.init(model: model, device: device, options: options, limits: Limits())
@@ -89,20 +106,26 @@ public final class GPUExecutor: ModelExecutor {
 
   init(model: LanguageModel, device: any GPUDevice, options: EngineOptions, limits: Limits) throws {
     self.limits = limits
-    try GPUWeights.check(model)
-    switch options.sparsity.mode {
-    case .predictor, .threshold: throw GPUModelError.source(options.sparsity.mode.rawValue)
-    default: break
-    }
+    let recipe = try SparsityRecipe(model: model, options: options.sparsity)
+    try GPUWeights.check(model, recipe)
+    guard options.sparsity.resident == nil else { throw GPUModelError.partOfLayers }
     guard options.observer == nil, options.activationObserver == nil else { throw GPUModelError.observers }
     try EngineOptions.check("batch size", options.batchSize, EngineOptions.batchSizeRange)
+    try EngineOptions.check("number of threads", options.threads ?? 1, EngineOptions.threadRange)
     let contextSize = try options.contextSize(for: model)
     self.model = model
     self.device = device
     isProfiled = options.isProfiled
-    maxRows = min(options.batchSize, contextSize)
+    let rows = min(options.batchSize, contextSize)
+    maxRows =
+      device.description.kind == .software
+      ? min(rows, Self.softwareRows(model, products: limits.softwareProducts)) : rows
     let before = device.usage.bufferBytes
-    weights = try GPUWeights(model, on: device)
+    let needsTeam = recipe.sources.indices.contains { !recipe.extras($0).isEmpty }
+    let sources = Self.sources(model, recipe, options.sparsity.mode, device)
+    weights = try GPUWeights(
+      model, recipe, sources: sources, on: device,
+      team: ThreadTeam(workers: needsTeam ? options.threads ?? Processors.recommended : 1))
     weightBytes = device.usage.bufferBytes - before
     store = try GPUPageStore(
       configuration: model.configuration, keys: options.keyFormat, values: options.valueFormat, on: device)
@@ -110,29 +133,32 @@ public final class GPUExecutor: ModelExecutor {
       model, rows: maxRows, contextSize: contextSize, leastStretch: limits.leastStretch, on: device)
     work = try GPUWorkspace(
       model, rows: maxRows, stretches: GPUPassTables.mostStretches, fewRows: Self.fewRows,
-      logitBytes: limits.logitBytes, on: device)
+      ranks: Set(weights.layers.compactMap { $0.predictor?.rank }), logitBytes: limits.logitBytes, on: device)
     chunkRows = try device.makeBuffer(byteCount: work.logitRows * 4, role: .hostWritten, label: "listed rows")
     kernels = GPUKernels(device)
-    skipsSilent = Self.skipsSilent(model, weights, options.sparsity.mode, device)
-    layers = Self.layers(model, skipsSilent: skipsSilent)
+    mode = options.sparsity.mode
+    reason = "the whole model is on \(device.description.name)"
+    leavesOut = weights.layers.contains { $0.source != .dense }
+    counts = Array(repeating: NeuronCount(), count: weights.layers.count)
   }
 
-  /// Whether leaving out silent neurons is possible, and asked for or likely to pay: a list costs a few dispatches, which small layers
-  /// of a fast device do not make up for.
-  private static func skipsSilent(
-    _ model: LanguageModel, _ weights: GPUWeights, _ mode: SparsityMode, _ device: any GPUDevice
-  ) -> Bool {
-    guard mode != .dense, model.configuration.activation == .relu,
-      weights.layers.allSatisfy({
-        $0.gate != nil && $0.isDownByNeuron && $0.up.matrix.parts.count == 1 && $0.down.matrix.parts.count == 1
-      })
-    else { return false }
-    let bytes = weights.layers.first?.up.matrix.parts[0].layout.codesByteCount ?? 0
-    return mode == .gate || device.description.kind == .software || bytes >= Self.leastSkippedBytes
+  /// Rows of a pass on a software device, so that it ends soon; some at least, which share what is read.
+  private static func softwareRows(_ model: LanguageModel, products: Int) -> Int {
+    let one = model.weights.products(
+      tokens: 1, logits: 1, hasParallelBlocks: model.configuration.architecture.hasParallelBlocks)
+    return max(4, products / max(1, one))
   }
 
-  private static func layers(_ model: LanguageModel, skipsSilent: Bool) -> [ExecutorStatistics.Layer] {
-    model.weights.layers.map { _ in ExecutorStatistics.Layer(source: skipsSilent ? .gate : .dense) }
+  /// What each layer chooses neurons by. Where that is left to the executor, silent ones are left out where it is possible and likely to
+  /// pay: a list costs a few dispatches, which small layers of a fast device do not make up for.
+  private static func sources(
+    _ model: LanguageModel, _ recipe: SparsityRecipe, _ mode: SparsityMode, _ device: any GPUDevice
+  ) -> [ActivationSource] {
+    zip(recipe.sources, model.weights.layers).map { sources, layer in
+      guard mode == .auto else { return sources[0] }
+      let pays = device.description.kind == .software || layer.up.rows * layer.up.rowBytes >= leastSkippedBytes
+      return sources.contains(.gate) && pays ? .gate : .dense
+    }
   }
 
   // MARK: Pages
@@ -151,15 +177,17 @@ public final class GPUExecutor: ModelExecutor {
 
   public func forward(_ pass: Pass) throws {
     let groups = groups(pass)
+    // Of a batch without prompts it says the same.
+    let skipsInPrompts = pass.batch.skipping.count == pass.batch.count
     ready = .none
     if groups.count == 1 {
-      try run(groups[0], pass.batch.arithmetic)
+      try run(groups[0], pass.batch.arithmetic, skipsInPrompts: skipsInPrompts)
       return
     }
     var collected: [Float] = []
     for group in groups {
       ready = .none
-      try run(group, pass.batch.arithmetic)
+      try run(group, pass.batch.arithmetic, skipsInPrompts: skipsInPrompts)
       let wanted = group.reduce(0) { $0 + $1.piece.wanted.count }
       try withLogits(of: 0..<wanted) { _, logits in collected += logits }
     }
@@ -190,18 +218,23 @@ public final class GPUExecutor: ModelExecutor {
     return groups
   }
 
-  private func run(_ group: Group, _ arithmetic: Batch.Arithmetic) throws {
+  private func run(_ group: Group, _ arithmetic: Batch.Arithmetic, skipsInPrompts: Bool) throws {
     let rows = group.reduce(0) { $0 + $1.piece.tokens.count }
     let wanted = group.reduce(0) { $0 + $1.piece.wanted.count }
     let hasPrompt = group.contains { $0.piece.phase == .prompt }
     let isMany = arithmetic == .byPhase ? hasPrompt : rows > Self.fewRows
     let sharing = model.configuration.queriesPerKeyValueHead
     let isWide = arithmetic == .byPhase ? hasPrompt : rows > group.count
+    // Of the last rows, which alone may leave out neurons.
+    let skippers = leavesOut ? group.filter { skipsInPrompts || $0.piece.phase == .decode } : []
+    let skipping = skippers.reduce(0) { $0 + $1.piece.tokens.count }
     let shape = GPUPassShape(
       rows: rows, wanted: wanted, isMany: isMany,
       hasManyLogits: arithmetic == .byPhase ? isMany : wanted > Self.fewRows,
       tileRows: isWide ? max(1, 16 / sharing) : 1,
-      skipsSilent: skipsSilent && rows == 1 && !isMany && wanted > 0,
+      skipping: skipping, wantedSkipping: skippers.reduce(0) { $0 + $1.piece.wanted.count },
+      predictsMany: arithmetic == .byPhase ? isMany : skipping > Self.fewRows,
+      lists: rows == 1 && skipping == 1 && !isMany,
       bringsLogits: wanted <= work.logitRows
         && wanted * model.configuration.vocabularySize * 4 <= limits.broughtBytes)
     let attention = GPUPass.attention(model.configuration, tileRows: shape.tileRows, work: work).0
@@ -216,19 +249,9 @@ public final class GPUExecutor: ModelExecutor {
           passes: 1, tokens: rows, positions: group.reduce(0) { $0 + $1.piece.visiblePositions }, logits: wanted),
         try recording.timings, elapsed: ContinuousClock.now - start)
     }
-    if shape.skipsSilent { try count() }
+    if shape.lists { try count(layers: wanted > 0 ? counts.count : counts.count - 1) }
     lastShape = shape
     ready = shape.bringsLogits ? .brought(0..<wanted) : .none
-  }
-
-  /// Notes how many neurons each layer computed.
-  private func count() throws {
-    for index in layers.indices {
-      let number = Int(try work.hostCounts.load(UInt32.self, at: index * GPUWorkspace.countStride, count: 1)[0])
-      layers[index].tokens += 1
-      layers[index].computed += number
-      layers[index].fired += number
-    }
   }
 
   private func recording(_ shape: GPUPassShape) throws -> any GPURecording {
@@ -331,25 +354,6 @@ public final class GPUExecutor: ModelExecutor {
         TokenCandidate(token: Int32(bitPattern: words[$0]), logit: Float(bitPattern: words[$0 + 1]))
       }
     }
-  }
-
-  // MARK: What was measured
-
-  public var statistics: ExecutorStatistics {
-    var statistics = ExecutorStatistics(layers: layers)
-    statistics.mode = skipsSilent ? .gate : .dense
-    statistics.reason = "the whole model is on \(device.description.name)"
-    statistics.stages = isProfiled ? times.times : nil
-    return statistics
-  }
-
-  public func resetStatistics() {
-    times = GPUStageTimes()
-    layers = Self.layers(model, skipsSilent: skipsSilent)
-  }
-
-  public var memory: ExecutorMemory {
-    ExecutorMemory(workspace: work.byteCount + tables.byteCount, copies: weightBytes)
   }
 }
 

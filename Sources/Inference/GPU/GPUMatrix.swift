@@ -17,6 +17,9 @@ struct GPUMatrix {
   let columns: Int
   let parts: [Part]
 
+  /// Of all parts.
+  var byteCount: Int { parts.reduce(0) { $0 + $1.layout.codesByteCount + $1.layout.restByteCount } }
+
   /// Uploads matrices of one format and width, one below the other. Their rows are arranged on the way; nothing of them is kept in
   /// the host's memory.
   ///
@@ -104,7 +107,7 @@ extension WeightFormat {
 public enum GPUModelError: Error, Equatable, CustomStringConvertible {
   case noKernels(format: WeightFormat, tensor: String)
   case headSize(Int, most: Int)
-  case source(String)
+  case partOfLayers
   case observers
 
   public var description: String {
@@ -113,8 +116,8 @@ public enum GPUModelError: Error, Equatable, CustomStringConvertible {
       "This model cannot run on a GPU: \(tensor) is in \(String(describing: format).uppercased()), for which there are no kernels."
     case .headSize(let size, let most):
       "This model cannot run on a GPU: its heads have \(size) elements, where kernels take \(most)."
-    case .source(let name):
-      "Neurons are not chosen by \(name) on a GPU, which leaves out silent ones only."
+    case .partOfLayers:
+      "A GPU computes all neurons of a layer or none, but a part of them was asked for."
     case .observers:
       "What neurons do cannot be observed on a GPU."
     }

@@ -1,9 +1,11 @@
 import PowerInferGPU
 import PowerInferModel
+import PowerInferSparsity
 
-// The feed-forward of a layer: all neurons, or for a row alone those whose gate is not silent.
+// The feed-forward of a layer: all neurons, those that rows leave out among them, or for a row alone those on a list
+// (`GPUPass+Neurons.swift`).
 extension GPUPass {
-  private var activation: ActivationKind {
+  var activation: ActivationKind {
     switch (configuration.architecture.gating, configuration.activation) {
     case (.gatedBoth, _): .reluBoth
     case (_, .silu): .silu
@@ -14,84 +16,86 @@ extension GPUPass {
 
   /// feedForwardOutput = down · neurons(input) + bias, in parts.
   ///
+  /// - Parameters:
+  ///   - residual: what predictors read.
+  ///   - skipping: how many rows, the last ones, may leave out neurons that give something.
   /// - Returns: how many parts.
-  mutating func feedForward(_ layer: GPUWeights.Layer, _ index: Int, _ rows: Int) throws -> Int {
+  mutating func feedForward(
+    _ layer: GPUWeights.Layer, _ index: Int, _ residual: any GPUBuffer, _ rows: Int, skipping: Int
+  ) throws -> Int {
     let isParallel = configuration.architecture.hasParallelBlocks
     let input = isParallel && layer.feedForwardNorm != nil ? work.normedBeside ?? work.normed : work.normed
-    if shape.skipsSilent, let gate = layer.gate {
-      return try firing(layer, gate: gate, index, of: input)
+    if shape.lists, layer.isListable, let parts = try listed(layer, index, of: input, residual) { return parts }
+    let source = skipping > 0 ? layer.source : .dense
+    if case .predictor = source {
+      try predict(layer, residual, rows, asking: skipping)
     }
     enter(.gateUp)
-    if let gate = layer.gate, !shape.isMany, gate.format == layer.up.matrix.format, layer.up.bias == nil {
+    if let gate = layer.gate, source.mode.isLossless, !shape.isMany, gate.format == layer.up.matrix.format,
+      layer.up.bias == nil
+    {
       try gateUp(gate, layer.up.matrix, of: input, rows)
     } else {
-      if let gate = layer.gate {
-        try product(
-          GPUWeights.Projection(matrix: gate, bias: nil), of: input, into: work.gate, stride: work.hidden.stride, rows,
-          isMany: shape.isMany)
-      }
-      try product(
-        layer.up, of: input, into: work.up, stride: work.hidden.stride, rows, isMany: shape.isMany)
-      enter(.activation)
-      let stride = work.hidden.stride
-      let constants = ActivateConstants(
-        neurons: configuration.feedForwardSize, gateStride: stride, upStride: stride, hiddenStride: stride)
-      try recorder.dispatch(
-        try kernels.kernel(.activate, [activation.rawValue, layer.gate == nil ? 0 : 1, 0]),
-        [work.gate.all, work.up.all, work.up.all, work.hidden.values.all], constants: constants,
-        grid: constants.grid(tokens: rows))
+      try neurons(layer, of: input, rows)
+      try activate(layer, source, rows, skipping: skipping)
     }
+    return try down(layer, rows, byNeuron: skipping > 0)
+  }
+
+  /// gate = products of all gates, up = of all up projections.
+  private mutating func neurons(_ layer: GPUWeights.Layer, of input: GPUWorkspace.Form, _ rows: Int) throws {
+    if let gate = layer.gate { try gates(gate, of: input, rows) }
+    try product(layer.up, of: input, into: work.up, stride: work.hidden.stride, rows, isMany: shape.isMany)
+  }
+
+  /// gate = products of all gates.
+  mutating func gates(_ gate: GPUMatrix, of input: GPUWorkspace.Form, _ rows: Int) throws {
+    try product(
+      GPUWeights.Projection(matrix: gate, bias: nil), of: input, into: work.gate, stride: work.hidden.stride, rows,
+      isMany: shape.isMany)
+  }
+
+  /// hidden = what neurons give, 0 where a row leaves them out.
+  mutating func activate(
+    _ layer: GPUWeights.Layer, _ source: ActivationSource, _ rows: Int, skipping: Int
+  ) throws {
+    enter(.activation)
+    let stride = work.hidden.stride
+    let (mask, threshold): (ActivateConstants.Mask, Float) =
+      switch source {
+      case .dense, .gate: (.none, 0)
+      case .predictor(let threshold): (.scores, threshold)
+      case .threshold(let threshold): (.magnitude, threshold)
+      }
+    let places = mask == .scores ? layer.predictor?.places : nil
+    let constants = ActivateConstants(
+      neurons: configuration.feedForwardSize, gateStride: stride, upStride: stride, hiddenStride: stride,
+      scoreStride: stride, threshold: threshold, firstMasked: rows - skipping)
+    let kernel = try kernels.kernel(
+      .activate,
+      ActivateConstants.specialization(
+        activation, isGated: layer.gate != nil, mask: mask, isMapped: places != nil))
+    try recorder.dispatch(
+      kernel,
+      [
+        (layer.gate == nil ? work.up : work.gate).all, work.up.all, (work.predicting?.scores ?? work.up).all,
+        (places ?? work.up).all, work.hidden.values.all,
+      ],
+      constants: constants, grid: constants.grid(tokens: rows))
+  }
+
+  /// feedForwardOutput = down · hidden + bias.
+  ///
+  /// - Parameter byNeuron: whether rows leave out neurons, for which a matrix by neuron is kept.
+  mutating func down(_ layer: GPUWeights.Layer, _ rows: Int, byNeuron: Bool) throws -> Int {
     enter(.down)
-    guard layer.isDownByNeuron else {
+    guard layer.isDownByNeuron || (byNeuron && layer.turned != nil), let down = layer.downByNeuron else {
       try product(
         layer.down, of: try quantized(work.hidden, for: layer.down.matrix, rows), into: work.feedForwardOutput,
         stride: work.normed.stride, rows, isMany: shape.isMany)
       return 1
     }
-    return shape.isMany ? try downOfMany(layer.down, rows) : try downOfFew(layer.down, rows)
-  }
-
-  /// All gates of one row, and the rest only of neurons whose gate is not silent: nothing is lost.
-  private mutating func firing(
-    _ layer: GPUWeights.Layer, gate: GPUMatrix, _ index: Int, of input: GPUWorkspace.Form
-  ) throws -> Int {
-    let (up, down) = (layer.up.matrix.parts[0], layer.down.matrix.parts[0])
-    let (stride, neurons) = (work.hidden.stride, NeuronRuns(neurons: configuration.feedForwardSize))
-    let counts = work.counts.slice(at: index * GPUWorkspace.countStride, byteCount: CompactConstants.countsByteCount)
-    let tiling = tiling(up.layout, 1)
-    enter(.gateUp)
-    try product(
-      GPUWeights.Projection(matrix: gate, bias: nil), of: input, into: work.gate, stride: stride, 1, isMany: false)
-    let rule = NeuronRule.above(0)
-    try recorder.dispatch(
-      try kernels.kernel(.compact, rule.specialization), [work.gate.all, work.list.all, work.starts.all, counts],
-      constants: CompactConstants(runs: neurons, tokens: 1, stride: stride, rule: rule, tiling: tiling),
-      grid: GPUGrid(1))
-    let all = MatVecConstants(
-      layout: up.layout, tokens: 1, xStride: input.stride, yStride: stride, hasBias: layer.up.bias != nil)
-    try recorder.dispatchIndirect(
-      try kernels.kernel(
-        .matvecListed, tiling.specialization(format: up.layout.format, activation: activation) + [1]),
-      [
-        up.codes.all, up.rest.all, input.values.all, input.codes.all, input.scales.all,
-        (layer.up.bias ?? up.codes).all, work.gate.all, work.list.all, counts, work.hidden.values.all,
-      ],
-      constants: MatVecListedConstants(all, gateStride: stride, countAt: CompactConstants.countIndex),
-      counts: work.counts.slice(
-        at: index * GPUWorkspace.countStride + CompactConstants.gridOffset, byteCount: 12))
-    enter(.down)
-    let constants = DownConstants(
-      layout: down.layout, runs: neurons, tokens: 1, hiddenStride: stride, partStride: work.normed.stride,
-      rowStride: work.normed.stride, hasBias: layer.down.bias != nil)
-    try recorder.dispatch(
-      try kernels.kernel(
-        .down, DownConstants.specialization(format: down.layout.format, isListed: true, tokens: 1)),
-      [
-        down.codes.all, down.rest.all, work.hidden.values.all, work.list.all, work.starts.all,
-        (layer.down.bias ?? down.codes).all, work.feedForwardOutput.all,
-      ],
-      constants: constants, grid: constants.grid)
-    return neurons.pieces
+    return shape.isMany ? try downOfMany(down, rows) : try downOfFew(down, rows)
   }
 
   private mutating func gateUp(_ gate: GPUMatrix, _ up: GPUMatrix, of input: GPUWorkspace.Form, _ rows: Int) throws {

@@ -13,8 +13,13 @@ struct GPUPassShape: Hashable {
   var hasManyLogits: Bool
   /// Rows of an attention tile at most.
   var tileRows: Int
-  /// Whether neurons whose gate is silent are left out.
-  var skipsSilent: Bool
+  /// Rows, the last ones, that leave out neurons that may give something; and of those whose logits are wanted.
+  var skipping: Int
+  var wantedSkipping: Int
+  /// Whether predictions are made by tiles of many tokens.
+  var predictsMany: Bool
+  /// Whether a row alone goes through lists of neurons.
+  var lists: Bool
   /// Whether logits go to the host with the pass.
   var bringsLogits: Bool
 }
@@ -67,7 +72,10 @@ struct GPUPass {
       try project(layer, rows)
       try rotate(index, rows)
       // Of the other rows, the last layer computes keys and values only.
-      if isLast, shape.wanted == 0 { return }
+      if isLast, shape.wanted == 0 {
+        if shape.lists { try recorder.copy(from: work.counts.all, to: work.hostCounts.all) }
+        return
+      }
       try attend(index)
       enter(.attentionOutput)
       try product(
@@ -81,13 +89,14 @@ struct GPUPass {
           try normalize(norm, attended, nil, residual, rows, into: work.normed, stage: .feedForwardNorm)
         }
       }
-      fed.count = try feedForward(layer, index, rows)
+      let skipping = isLast && rows != shape.rows ? shape.wantedSkipping : shape.skipping
+      fed.count = try feedForward(layer, index, residual, rows, skipping: skipping)
       if isLast, isParallel { try keepWanted(&rows, &residual, attended, fed) }
     }
     if isParallel, residual !== work.residual { (attended.count, fed.count) = (0, 0) }
     try normalize(
       weights.outputNorm, isParallel ? attended : nil, fed, residual, rows, into: work.output, stage: .outputNorm)
-    if shape.skipsSilent { try recorder.copy(from: work.counts.all, to: work.hostCounts.all) }
+    if shape.lists { try recorder.copy(from: work.counts.all, to: work.hostCounts.all) }
     guard shape.wanted <= work.logitRows else { return }
     try logits(of: work.output, rows)
     if shape.bringsLogits { try bringLogits(rows) }
@@ -166,7 +175,7 @@ struct GPUPass {
     let (constants, queries) = Self.attention(c, tileRows: shape.tileRows, work: work)
     try recorder.dispatchIndirect(
       try kernels.kernel(
-        .attention, [store.cache.keyFormat.rawValue, store.cache.valueFormat.rawValue, UInt32(queries)]),
+        .attention, AttentionConstants.specialization(store.cache, queries: queries)),
       [
         tables.tiles.all, tables.pages.all, work.projected.all, layer.keys.all, layer.values.all, layer.keyScales.all,
         layer.valueScales.all, work.attended.values.all, work.states.all,
@@ -248,13 +257,14 @@ struct GPUPass {
 
   func tiling(_ layout: WeightLayout, _ rows: Int) -> ProductTiling {
     ProductTiling(
-      units: layout.units, tokens: rows, isSoftware: kernels.device.description.kind == .software)
+      units: layout.units, tokens: rows, matrixRows: layout.rows,
+      isSoftware: kernels.device.description.kind == .software)
   }
 
-  /// y[t, offset + r] = Σ w[r, c] · x[t, c] + bias.
+  /// y[t, offset + r] = activation(Σ w[r, c] · x[t, c] + bias).
   mutating func product(
     _ projection: GPUWeights.Projection, of x: GPUWorkspace.Form, into y: any GPUBuffer, stride: Int,
-    offset: Int = 0, _ rows: Int, isMany: Bool
+    offset: Int = 0, _ rows: Int, isMany: Bool, activation: ActivationKind = .none
   ) throws {
     for part in projection.matrix.parts {
       let constants = MatVecConstants(
@@ -267,12 +277,13 @@ struct GPUPass {
       if isMany {
         let tile = PromptTile(tokens: rows)
         try recorder.dispatch(
-          try kernels.kernel(.matmat, tile.specialization(format: part.layout.format)), slices, constants: constants,
-          grid: tile.grid(rows: part.layout.rows, tokens: rows))
+          try kernels.kernel(.matmat, tile.specialization(format: part.layout.format, activation: activation)), slices,
+          constants: constants, grid: tile.grid(rows: part.layout.rows, tokens: rows))
       } else {
         let tiling = tiling(part.layout, rows)
         try recorder.dispatch(
-          try kernels.kernel(.matvec, tiling.specialization(format: part.layout.format)), slices,
+          try kernels.kernel(.matvec, tiling.specialization(format: part.layout.format, activation: activation)),
+          slices,
           constants: constants, grid: tiling.grid(rows: part.layout.rows, tokens: rows))
       }
     }

@@ -25,11 +25,11 @@ struct GPUSelection {
     guard options.gpu != .none else { return }
     do {
       // Weights, and as much again of everything else as a quarter of them or this: cache, activations, what the driver takes.
-      let weights = GPUExecutor.weightBytes(model)
+      let weights = try GPUExecutor.weightBytes(model, sparsity: options.sparsity)
       let needed = weights + max(weights / 4, 256 << 20)
       guard let device = try options.gpu.pick(from: devices(), needing: needed) else { return }
       // Before the device is opened, and only where there is one: without it nobody asks what could run on it.
-      try GPUExecutor.check(model)
+      try GPUExecutor.check(model, sparsity: options.sparsity)
       let made = try GPUExecutor(model: model, device: open(device.index, options.gpuOptions), options: options)
       (executor, name) = (made, device.name)
     } catch  where !options.gpu.isExplicit {

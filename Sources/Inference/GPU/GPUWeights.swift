@@ -1,6 +1,7 @@
 import PowerInferGPU
 import PowerInferKernels
 import PowerInferModel
+import PowerInferSparsity
 
 /// A model's weights in a device's memory.
 struct GPUWeights {
@@ -27,6 +28,18 @@ struct GPUWeights {
     let up: Projection
     let down: Projection
     let isDownByNeuron: Bool
+    /// What rows that may leave out neurons choose them by.
+    let source: ActivationSource
+    let predictor: GPUPredictor?
+    /// The down projection by neuron, for rows that leave some out, where the file has it by output.
+    let turned: Projection?
+
+    /// The down projection with a row per neuron, if there is one.
+    var downByNeuron: Projection? { turned ?? (isDownByNeuron ? down : nil) }
+    /// Whether a row alone can go through a list of neurons.
+    var isListable: Bool {
+      up.matrix.parts.count == 1 && downByNeuron?.matrix.parts.count == 1 && (gate?.parts.count ?? 1) == 1
+    }
   }
 
   let tokenEmbedding: GPUMatrix
@@ -38,7 +51,7 @@ struct GPUWeights {
   /// Checks that there are kernels for everything, before anything is uploaded.
   ///
   /// - Throws: ``GPUModelError``.
-  static func check(_ model: LanguageModel) throws {
+  static func check(_ model: LanguageModel, _ recipe: SparsityRecipe) throws {
     let c = model.configuration
     guard c.headSize <= CacheLayout.mostHeadSize else {
       throw GPUModelError.headSize(c.headSize, most: CacheLayout.mostHeadSize)
@@ -64,19 +77,28 @@ struct GPUWeights {
     for (name, matrix) in matrices where matrix.format.gpuFormat == nil {
       throw GPUModelError.noKernels(format: matrix.format, tensor: name)
     }
+    for index in weights.layers.indices {
+      for extra in recipe.extras(index) where extra.format.gpuFormat == nil {
+        throw GPUModelError.noKernels(format: extra.format, tensor: "blk.\(index).\(extra.name)")
+      }
+    }
   }
 
-  /// Bytes that ``init(_:on:)`` takes, but for rounding.
-  static func byteCount(_ model: LanguageModel) -> Int {
+  /// Bytes that ``init(_:_:on:team:)`` takes, but for rounding.
+  static func byteCount(_ model: LanguageModel, _ recipe: SparsityRecipe) -> Int {
     let weights = model.weights
-    func bytes(_ matrix: Matrix?) -> Int {
-      guard let matrix, let format = matrix.format.gpuFormat else { return 0 }
-      let layout = WeightLayout(format: format, rows: matrix.rows, columns: matrix.columns)
+    func bytes(_ format: WeightFormat, rows: Int, columns: Int) -> Int {
+      guard let format = format.gpuFormat, rows > 0 else { return 0 }
+      let layout = WeightLayout(format: format, rows: rows, columns: columns)
       return layout.codesByteCount + layout.restByteCount
+    }
+    func bytes(_ matrix: Matrix?) -> Int {
+      matrix.map { bytes($0.format, rows: $0.rows, columns: $0.columns) } ?? 0
     }
     var total = bytes(weights.tokenEmbedding) + bytes(weights.positionEmbedding)
     if !weights.isOutputTied { total += bytes(weights.output) }
-    for layer in weights.layers {
+    for (index, layer) in weights.layers.enumerated() {
+      total += recipe.extras(index).reduce(0) { $0 + bytes($1.format, rows: $1.rows, columns: $1.columns) }
       total += bytes(layer.query) + bytes(layer.key) + bytes(layer.value) + bytes(layer.attentionOutput)
       total += bytes(layer.gate) + bytes(layer.up)
       switch layer.down {
@@ -86,21 +108,32 @@ struct GPUWeights {
     return total
   }
 
-  /// Uploads everything. Checked by ``check(_:)`` before.
+  /// Uploads everything. Checked by ``check(_:_:)`` before.
   ///
+  /// - Parameters:
+  ///   - recipe: how neurons are chosen. What it takes is made for one layer at a time, and kept on the device alone.
+  ///   - sources: of each layer.
+  ///   - team: what converts predictors.
   /// - Throws: `GPUError` where the memory is not to be had.
-  init(_ model: LanguageModel, on device: any GPUDevice) throws {
+  init(
+    _ model: LanguageModel, _ recipe: SparsityRecipe, sources: [ActivationSource], on device: any GPUDevice,
+    team: ThreadTeam
+  ) throws {
     let (c, weights) = (model.configuration, model.weights)
     tokenEmbedding = try GPUMatrix([weights.tokenEmbedding], name: "token_embd", on: device)
     positionEmbedding = try weights.positionEmbedding.map { try GPUMatrix([$0], name: "position_embd", on: device) }
     output =
       weights.isOutputTied ? tokenEmbedding : try GPUMatrix([weights.output], name: "output", on: device)
     outputNorm = try Self.norm(weights.outputNorm, c, name: "output_norm", on: device)
-    layers = try weights.layers.enumerated().map { try Self.layer($1, index: $0, c, on: device) }
+    layers = try weights.layers.enumerated().map { index, layer in
+      try Self.layer(
+        layer, recipe.layer(index, team: team), source: sources[index], index: index, c, on: device)
+    }
   }
 
   private static func layer(
-    _ layer: LayerWeights, index: Int, _ c: ModelConfiguration, on device: any GPUDevice
+    _ layer: LayerWeights, _ plan: LayerPlan, source: ActivationSource, index: Int, _ c: ModelConfiguration,
+    on device: any GPUDevice
   ) throws -> Layer {
     let name = "blk.\(index)"
     let projections = [layer.query, layer.key, layer.value]
@@ -128,6 +161,14 @@ struct GPUWeights {
     case .rows(let matrix): down = matrix
     case .neurons(let matrix): (down, isDownByNeuron) = (matrix, true)
     }
+    let downBias = try bias(layer.downBias, name: "\(name).ffn_down.bias", on: device)
+    var turned: Projection?
+    if !isDownByNeuron, let rows = plan.neurons {
+      turned = Projection(
+        matrix: try GPUMatrix(
+          [rows], multiple: neurons.partNeurons, name: "\(name).ffn_down by neuron", on: device),
+        bias: downBias)
+    }
     return Layer(
       attentionNorm: try norm(layer.attentionNorm, c, name: "\(name).attn_norm", on: device),
       attention: attention, attentionBias: attentionBias,
@@ -142,8 +183,12 @@ struct GPUWeights {
       down: Projection(
         matrix: try GPUMatrix(
           [down], multiple: isDownByNeuron ? neurons.partNeurons : 1, name: "\(name).ffn_down", on: device),
-        bias: try bias(layer.downBias, name: "\(name).ffn_down.bias", on: device)),
-      isDownByNeuron: isDownByNeuron)
+        bias: downBias),
+      isDownByNeuron: isDownByNeuron, source: source,
+      predictor: try plan.predictor.map {
+        try GPUPredictor($0, neurons: c.feedForwardSize, name: name, on: device)
+      },
+      turned: turned)
   }
 
   private static func norm(

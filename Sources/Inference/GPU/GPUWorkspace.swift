@@ -25,9 +25,10 @@ struct GPUWorkspace {
   let up: any GPUBuffer  // [rows, f]
   let hidden: Form  // [rows, f]
   let feedForwardOutput: any GPUBuffer  // [rows, d], or [pieces, few rows, d]
-  let list: any GPUBuffer  // [f]: neurons that fire
+  let predicting: GPUPredictionWorkspace?
+  let list: any GPUBuffer  // [f]: neurons that are computed
   let starts: any GPUBuffer  // [runs + 1]: where runs of neurons begin in it
-  let counts: any GPUBuffer  // [layers, countStride]: how many fire, and the grid that goes through them
+  let counts: any GPUBuffer  // [layers, countStride]: how many are listed and fire, and the grid that goes through them
   let hostCounts: any GPUBuffer  // the same, for the host
   let states: any GPUBuffer  // attention of stretches
   let output: Form  // [rows, d]: normed rows whose logits are wanted
@@ -46,16 +47,21 @@ struct GPUWorkspace {
 
   static func stride(_ columns: Int) -> Int { (columns + 31) / 32 * 32 }
 
-  /// Bytes from layer to layer of ``counts``: bindings may begin at every multiple of it.
-  static let countStride = 256
+  /// Bytes from layer to layer of ``counts``, and to where it says how many listed neurons give something: bindings may begin at every
+  /// multiple of 256.
+  static let countStride = 512
+  static let tallyOffset = 256
   /// Rows of a pass that can take a long context in stretches; more keep a device busy without.
   private static let splitRows = 128
   /// Candidates of a row that can be asked for on the device.
   static let candidateCount = 64
 
-  /// - Parameter logitBytes: most bytes of logits at a time.
+  /// - Parameters:
+  ///   - ranks: of the predictors that are asked.
+  ///   - logitBytes: most bytes of logits at a time.
   init(
-    _ model: LanguageModel, rows: Int, stretches: Int, fewRows: Int, logitBytes: Int, on device: any GPUDevice
+    _ model: LanguageModel, rows: Int, stretches: Int, fewRows: Int, ranks: Set<Int>, logitBytes: Int,
+    on device: any GPUDevice
   ) throws {
     let c = model.configuration
     var made: [any GPUBuffer] = []
@@ -89,6 +95,14 @@ struct GPUWorkspace {
     hidden = try form(rows, f, "what neurons give")
     let pieces = NeuronRuns(neurons: f).pieces
     feedForwardOutput = try floats(max(rows, pieces * min(rows, fewRows)), d, "feed-forward's output")
+    if ranks.isEmpty {
+      predicting = nil
+    } else {
+      predicting = GPUPredictionWorkspace(
+        input: try form(rows, d, "what predictors read"),
+        ranks: Dictionary(uniqueKeysWithValues: try ranks.map { ($0, try form(rows, $0, "predictors' hidden rows")) }),
+        scores: try floats(rows, f, "predictions"))
+    }
     list = try buffer(f * 4, "listed neurons")
     starts = try buffer((NeuronRuns(neurons: f).count + 1) * 4, "runs of listed neurons")
     counts = try buffer(c.layerCount * Self.countStride, "numbers of neurons")
@@ -111,4 +125,12 @@ struct GPUWorkspace {
         for buffer in zeroed { try recorder.fill(buffer.all) }
       })
   }
+}
+
+/// What predictors write and read.
+struct GPUPredictionWorkspace {
+  /// Residuals as they are. Their floats are here only where the first rows of a pass do not ask.
+  let input: GPUWorkspace.Form  // [rows, d]
+  let ranks: [Int: GPUWorkspace.Form]  // [rows, rank], by rank
+  let scores: any GPUBuffer  // [rows, f], of neurons that are asked about
 }

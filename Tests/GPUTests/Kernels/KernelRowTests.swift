@@ -169,22 +169,66 @@ struct KernelRowTests {
     var generator = Generator(3)
     var gate = generator.normals(neurons * tokens).map { $0 * 6 }
     let up = isGated ? generator.normals(neurons * tokens) : gate
-    let scores = generator.normals(neurons * tokens)
     (gate[0], gate[1], gate[2]) = (0, -40, 40)
-    for scored in [false, true] {
+    let hidden = try bench.output(neurons * tokens)
+    let constants = ActivateConstants(
+      neurons: neurons, gateStride: neurons, upStride: neurons, hiddenStride: neurons)
+    try bench.run(
+      .activate, ActivateConstants.specialization(kind, isGated: isGated),
+      [bench.buffer(gate), bench.buffer(up), bench.buffer(up), bench.buffer(up), hidden], constants,
+      constants.grid(tokens: tokens))
+    let expected = (0..<neurons * tokens).map { i -> Double in
+      isGated ? gated(kind, Double(gate[i]), Double(up[i])) : activated(kind, Double(up[i]))
+    }
+    let found = try bench.floats(hidden, neurons * tokens)
+    #expect(worst(found, expected, expected.map { abs($0) + 0.05 }) < Self.activationLimit, "\(kind)")
+  }
+
+  /// Which rows and neurons give 0, by scores in the order of neurons or in another, and by magnitude.
+  @Test(arguments: [ActivationKind.relu, .silu, .gelu, .reluBoth], [true, false])
+  func masks(_ kind: ActivationKind, _ isGated: Bool) throws {
+    let bench = try KernelBench.required()
+    let (neurons, tokens, first) = (517, 4, 1)
+    var generator = Generator(4)
+    let gate = generator.normals(neurons * tokens).map { $0 * 2 }
+    let up = isGated ? generator.normals(neurons * tokens).map { $0 + 3 } : gate
+    var scores = generator.normals(neurons * (tokens - first))
+    scores[5] = .nan
+    scores[6] = 0.25
+    // Every third is certain, the others' scores follow one another.
+    var (places, next) = ([UInt32](), UInt32(0))
+    for neuron in 0..<neurons {
+      places.append(neuron % 3 == 1 ? CompactConstants.certain : next)
+      next += neuron % 3 == 1 ? 0 : 1
+    }
+    let (g, u, s, p) = (
+      try bench.buffer(gate), try bench.buffer(up), try bench.buffer(scores), try bench.buffer(places)
+    )
+    func hidden(_ mask: ActivateConstants.Mask, isMapped: Bool = false) throws -> [Float] {
       let hidden = try bench.output(neurons * tokens)
       let constants = ActivateConstants(
         neurons: neurons, gateStride: neurons, upStride: neurons, hiddenStride: neurons, scoreStride: neurons,
-        threshold: 0.3)
+        threshold: 0.25, firstMasked: first)
       try bench.run(
-        .activate, [kind.rawValue, isGated ? 1 : 0, scored ? 1 : 0],
-        [bench.buffer(gate), bench.buffer(up), bench.buffer(scores), hidden], constants, constants.grid(tokens: tokens))
-      let expected = (0..<neurons * tokens).map { i -> Double in
-        if scored, scores[i] < 0.3 { return 0 }
-        return isGated ? gated(kind, Double(gate[i]), Double(up[i])) : activated(kind, Double(up[i]))
+        .activate, ActivateConstants.specialization(kind, isGated: isGated, mask: mask, isMapped: isMapped),
+        [g, u, s, p, hidden], constants, constants.grid(tokens: tokens))
+      return try bench.floats(hidden, neurons * tokens)
+    }
+    let all = try hidden(.none)
+    func expect(_ found: [Float], _ leavesOut: (_ row: Int, _ neuron: Int) -> Bool) {
+      let expected = all.indices.map { index in
+        let (row, neuron) = (index / neurons - first, index % neurons)
+        return row >= 0 && leavesOut(row, neuron) ? 0 : all[index]
       }
-      let found = try bench.floats(hidden, neurons * tokens)
-      #expect(worst(found, expected, expected.map { abs($0) + 0.05 }) < Self.activationLimit, "\(kind)")
+      #expect(found == expected && found != all)
+    }
+    try expect(hidden(.scores)) { row, neuron in scores[row * neurons + neuron] < 0.25 }
+    try expect(hidden(.scores, isMapped: true)) { row, neuron in
+      places[neuron] != CompactConstants.certain && scores[row * neurons + Int(places[neuron])] < 0.25
+    }
+    let own: ActivationKind = kind == .reluBoth ? .relu : kind
+    try expect(hidden(.magnitude)) { row, neuron in
+      abs(activated(own, Double(gate[(row + first) * neurons + neuron]))) < 0.25
     }
   }
 

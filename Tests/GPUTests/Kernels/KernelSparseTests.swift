@@ -35,8 +35,9 @@ struct KernelSparseTests {
       let list = try bench.buffer([UInt32](repeating: .max, count: neurons))
       let starts = try bench.buffer([UInt32](repeating: .max, count: runs.count + 1))
       let counts = try bench.buffer([UInt32](repeating: .max, count: 8))
+      let given = try bench.buffer(values)
       try bench.run(
-        .compact, rule.specialization, [bench.buffer(values), list, starts, counts],
+        .compact, rule.specialization(), [given, list, starts, counts, given],
         CompactConstants(runs: runs, tokens: tokens, stride: stride, rule: rule, tiling: Self.tiling), GPUGrid(1))
       let expected = (0..<neurons).filter(keeps).map { UInt32($0) }
       let count = expected.count
@@ -51,6 +52,57 @@ struct KernelSparseTests {
       for neuron in expected { counted[Int(neuron) / runs.run + 1] += 1 }
       let firsts = counted.indices.map { counted[...$0].reduce(0, +) }
       #expect(try bench.device.download(UInt32.self, from: starts, count: runs.count + 1) == firsts)
+    }
+  }
+
+  /// Values in another order than neurons, some of which are kept whatever the values are.
+  @Test(arguments: [1, 96, 1537, 11008])
+  func listsByPlaces(_ neurons: Int) throws {
+    let bench = try KernelBench.required()
+    let runs = NeuronRuns(neurons: neurons)
+    var generator = Generator(UInt64(neurons))
+    var places = (0..<UInt32(neurons)).shuffled(using: &generator)
+    for neuron in stride(from: 2, to: neurons, by: 5) { places[neuron] = CompactConstants.certain }
+    var values = generator.normals(neurons)
+    values[0] = .nan
+    for threshold in [Float(0.5), .infinity] {
+      let rule = NeuronRule.from(threshold)
+      let list = try bench.buffer([UInt32](repeating: .max, count: neurons))
+      let starts = try bench.buffer([UInt32](repeating: .max, count: runs.count + 1))
+      let counts = try bench.buffer([UInt32](repeating: .max, count: 8))
+      try bench.run(
+        .compact, rule.specialization(isMapped: true),
+        [bench.buffer(values), list, starts, counts, bench.buffer(places)],
+        CompactConstants(runs: runs, tokens: 1, stride: neurons, rule: rule, tiling: Self.tiling), GPUGrid(1))
+      let expected = (0..<neurons).filter {
+        places[$0] == CompactConstants.certain || !(values[Int(places[$0])] < threshold)
+      }.map { UInt32($0) }
+      let found = try bench.device.download(UInt32.self, from: list, count: neurons)
+      #expect(Array(found.prefix(expected.count)) == expected)
+      #expect(try bench.device.download(UInt32.self, from: counts, count: 1) == [UInt32(expected.count)])
+    }
+  }
+
+  @Test(arguments: [0, 1, 255, 256, 257, 9000])
+  func talliesWhatGivesSomething(_ entries: Int) throws {
+    let bench = try KernelBench.required()
+    var generator = Generator(7)
+    var values = generator.normals(10_000).map { $0 < -1 ? 0 : $0 }
+    if entries > 0 { values[0] = .nan }
+    let numbers = (0..<UInt32(10_000)).shuffled(using: &generator)
+    let (given, list) = (try bench.buffer(values), try bench.buffer(numbers))
+    let counts = try bench.buffer([UInt32(entries), 0, 0, 0])
+    func gives(_ value: Float) -> Bool { !(value <= 0) }
+    for byNeuron in [false, true] {
+      let found = try bench.buffer([UInt32.max, UInt32.max])
+      let kernel = try bench.device.kernel(
+        ShaderName.tally.shader(for: bench.features), specialization: Tally.specialization(byNeuron: byNeuron))
+      try bench.run(
+        bench.device.record("tally") {
+          try $0.dispatch(kernel, [given.all, list.all, counts.all, found.all], grid: GPUGrid(1))
+        })
+      let expected = (0..<entries).count { gives(values[byNeuron ? Int(numbers[$0]) : $0]) }
+      #expect(try bench.device.download(UInt32.self, from: found, count: 2) == [UInt32(expected), .max])
     }
   }
 
@@ -102,7 +154,7 @@ struct KernelSparseTests {
     let counts = try bench.buffer([UInt32](repeating: 0, count: 8))
     let rule = NeuronRule.above(0)
     try bench.run(
-      .compact, rule.specialization, [gates, list, starts, counts],
+      .compact, rule.specialization(), [gates, list, starts, counts, gates],
       CompactConstants(runs: runs, tokens: tokens, stride: neurons, rule: rule, tiling: tiling), GPUGrid(1))
     let entries = Int(try bench.device.download(UInt32.self, from: counts, count: 1)[0])
     #expect(entries > neurons / 4 && entries < (tokens == 1 ? neurons * 3 / 4 : neurons))
@@ -119,9 +171,11 @@ struct KernelSparseTests {
       ShaderName.gateupListed.shader(for: bench.features),
       specialization: tiling.specialization(format: format, activation: .relu))
     let predicted = try bench.output(tokens * neurons)
+    let ownGates = try bench.output(tokens * neurons)
     let recording = try bench.device.record("listed") {
       try $0.dispatchIndirect(
-        kernel, ([g.codes, g.rest, u.codes, u.rest] + x + [list, counts, predicted]).map { $0.all }, constants: all,
+        kernel, ([g.codes, g.rest, u.codes, u.rest] + x + [list, counts, predicted, ownGates]).map { $0.all },
+        constants: all,
         counts: counts.slice(at: CompactConstants.gridOffset, byteCount: 12))
     }
     try bench.run(recording)
@@ -129,10 +183,14 @@ struct KernelSparseTests {
 
     // Entries hold what their neurons hold.
     let (some, ofAll) = (try bench.floats(predicted, tokens * neurons), try bench.floats(hidden, tokens * neurons))
+    let (someGates, allGates) = (
+      try bench.floats(ownGates, tokens * neurons), try bench.floats(gates, tokens * neurons)
+    )
     let numbers = try bench.device.download(UInt32.self, from: list, count: entries)
     for t in 0..<tokens {
       for (entry, neuron) in numbers.enumerated() {
         #expect(some[t * neurons + entry] == ofAll[t * neurons + Int(neuron)])
+        #expect(someGates[t * neurons + entry] == allGates[t * neurons + Int(neuron)])
       }
       #expect(some[t * neurons + entries..<(t + 1) * neurons].allSatisfy { $0 == KernelBench.untouched })
     }

@@ -31,6 +31,7 @@ struct KernelTableTests {
     check(.activate, ActivateConstants.self)
     check(.gather, GatherConstants.self)
     check(.compact, CompactConstants.self)
+    #expect(ShaderName.tally.shader(for: .dot8).constantBytes == 0)
     check(.matmat, MatVecConstants.self)
     check(.matmatNeurons, MatMatNeuronsConstants.self)
     check(.penalize, LogitsConstants.self)
