@@ -132,7 +132,7 @@ struct Bench: ParsableCommand {
   }
 
   private func validateComparison() throws {
-    try comparisonFlags.check(sparsityFlags)
+    try comparisonFlags.check(sparsityFlags, gpuFlag)
     guard comparisonFlags.compare else { return try textOptions.refuse() }
     try textOptions.check()
     if profile || membw { throw ValidationError("Give only one of --compare, --profile and --membw.") }

@@ -93,7 +93,7 @@ struct Perplexity: ParsableCommand {
     if modelFile != nil, choice.model != nil {
       throw ValidationError("Give the model once: as an argument or with --model.")
     }
-    try comparisonFlags.check(sparsityFlags)
+    try comparisonFlags.check(sparsityFlags, gpuFlag)
     if comparisonFlags.compare {
       if file == nil { throw ValidationError("The option --compare needs a text: give one with --file.") }
       if klWith != nil || saveLogits != nil {

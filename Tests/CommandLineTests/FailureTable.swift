@@ -170,6 +170,12 @@ enum FailureTable {
         .usage("\(command) -m @sparse.gguf --compare", "The option --compare needs a text: give one with --file."),
         .usage("\(command) -m @sparse.gguf -f @text.txt --per-layer", "The option --per-layer needs --compare."),
         .usage(
+          "\(command) -m @sparse.gguf --compare -f @text.txt --gpu 0",
+          "Give either --gpu or --compare, which looks at the neurons of the processor."),
+        .usage(
+          "\(command) -m @sparse.gguf -f @text.txt --gpu ''",
+          "The option --gpu must be auto, none, a number or a part of a GPU's name, but it is empty."),
+        .usage(
           "\(command) -m @sparse.gguf --compare -f @text.txt --sparsity gate",
           "Give either --sparsity or --compare, which takes every source in turn."),
         .usage(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import PowerInferGPU
 
 /// Whether activation sources are compared.
 struct ComparisonFlags: ParsableArguments {
@@ -16,8 +17,11 @@ struct ComparisonFlags: ParsableArguments {
     if perLayer, !compare { throw ValidationError("The option --per-layer needs --compare.") }
   }
 
-  /// - Throws: `ValidationError` where a source was asked for by name.
-  func check(_ sparsity: SparsityFlags) throws {
+  /// - Throws: `ValidationError` where a source was asked for by name, or a GPU.
+  func check(_ sparsity: SparsityFlags, _ gpu: GPUFlag) throws {
+    if compare, let name = gpu.gpu, GPUChoice(name).isExplicit {
+      throw ValidationError("Give either --gpu or --compare, which looks at the neurons of the processor.")
+    }
     if compare, sparsity.sparsity != nil {
       throw ValidationError("Give either --sparsity or --compare, which takes every source in turn.")
     }

@@ -13,6 +13,12 @@ struct GPUFlag: ParsableArguments {
       valueName: "gpu"))
   var gpu: String?
 
+  func validate() throws {
+    if gpu?.isEmpty == true {
+      throw ValidationError("The option --gpu must be auto, none, a number or a part of a GPU's name, but it is empty.")
+    }
+  }
+
   /// - Throws: `EnvironmentError`.
   func resolve(_ environment: Environment) throws -> GPUChoice {
     try environment.value(gpu, or: "GPU").map(GPUChoice.init) ?? .automatic

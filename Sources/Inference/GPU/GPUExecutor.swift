@@ -35,8 +35,10 @@ public final class GPUExecutor: ModelExecutor {
   /// How neurons are chosen, and why so.
   let mode: SparsityMode
   let reason: String
-  /// Whether rows may leave out neurons otherwise than by giving 0 for them.
-  private let leavesOut: Bool
+  /// Whether a row alone goes through lists.
+  private let lists: Bool
+  /// Whether rows leave out neurons that may give something, or read another matrix where they leave out any.
+  private let masks: Bool
   /// What was listed and what gave something, of each layer.
   var counts: [NeuronCount]
 
@@ -138,7 +140,8 @@ public final class GPUExecutor: ModelExecutor {
     kernels = GPUKernels(device)
     mode = options.sparsity.mode
     reason = "the whole model is on \(device.description.name)"
-    leavesOut = weights.layers.contains { $0.source != .dense }
+    lists = weights.layers.contains { $0.source != .dense }
+    masks = weights.layers.contains { !$0.source.mode.isLossless || $0.turned != nil }
     counts = Array(repeating: NeuronCount(), count: weights.layers.count)
   }
 
@@ -226,15 +229,15 @@ public final class GPUExecutor: ModelExecutor {
     let sharing = model.configuration.queriesPerKeyValueHead
     let isWide = arithmetic == .byPhase ? hasPrompt : rows > group.count
     // Of the last rows, which alone may leave out neurons.
-    let skippers = leavesOut ? group.filter { skipsInPrompts || $0.piece.phase == .decode } : []
+    let skippers = group.filter { skipsInPrompts || $0.piece.phase == .decode }
     let skipping = skippers.reduce(0) { $0 + $1.piece.tokens.count }
     let shape = GPUPassShape(
       rows: rows, wanted: wanted, isMany: isMany,
       hasManyLogits: arithmetic == .byPhase ? isMany : wanted > Self.fewRows,
       tileRows: isWide ? max(1, 16 / sharing) : 1,
-      skipping: skipping, wantedSkipping: skippers.reduce(0) { $0 + $1.piece.wanted.count },
-      predictsMany: arithmetic == .byPhase ? isMany : skipping > Self.fewRows,
-      lists: rows == 1 && skipping == 1 && !isMany,
+      skipping: masks ? skipping : 0, wantedSkipping: masks ? skippers.reduce(0) { $0 + $1.piece.wanted.count } : 0,
+      predictsMany: masks && (arithmetic == .byPhase ? isMany : skipping > Self.fewRows),
+      lists: lists && rows == 1 && skipping == 1 && !isMany,
       bringsLogits: wanted <= work.logitRows
         && wanted * model.configuration.vocabularySize * 4 <= limits.broughtBytes)
     let attention = GPUPass.attention(model.configuration, tileRows: shape.tileRows, work: work).0
