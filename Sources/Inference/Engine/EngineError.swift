@@ -24,6 +24,7 @@ public enum EngineError: Error, Equatable, CustomStringConvertible {
   case outOfCacheMemory(bytes: Int)
   // Use
   case engineBusy
+  case noHiddenStates
 
   public var description: String {
     switch self {
@@ -68,6 +69,9 @@ public enum EngineError: Error, Equatable, CustomStringConvertible {
       return "A page of the key/value cache needs \(bytes) bytes, more than this machine gives."
     case .engineBusy:
       return "The engine was called from inside one of its own calls, which would wait for itself."
+    case .noHiddenStates:
+      return
+        "Embeddings need the last layer's outputs, which this executor does not give; expected the processor's (--gpu none)."
     }
   }
 }

@@ -78,6 +78,12 @@ public protocol ModelExecutor: AnyObject {
   func withLogits(
     of wanted: Range<Int>, _ body: (_ indices: Range<Int>, _ logits: UnsafeBufferPointer<Float>) throws -> Void) throws
 
+  /// Calls `body` with the last layer's normalised outputs, which logits are made of, for the last pass's wanted rows:
+  /// [wanted rows, hidden size]. The buffer is valid until `body` returns.
+  ///
+  /// - Throws: ``EngineError/noHiddenStates`` where they do not leave the executor, and what `body` throws.
+  func withHiddenStates(of batch: Batch, _ body: (UnsafeBufferPointer<Float>) throws -> Void) throws
+
   /// The `count` likeliest tokens of some of the last pass's wanted rows, likeliest first, equal ones by token: for executors
   /// whose logits should not travel. Logits that are not a number are no candidates.
   func candidates(of wanted: Range<Int>, count: Int) throws -> [[TokenCandidate]]
@@ -88,6 +94,12 @@ public protocol ModelExecutor: AnyObject {
   func resetStatistics()
   /// What it holds in memory, beside the model and the pages.
   var memory: ExecutorMemory { get }
+}
+
+extension ModelExecutor {
+  public func withHiddenStates(of batch: Batch, _ body: (UnsafeBufferPointer<Float>) throws -> Void) throws {
+    throw EngineError.noHiddenStates
+  }
 }
 
 /// A token and its logit.

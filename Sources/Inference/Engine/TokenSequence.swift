@@ -131,6 +131,23 @@ public final class TokenSequence: Sendable {
     }
   }
 
+  /// Goes on with some tokens as a prompt and hands `body` the last layer's normalised outputs of those whose index is in `wanted`,
+  /// [some, hidden size], in order.
+  func readEach(
+    _ tokens: [Int32], only wanted: Range<Int>, body: (UnsafeBufferPointer<Float>) throws -> Void
+  ) throws {
+    for pass in try passes(over: tokens) {
+      try Task.checkCancellation()
+      let rows = wanted.clamped(to: pass)
+      let part = rows.isEmpty ? 0..<0 : rows.lowerBound - pass.lowerBound..<rows.upperBound - pass.lowerBound
+      try engine.withCore { core in
+        let batch = try core.batch([piece(core, tokens[pass], phase: .prompt, wanted: part)])
+        try core.forward(batch)
+        if !rows.isEmpty { try core.executor.withHiddenStates(of: batch, body) }
+      }
+    }
+  }
+
   private func piece(
     _ core: EngineCore, _ tokens: ArraySlice<Int32>, phase: Batch.Phase, wanted: Range<Int>
   ) throws -> Batch.Piece {

@@ -114,6 +114,12 @@ final class CPUExecutor: ModelExecutor {
     }
   }
 
+  func withHiddenStates(of batch: Batch, _ body: (UnsafeBufferPointer<Float>) throws -> Void) throws {
+    // A row alone lies in each worker's own buffers, the same in all.
+    let rows = tables.kept.isAlone ? work.own(0) : work.shared
+    try body(UnsafeBufferPointer(start: rows.normed.values, count: batch.wantedCount * model.configuration.hiddenSize))
+  }
+
   func candidates(of wanted: Range<Int>, count: Int) throws -> [[TokenCandidate]] {
     let width = model.configuration.vocabularySize
     var found: [[TokenCandidate]] = []

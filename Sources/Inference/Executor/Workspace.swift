@@ -80,6 +80,9 @@ final class Workspace {
   /// The buffers that small steps on these rows use: the one place that decides it.
   func rows(_ group: RowGroup, _ worker: Worker) -> Rows { group.isAlone ? own[worker.index] : shared }
 
+  /// A worker's own buffers, for a row alone.
+  func own(_ worker: Int) -> Rows { own[worker] }
+
   /// Makes some rows the first ones: their residuals, what attention gave them, and what blocks are about to add.
   ///
   /// - Parameter rows: ascending.

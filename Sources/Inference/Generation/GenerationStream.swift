@@ -59,13 +59,31 @@ extension Engine {
   ///
   /// - Returns: what happens, as it happens.
   public func generate(_ request: GenerationRequest) -> GenerationStream {
-    let scheduler = scheduler
-    let channel = EventChannel(limit: scheduling.eventLimit, wake: { scheduler.wake(cancelled: $0) })
+    let channel = makeChannel()
     do {
-      try scheduler.submit(Ticket(request, on: self, prompts: scheduler.prompts, channel: channel))
+      try submit(request, channel)
     } catch {
       channel.end(throwing: error)
     }
     return GenerationStream(engine: self, channel: channel)
+  }
+
+  /// As ``generate(_:)``, but a request that is refused before anything is computed throws here.
+  ///
+  /// - Throws: ``GenerationError`` for a request that cannot be answered, ``GenerationError/queueFull(limit:)`` among them;
+  ///   ``PromptError`` and `JinjaError` for a conversation that is no prompt; `SamplingError`; ``EngineError``.
+  public func submit(_ request: GenerationRequest) throws -> GenerationStream {
+    let channel = makeChannel()
+    try submit(request, channel)
+    return GenerationStream(engine: self, channel: channel)
+  }
+
+  private func makeChannel() -> EventChannel {
+    let scheduler = scheduler
+    return EventChannel(limit: scheduling.eventLimit, wake: { scheduler.wake(cancelled: $0) })
+  }
+
+  private func submit(_ request: GenerationRequest, _ channel: EventChannel) throws {
+    try scheduler.submit(Ticket(request, on: self, prompts: scheduler.prompts, channel: channel))
   }
 }

@@ -44,15 +44,32 @@ public struct PromptRenderer: Sendable {
 
   /// A conversation with the start of an answer after it, by the model's own template.
   ///
+  /// - Parameters:
+  ///   - messages: the conversation, oldest first.
+  ///   - tools: what the model may ask to have called.
+  ///   - beginning: what the answer begins with, for the model to go on from.
   /// - Throws: ``PromptError/noChatTemplate``; `JinjaError`, with the template's own words where it refuses the conversation.
-  public func tokens(of messages: [Message], tools: [Tool] = []) throws -> [Int32] {
-    guard let template else { throw PromptError.noChatTemplate }
-    let text = try template.rendered(
-      messages: messages.map(ChatMessage.init), tools: tools.isEmpty ? nil : tools.map(\.value))
-    let tokens = tokenizer.encode(trustsMessages ? RenderedText(trusting: text.text) : text, addSpecial: false)
+  public func tokens(of messages: [Message], tools: [Tool] = [], beginning: String = "") throws -> [Int32] {
+    let text = try rendered(messages, tools)
+    var tokens = tokenizer.encode(trustsMessages ? RenderedText(trusting: text.text) : text, addSpecial: false)
+    if !beginning.isEmpty {
+      tokens += tokenizer.encode(beginning, addSpecial: false, parseSpecial: trustsMessages)
+    }
     // Some templates spell the token that begins a text, others leave it to the tokenizer.
     guard tokenizer.addsBOS, let bos = tokenizer.bos, tokens.first != bos else { return tokens }
     return [bos] + tokens
+  }
+
+  /// The same conversation as the text that the template makes of it. A text alone does not say who spelt a control token in it,
+  /// so that it is for people to read, not for models.
+  ///
+  /// - Throws: as ``tokens(of:tools:beginning:)``.
+  public func text(of messages: [Message], tools: [Tool] = []) throws -> String { try rendered(messages, tools).text }
+
+  private func rendered(_ messages: [Message], _ tools: [Tool]) throws -> RenderedText {
+    guard let template else { throw PromptError.noChatTemplate }
+    return try template.rendered(
+      messages: messages.map(ChatMessage.init), tools: tools.isEmpty ? nil : tools.map(\.value))
   }
 }
 

@@ -1,5 +1,5 @@
 import OrderedCollections
-import PowerInferJinja
+package import PowerInferJinja
 
 /// A function that a model may ask to have called.
 ///
@@ -40,7 +40,7 @@ public struct Tool: Sendable, Equatable {
   /// - Throws: `JinjaError` where the text is not JSON; ``MessageError/notATool(found:)``.
   public init(json: String) throws { try self.init(Value(json: json)) }
 
-  private init(_ value: Value) throws {
+  package init(_ value: Value) throws {
     guard Self.name(of: value) != nil else {
       let found: String =
         switch value {
