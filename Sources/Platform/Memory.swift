@@ -24,6 +24,18 @@ public enum Memory {
     #endif
   }
 
+  /// Bytes of memory that this process holds; nil where the system does not say.
+  public static var resident: Int? {
+    #if os(Linux)
+      // "VmRSS:     24236 kB"
+      let line = smallFile("/proc/self/status")?.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+      let words = line?.split(whereSeparator: \.isWhitespace) ?? []
+      return words.count > 1 ? Int(words[1]).map { $0 << 10 } : nil
+    #else
+      return nil
+    #endif
+  }
+
   static func available(root: String) -> Int? {
     // "MemAvailable:   24225908 kB"
     let lines = smallFile("\(root)/proc/meminfo")?.split(separator: "\n") ?? []
