@@ -32,7 +32,22 @@ let cKernels = Target.Dependency.byName(name: "CPowerInferKernels")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let orderedCollections = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let serverParts: [Target.Dependency] = [
+  hummingbird, hummingbirdCore, hummingbirdTLS, logging, crypto, orderedCollections,
+  .product(name: "CoreMetrics", package: "swift-metrics"),
+  .product(name: "HTTPTypes", package: "swift-http-types"),
+  .product(name: "NIOCore", package: "swift-nio"),
+  .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+  .product(name: "NIOSSL", package: "swift-nio-ssl"),
+  .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+  .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+]
 let testKit = Target.Dependency.byName(name: "PowerInferTestKit")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let package = Package(
   name: "powerinfer-swift",
@@ -53,6 +68,16 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+    // The server's. Hummingbird's own support of configuration files is left out.
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: ["FullFoundation"]),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.0"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
     // `swift package generate-documentation`
     .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
   ],
@@ -62,14 +87,16 @@ let package = Package(
     .executableTarget(
       name: "PowerInferCommandLine",
       dependencies: rooms(
-        "Inference", "Toolkit", "Sparsity", "Model", "Jinja", "GPU", "GGUF", "Checkpoint", "Kernels", "LineEditing",
-        "Platform"
+        "Server", "Inference", "Toolkit", "Sparsity", "Model", "Jinja", "GPU", "GGUF", "Checkpoint", "Kernels",
+        "LineEditing", "Platform"
       )
-        + [argumentParser, orderedCollections],
+        + [argumentParser, orderedCollections, logging, yams],
       path: "Sources/CommandLine", swiftSettings: swiftSettings),
 
     // Lines typed at a terminal: keys, cursor, history.
     room("LineEditing", rooms("Platform")),
+    // The HTTP server: the APIs that clients already speak, over the engine's scheduler.
+    room("Server", rooms("Inference", "Model", "Jinja", "GGUF", "Platform") + serverParts),
     // Offline work on model files: convert, quantize, profile, train predictors.
     room("Toolkit", rooms("Inference", "Sparsity", "Model", "GGUF", "Checkpoint", "Kernels", "Platform") + [crypto]),
     // The library's face, module `PowerInfer`: engine, sequences, executors, sampling, generation, perplexity.
@@ -126,10 +153,13 @@ let package = Package(
         + [testKit, crypto],
       resources: [.copy("Golden")]),
     tests(
+      "ServerTests",
+      rooms("Server", "Inference", "Model", "GGUF", "Platform") + [testKit] + serverParts),
+    tests(
       "CommandLineTests",
       [.byName(name: "PowerInferCommandLine")]
-        + rooms("LineEditing", "Toolkit", "Inference", "Sparsity", "Model", "Jinja", "GGUF")
-        + [testKit]),
+        + rooms("Server", "LineEditing", "Toolkit", "Inference", "Sparsity", "Model", "Jinja", "GGUF")
+        + [testKit, logging]),
   ],
   swiftLanguageModes: [.v6]
 )

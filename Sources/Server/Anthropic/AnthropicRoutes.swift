@@ -1,0 +1,62 @@
+import Hummingbird
+import PowerInfer
+
+/// Anthropic's Messages API.
+struct AnthropicRoutes {
+  let service: Service
+
+  func add(to routes: Routes) {
+    routes.post("/v1/messages", messages)
+    routes.post("/v1/messages/count_tokens", count)
+  }
+
+  /// `/v1/messages`
+  @Sendable func messages(_ request: Request, _ context: ServerContext) async throws -> Response {
+    let bytes = try await service.body.bytes(of: request)
+    let body = try BodyReader.decode(WithSampling<MessagesRequest>.self, from: bytes)
+    let fields = body.fields
+    try fields.validate()
+    if let temperature = body.sampling.temperature, temperature > 1 {
+      throw APIError(
+        .invalidRequest, "The value of temperature must be from 0 to 1, but it is \(temperature).",
+        parameter: "temperature")
+    }
+    let model = try await service.library.model(fields.model)
+    let (prompt, _) = try prompt(fields, bytes, model)
+    let generation = try service.request(
+      prompt, body.sampling, maxTokens: fields.max_tokens, stop: fields.stop_sequences, model: model)
+    let answers = try Answers([generation], model, service, on: context.channel)
+    if fields.stream == true {
+      return answers.stream(MessageStream(model: model.name, requestID: context.requestID))
+    }
+    guard let outcome = try await answers.outcomes().first else { throw CancellationError() }
+    return JSONReply.response(MessageReply(outcome.result, model: model.name))
+  }
+
+  private struct TokenCount: Encodable { var input_tokens: Int }
+
+  /// `/v1/messages/count_tokens`
+  @Sendable func count(_ request: Request, _ context: ServerContext) async throws -> Response {
+    let bytes = try await service.body.bytes(of: request)
+    let fields = try BodyReader.decode(MessagesRequest.self, from: bytes)
+    let model = try await service.library.model(fields.model)
+    guard !fields.messages.isEmpty else { throw MessagesRequest.noMessages }
+    return JSONReply.response(TokenCount(input_tokens: try prompt(fields, bytes, model).tokens.count))
+  }
+
+  /// What the model goes on from: where the last turn is the model's own, it goes on in that one.
+  private func prompt(
+    _ fields: MessagesRequest, _ bytes: [UInt8], _ model: ServedModel
+  ) throws -> (prompt: GenerationRequest.Prompt, tokens: [Int32]) {
+    let tools = fields.tools?.isEmpty == false ? try fields.tools(in: bytes) : []
+    var messages = try fields.conversation()
+    var beginning = ""
+    if let last = messages.last, last.role == .assistant, last.toolCalls.isEmpty {
+      beginning = last.content
+      messages.removeLast()
+    }
+    let prompts = try model.prompts.get()
+    let tokens = try prompts.tokens(of: messages, tools: tools, beginning: beginning)
+    return (beginning.isEmpty ? .messages(messages, tools: tools) : .tokens(tokens), tokens)
+  }
+}

@@ -1,0 +1,51 @@
+import Foundation
+
+/// Any JSON value.
+indirect enum AnyValue: Codable, Sendable, Equatable {
+  case null
+  case boolean(Bool)
+  case integer(Int)
+  case number(Double)
+  case text(String)
+  case list([AnyValue])
+  case object([String: AnyValue])
+
+  init(from decoder: any Decoder) throws {
+    let single = try decoder.singleValueContainer()
+    if single.decodeNil() {
+      self = .null
+    } else if let flag = try? single.decode(Bool.self) {
+      self = .boolean(flag)
+    } else if let integer = try? single.decode(Int.self) {
+      self = .integer(integer)
+    } else if let number = try? single.decode(Double.self) {
+      self = .number(number)
+    } else if let text = try? single.decode(String.self) {
+      self = .text(text)
+    } else if let list = try? single.decode([AnyValue].self) {
+      self = .list(list)
+    } else {
+      self = .object(try single.decode([String: AnyValue].self))
+    }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var single = encoder.singleValueContainer()
+    switch self {
+    case .null: try single.encodeNil()
+    case .boolean(let flag): try single.encode(flag)
+    case .integer(let integer): try single.encode(integer)
+    case .number(let number): try single.encode(number)
+    case .text(let text): try single.encode(text)
+    case .list(let list): try single.encode(list)
+    case .object(let object): try single.encode(object)
+    }
+  }
+
+  /// Its JSON, keys in alphabetical order.
+  func json() throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
+    return String(decoding: try encoder.encode(self), as: UTF8.self)
+  }
+}

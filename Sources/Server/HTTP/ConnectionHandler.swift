@@ -1,0 +1,110 @@
+import HTTPTypes
+import NIOCore
+import NIOHTTPTypes
+
+/// Watches a connection: tells when its client goes, lets no client stall an answer for ever, and keeps silent streams open.
+final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
+  typealias InboundIn = HTTPRequestPart
+  typealias InboundOut = HTTPRequestPart
+  typealias OutboundIn = HTTPResponsePart
+  typealias OutboundOut = HTTPResponsePart
+
+  struct Limits: Sendable {
+    var bodyLimit: Int
+    var writeTimeout: TimeAmount
+    var keepAliveInterval: TimeAmount
+  }
+
+  private let connections: Connections
+  private let limits: Limits
+  private var stall: Scheduled<Void>?
+  private var keepAlive: Scheduled<Void>?
+  private var lastWrite = NIODeadline.now()
+
+  init(_ connections: Connections, _ limits: Limits) {
+    self.connections = connections
+    self.limits = limits
+  }
+
+  // MARK: The client's coming and going
+
+  func handlerAdded(context: ChannelHandlerContext) { connections.didOpen(context.channel) }
+
+  func handlerRemoved(context: ChannelHandlerContext) { close(context) }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    close(context)
+    context.fireChannelInactive()
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if case ChannelEvent.inputClosed? = event as? ChannelEvent { connections.didEnd(context.channel) }
+    context.fireUserInboundEventTriggered(event)
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    connections.didEnd(context.channel)
+    context.fireErrorCaught(error)
+  }
+
+  private func close(_ context: ChannelHandlerContext) {
+    stall?.cancel()
+    keepAlive?.cancel()
+    (stall, keepAlive) = (nil, nil)
+    connections.didClose(context.channel)
+  }
+
+  // MARK: Requests
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    if case .head(let head) = unwrapInboundIn(data), head.headerFields[.expect]?.lowercased() == "100-continue",
+      head.headerFields[.contentLength].flatMap({ Int($0) }) ?? 0 <= limits.bodyLimit
+    {
+      context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
+    }
+    context.fireChannelRead(data)
+  }
+
+  // MARK: Clients that do not read
+
+  func channelWritabilityChanged(context: ChannelHandlerContext) {
+    if context.channel.isWritable {
+      stall?.cancel()
+      stall = nil
+    } else if stall == nil {
+      stall = context.eventLoop.assumeIsolated().scheduleTask(in: limits.writeTimeout) {
+        context.close(promise: nil)
+      }
+    }
+    context.fireChannelWritabilityChanged()
+  }
+
+  // MARK: Streams in which nothing happens
+
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    switch unwrapOutboundIn(data) {
+    case .head(let head):
+      if head.headerFields[.contentType]?.hasPrefix("text/event-stream") == true { scheduleKeepAlive(context) }
+    case .body: break
+    case .end:
+      keepAlive?.cancel()
+      keepAlive = nil
+    }
+    lastWrite = .now()
+    context.write(data, promise: promise)
+  }
+
+  private func scheduleKeepAlive(_ context: ChannelHandlerContext) {
+    let interval = limits.keepAliveInterval
+    keepAlive = context.eventLoop.assumeIsolated().scheduleTask(in: interval) { [self] in
+      keepAlive = nil
+      guard context.channel.isActive else { return }
+      if NIODeadline.now() - lastWrite >= interval, context.channel.isWritable {
+        lastWrite = .now()
+        // Whole events are written at a time, so that a comment never comes between the parts of one.
+        context.writeAndFlush(wrapOutboundOut(.body(ByteBuffer(string: ": keep-alive\n\n"))), promise: nil)
+      }
+      scheduleKeepAlive(context)
+    }
+  }
+}

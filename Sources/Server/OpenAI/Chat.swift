@@ -1,0 +1,96 @@
+import Hummingbird
+import PowerInfer
+
+extension OpenAIRoutes {
+  /// `/v1/chat/completions`
+  @Sendable func chat(_ request: Request, _ context: ServerContext) async throws -> Response {
+    let bytes = try await service.body.bytes(of: request)
+    let body = try BodyReader.decode(WithSampling<ChatRequest>.self, from: bytes)
+    let fields = body.fields
+    try fields.validate()
+    let model = try await service.library.model(fields.model)
+    let tools =
+      fields.tools?.isEmpty == false && fields.tool_choice != .named("none") ? try ToolsField.tools(in: bytes) : []
+    var generation = try service.request(
+      .messages(fields.messages, tools: tools), body.sampling,
+      maxTokens: fields.max_completion_tokens ?? fields.max_tokens, stop: fields.stop, model: model)
+    if fields.logprobs == true { generation.logProbabilities = fields.top_logprobs ?? 0 }
+    if fields.cache_prompt == false { (generation.usesPrefixes, generation.keepsPrefix) = (false, false) }
+    let answers = try Answers(generation.copies(fields.count), model, service, on: context.channel)
+    if fields.stream == true {
+      return answers.stream(
+        ChatStream(
+          model: model, count: fields.count, hasLogprobs: fields.logprobs == true, includesUsage: fields.includesUsage,
+          requestID: context.requestID))
+    }
+    let outcomes = try await answers.outcomes()
+    return JSONReply.response(
+      ChatReply(
+        id: Names.new("chatcmpl-"), created: Names.now, model: model.name,
+        choices: outcomes.enumerated().map { index, outcome in
+          ChatReply.Choice(
+            index: index, message: .init(content: outcome.result.text),
+            logprobs: OrNull(fields.logprobs == true ? ChatLogprobs(outcome.choices, model.tokenizer) : nil),
+            finish_reason: outcome.result.finishReason.openAI)
+        },
+        usage: OpenAIUsage(outcomes.map(\.result))))
+  }
+}
+
+/// A streamed chat completion: one chunk an event, and `[DONE]`.
+struct ChatStream: AnswerWriter {
+  static let contentType = "text/event-stream; charset=utf-8"
+
+  private let model: ServedModel
+  private let count: Int
+  private let hasLogprobs: Bool
+  private let includesUsage: Bool
+  private let requestID: String
+  private let id = Names.new("chatcmpl-")
+  private let created = Names.now
+  private var results: [GenerationResult] = []
+
+  init(model: ServedModel, count: Int, hasLogprobs: Bool, includesUsage: Bool, requestID: String) {
+    self.model = model
+    self.count = count
+    self.hasLogprobs = hasLogprobs
+    self.includesUsage = includesUsage
+    self.requestID = requestID
+  }
+
+  private func chunk(_ choices: [ChatChunk.Choice], usage: OpenAIUsage? = nil) -> ChatChunk {
+    ChatChunk(
+      id: id, created: created, model: model.name, choices: choices,
+      usage: includesUsage ? .some(usage.map { .some($0) } ?? ChatChunk.Usage.none) : nil)
+  }
+
+  mutating func begin(_ frames: inout Frames) throws {
+    for index in 0..<count {
+      try frames.event(nil, chunk([.init(index: index, delta: .init(role: "assistant", content: ""))]))
+    }
+  }
+
+  mutating func take(_ event: GenerationEvent, of index: Int, _ frames: inout Frames) throws {
+    switch event {
+    case .text(let piece):
+      let logprobs = hasLogprobs ? ChatLogprobs(piece.choices, model.tokenizer) : nil
+      try frames.event(
+        nil, chunk([.init(index: index, delta: .init(content: piece.text), logprobs: OrNull(logprobs))]))
+    case .finished(let result):
+      results.append(result)
+      try frames.event(
+        nil, chunk([.init(index: index, delta: .init(), finish_reason: OrNull(result.finishReason.openAI))]))
+    case .started, .progress: break
+    }
+  }
+
+  mutating func end(_ frames: inout Frames) throws {
+    if includesUsage { try frames.event(nil, chunk([], usage: OpenAIUsage(results))) }
+    frames.event(text: "[DONE]")
+  }
+
+  mutating func fail(_ error: APIError, _ frames: inout Frames) throws {
+    try frames.event(nil, ErrorForm.openAI.body(error, requestID: requestID))
+    frames.event(text: "[DONE]")
+  }
+}

@@ -1,0 +1,5 @@
+import Foundation
+
+enum JSONText {
+  static func encode(_ text: String) throws -> [UInt8] { Array(try JSONEncoder().encode(text)) }
+}
