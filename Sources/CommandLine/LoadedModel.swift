@@ -40,6 +40,8 @@ final class LoadedModel {
     settings.threads = options.threads
     settings.isProfiled = options.isProfiled
     settings.isDeterministic = options.isDeterministic
+    settings.scheduling = options.scheduling
+    settings.cacheByteLimit = options.cacheByteLimit
     settings.gpu = options.gpu
     settings.gpuOptions.cacheFolder = GPUFlag.kernelCache
     settings.tuning = try TuningChoice.options()

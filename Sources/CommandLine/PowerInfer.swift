@@ -12,6 +12,7 @@ struct PowerInfer: ParsableCommand {
         powerinfer run "What is the capital of France?"      answer one prompt with the embedded model
         powerinfer run                             chat
         powerinfer run -m model.gguf -f notes.txt  answer a prompt from a file with another model
+        powerinfer serve                           answer over HTTP
         powerinfer bench -m model.gguf             measure its speed
         powerinfer perplexity -f notes.txt         measure how well a model predicts a text
 
@@ -19,7 +20,7 @@ struct PowerInfer: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Run.self, Inspect.self, Tokenize.self, RenderTemplate.self, Logits.self, Perplexity.self, Bench.self,
+      Run.self, Serve.self, Inspect.self, Tokenize.self, RenderTemplate.self, Logits.self, Perplexity.self, Bench.self,
       Convert.self, ImportanceCommand.self, Quantize.self, Calibrate.self, ProfileNeurons.self, TrainPredictor.self,
       Place.self, Plan.self, Devices.self,
     ])

@@ -39,6 +39,10 @@ struct ModelOptions: ParsableArguments {
     /// Whether results depend on a request alone, bit for bit.
     var isDeterministic = false
     var gpu = GPUChoice.automatic
+    /// Most bytes of keys and values; nil for the engine's own limit.
+    var cacheByteLimit: Int?
+    /// How requests share the engine.
+    var scheduling = SchedulingOptions()
     /// Whether control tokens count wherever a prompt spells them.
     var parsesSpecial = false
   }
@@ -51,15 +55,16 @@ struct ModelOptions: ParsableArguments {
     case tokens(Int)
   }
 
+  /// - Parameter needsModel: whether there must be a model; without one the path is empty.
   /// - Throws: `EnvironmentError`, `ModelLocatorError`, `OptionError`.
-  func resolve(_ environment: Environment = Environment()) throws -> Resolved {
+  func resolve(_ environment: Environment = Environment(), needsModel: Bool = true) throws -> Resolved {
     let threads = try threadOption.resolve(environment)
     let contextSize = try environment.value(ctxSize, or: "CTX_SIZE")
     try OptionError.require(contextSize, in: 0...EngineOptions.contextSizeRange.upperBound, "ctx-size")
     let batchSize = try Self.resolve(batchSize: batchSize, environment)
     let size = contextSize.map { $0 == 0 ? ContextSize.full : .tokens($0) } ?? .automatic
     return Resolved(
-      path: try choice.locate(environment), threads: threads, contextSize: size, batchSize: batchSize,
+      path: needsModel ? try choice.locate(environment) : "", threads: threads, contextSize: size, batchSize: batchSize,
       cache: try cacheOptions.resolve(environment), sparsity: try sparsityFlags.resolve(environment),
       residency: loadingFlags.residency, isDeterministic: try determinismFlag.resolve(environment),
       gpu: try gpuFlag.resolve(environment))
