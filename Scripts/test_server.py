@@ -1,0 +1,293 @@
+"""Asks a running server as its users do; see test-server.sh. Usage: test_server.py PORT PROCESS"""
+
+import asyncio
+import json
+import math
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import time
+import urllib.request
+
+port, process = int(sys.argv[1]), int(sys.argv[2])
+address = f"http://127.0.0.1:{port}"
+QUESTION = "What is the capital of France?"
+passed = 0
+
+
+def check(condition, what):
+    global passed
+    if not condition:
+        raise SystemExit(f"Failed: {what}")
+    passed += 1
+
+
+def installed(name):
+    try:
+        return __import__(name)
+    except ImportError:
+        print(f"Skipped: {name} is not here.")
+        return None
+
+
+def get(path):
+    with urllib.request.urlopen(address + path) as reply:
+        return reply.read().decode()
+
+
+def running():
+    return sum(slot["is_processing"] for slot in json.loads(get("/slots")))
+
+
+def becomes(count, seconds=20):
+    """Waits until so many requests are computed."""
+    end = time.time() + seconds
+    while running() != count and time.time() < end:
+        time.sleep(0.05)
+    return running() == count
+
+
+def idle():
+    return becomes(0)
+
+
+def test_examples():
+    text = open("docs/server.md").read()
+    count = 0
+    for block in re.findall(r"```sh\n(.*?)```", text, re.S):
+        # A command goes on in the next line while a quote is open.
+        for command in re.findall(r"^curl (?:'[^']*'|[^'\n])*$", block, re.M):
+            command = command.replace("localhost:8080", f"localhost:{port}").replace("curl ", "curl --fail-with-body ", 1)
+            done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
+            check(done.returncode == 0 and done.stdout, f"{command}\n{done.stdout}{done.stderr}")
+            count += 1
+    check(count >= 25, f"expected at least 25 examples in docs/server.md, found {count}")
+    print(f"docs/server.md: {count} examples")
+
+
+def test_openai():
+    openai = installed("openai")
+    if not openai:
+        return
+    client = openai.OpenAI(base_url=address + "/v1", api_key="none", max_retries=0)
+    model = client.models.list().data[0].id
+    check(client.models.retrieve(model).id == model, "one model")
+    messages = [{"role": "user", "content": QUESTION}]
+    chat = client.chat.completions.create(model=model, messages=messages, temperature=0, max_tokens=20)
+    answer = chat.choices[0].message.content
+    check("Paris" in answer and chat.usage.total_tokens == chat.usage.prompt_tokens + chat.usage.completion_tokens, "chat")
+    chunks = list(
+        client.chat.completions.create(
+            model=model, messages=messages, temperature=0, max_tokens=20, stream=True, stream_options={"include_usage": True}
+        )
+    )
+    check("".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == answer, "streamed chat")
+    check(chunks[-1].usage.completion_tokens == chat.usage.completion_tokens, "streamed usage")
+    several = client.chat.completions.create(model=model, messages=messages, n=3, seed=5, max_completion_tokens=8, temperature=1)
+    again = client.chat.completions.create(model=model, messages=messages, n=3, seed=5, max_completion_tokens=8, temperature=1)
+    check([c.message.content for c in several.choices] == [c.message.content for c in again.choices], "seeds")
+    probed = client.chat.completions.create(model=model, messages=messages, temperature=0, max_tokens=5, logprobs=True, top_logprobs=2)
+    for token in probed.choices[0].logprobs.content:
+        check(len(token.top_logprobs) == 2 and token.logprob <= 0 and bytes(token.bytes).decode(errors="replace") == token.token, "logprobs")
+    stopped = client.chat.completions.create(model=model, messages=messages, temperature=0, max_tokens=20, stop=["Paris"])
+    check("Paris" not in stopped.choices[0].message.content and stopped.choices[0].finish_reason == "stop", "stop")
+    completion = client.completions.create(model=model, prompt="The capital of France is", max_tokens=5, temperature=0, logprobs=1)
+    check("Paris" in completion.choices[0].text and len(completion.choices[0].logprobs.tokens) == 5, "completion")
+    response = client.responses.create(model=model, input=QUESTION, max_output_tokens=20, temperature=0)
+    check("Paris" in response.output_text, "response")
+    with client.responses.stream(model=model, input=QUESTION, max_output_tokens=20, temperature=0) as stream:
+        streamed = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+        check(streamed == response.output_text == stream.get_final_response().output_text, "streamed response")
+    # By itself the client asks for base64.
+    vectors = client.embeddings.create(model=model, input=["a cat", "a cat", "the stock market"]).data
+    check(vectors[0].embedding == vectors[1].embedding, "equal embeddings")
+    check(abs(math.hypot(*vectors[2].embedding) - 1) < 1e-3, "embeddings have the length 1")
+    floats = client.embeddings.create(model=model, input="a cat", encoding_format="float").data[0].embedding
+    check(max(abs(a - b) for a, b in zip(floats, vectors[0].embedding)) < 1e-6, "embeddings as numbers")
+    for kind, arguments in (
+        (openai.BadRequestError, dict(messages=[])),
+        (openai.BadRequestError, dict(messages=messages, max_tokens=-1)),
+        (openai.BadRequestError, dict(messages=[{"role": "user", "content": "word " * 20000}])),
+    ):
+        try:
+            client.chat.completions.create(model=model, **arguments)
+            check(False, f"{kind.__name__} for {str(arguments)[:60]}")
+        except kind as error:
+            check(error.body["message"].endswith("."), str(error))
+    # Whoever leaves in the middle of a stream is not waited for.
+    check(idle(), "idle")
+    stream = client.chat.completions.create(
+        model=model, messages=messages, stream=True, max_tokens=7000, extra_body={"ignore_eos": True}
+    )
+    next(iter(stream))
+    check(becomes(1), "a stream is computed")
+    stream.close()
+    check(idle(), "a stream that was left is still computed")
+
+    async def many():
+        client = openai.AsyncOpenAI(base_url=address + "/v1", api_key="none", max_retries=0)
+        replies = await asyncio.gather(
+            *(
+                client.chat.completions.create(model=model, messages=messages, temperature=0, max_tokens=20)
+                for _ in range(24)
+            )
+        )
+        return {reply.choices[0].message.content for reply in replies}
+
+    check(all("Paris" in text for text in asyncio.run(many())), "many at once")
+    print(f"openai {openai.__version__}")
+
+
+def test_anthropic():
+    anthropic = installed("anthropic")
+    if not anthropic:
+        return
+    client = anthropic.Anthropic(base_url=address, api_key="none", max_retries=0)
+    messages = [{"role": "user", "content": QUESTION}]
+    # Some of its versions do not name what the API takes.
+    greedy = dict(extra_body={"temperature": 0})
+    message = client.messages.create(model="any", max_tokens=20, messages=messages, **greedy)
+    check("Paris" in message.content[0].text and message.stop_reason in ("end_turn", "max_tokens"), "message")
+    with client.messages.stream(model="any", max_tokens=20, messages=messages, **greedy) as stream:
+        text = "".join(stream.text_stream)
+        final = stream.get_final_message()
+    check(text == message.content[0].text == final.content[0].text, "streamed message")
+    check(final.usage.output_tokens == message.usage.output_tokens, "streamed usage")
+    stopped = client.messages.create(model="any", max_tokens=20, messages=messages, **greedy, stop_sequences=["Paris"])
+    check(stopped.stop_reason == "stop_sequence" and stopped.stop_sequence == "Paris", "stop sequence")
+    count = client.messages.count_tokens(model="any", messages=messages).input_tokens
+    check(count == message.usage.input_tokens + message.usage.cache_read_input_tokens, "token count")
+    begun = client.messages.create(
+        model="any", max_tokens=5, messages=messages + [{"role": "assistant", "content": "The capital of France is"}], **greedy
+    )
+    check("Paris" in begun.content[0].text and "capital" not in begun.content[0].text, "going on with a turn")
+    try:
+        client.messages.create(model="any", max_tokens=5, messages=[])
+        check(False, "an error for no messages")
+    except anthropic.BadRequestError as error:
+        check(error.body["error"]["type"] == "invalid_request_error", str(error))
+    print(f"anthropic {anthropic.__version__}")
+
+
+def test_ollama():
+    ollama = installed("ollama")
+    if not ollama:
+        return
+    client = ollama.Client(host=address)
+    model = client.list().models[0].model
+    check("llama" in client.show(model).details.family, "show")
+    messages = [{"role": "user", "content": QUESTION}]
+    options = {"temperature": 0, "num_predict": 20}
+    reply = client.chat(model=model, messages=messages, options=options)
+    check("Paris" in reply.message.content and reply.done and reply.eval_count > 0, "chat")
+    pieces = list(client.chat(model=model, messages=messages, options=options, stream=True))
+    check("".join(piece.message.content for piece in pieces) == reply.message.content, "streamed chat")
+    check(client.generate(model=model, prompt=QUESTION, options=options).response == reply.message.content, "generate")
+    raw = client.generate(model=model, prompt="The capital of France is", raw=True, options={"temperature": 0, "num_predict": 5})
+    check("Paris" in raw.response, "raw")
+    vectors = client.embed(model=model, input=["a cat", "a kitten"]).embeddings
+    check(len(vectors) == 2 and abs(math.hypot(*vectors[0]) - 1) < 1e-3, "embed")
+    check(list(client.embeddings(model=model, prompt="a cat").embedding) == list(vectors[0]), "embeddings")
+    check(client.ps().models[0].model == model, "ps")
+    try:
+        client.chat(model=model, messages=messages, options={"top_p": 5})
+        check(False, "an error for a wrong option")
+    except ollama.ResponseError as error:
+        check(error.status_code == 400, str(error))
+    print("ollama")
+
+
+def test_langchain():
+    if not installed("langchain_openai"):
+        return
+    from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+
+    chat = ChatOpenAI(base_url=address + "/v1", api_key="none", model="any", temperature=0, max_tokens=20, max_retries=0)
+    answer = chat.invoke(QUESTION)
+    check("Paris" in answer.content and answer.usage_metadata["output_tokens"] > 0, "langchain")
+    check("".join(chunk.content for chunk in chat.stream(QUESTION)) == answer.content, "langchain's stream")
+    embeddings = OpenAIEmbeddings(
+        base_url=address + "/v1", api_key="none", model="any", check_embedding_ctx_length=False, max_retries=0
+    )
+    check(len(embeddings.embed_query("a cat")) > 0, "langchain's embeddings")
+    print("langchain-openai")
+
+
+def test_metrics():
+    if not installed("prometheus_client"):
+        return
+    from prometheus_client.parser import text_string_to_metric_families
+
+    families = {family.name: family for family in text_string_to_metric_families(get("/metrics"))}
+    check(families["powerinfer_generated_tokens"].samples[0].value > 0, "tokens are counted")
+    check(families["powerinfer_time_to_first_token_seconds"].type == "histogram", "a histogram")
+    for family in families.values():
+        check(family.documentation, f"{family.name} says what it is")
+    buckets = [s for s in families["powerinfer_time_to_first_token_seconds"].samples if s.name.endswith("_bucket")]
+    values = [s.value for s in buckets]
+    check(values == sorted(values) and buckets[-1].labels["le"] == "+Inf", "buckets ascend")
+    print(f"metrics: {len(families)} families")
+
+
+def connect():
+    wire = socket.create_connection(("127.0.0.1", port), timeout=60)
+    return wire
+
+
+def status(wire):
+    data = b""
+    while b"\r\n" not in data:
+        more = wire.recv(4096)
+        if not more:
+            break
+        data += more
+    return int(data.split()[1]) if data else 0
+
+
+def test_attacks():
+    """What must not disturb the others; the Swift tests have more of it."""
+    head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
+    # 100 MB, of which nobody wants to know.
+    wire = connect()
+    wire.sendall(head + b"Content-Length: 104857600\r\n\r\n")
+    block, sent = b"x" * (1 << 20), 0
+    try:
+        while sent < 100:
+            wire.sendall(block)
+            sent += 1
+    except OSError:
+        pass
+    check(status(wire) == 413, "100 MB")
+    # Half open, idle, one byte a second.
+    crowd = [connect() for _ in range(200)]
+    slow = connect()
+    slow.sendall(head + b"Content-Length: 100\r\n\r\n{")
+    begin = time.time()
+    for _ in range(8):
+        time.sleep(1)
+        try:
+            slow.sendall(b" ")
+        except OSError:
+            break
+    check(status(slow) == 408 and time.time() - begin < 15, "a slow body")
+    check(json.loads(get("/health"))["status"] == "ok", "others are served")
+    # Gone without a word.
+    for wire in crowd:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        wire.close()
+    both = connect()
+    both.sendall(head + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /admin HTTP/1.1\r\n\r\n")
+    check(status(both) == 400, "both lengths")
+    check(idle(), "idle")
+    print("attacks")
+
+
+started = time.time()
+for name, test in list(globals().items()):
+    if name.startswith("test_"):
+        test()
+os.kill(process, 0)
+print(f"{passed} checks passed in {time.time() - started:.0f} s")
