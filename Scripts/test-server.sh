@@ -42,7 +42,8 @@ for package in openai anthropic ollama langchain-openai prometheus-client schema
     echo "Skipped: $package cannot be installed here."
 done
 
-start --parallel 8 --max-body 4MiB --read-timeout 5
+# The same seed gives the same answer in any company only so.
+start --deterministic --parallel 8 --max-body 4MiB --read-timeout 5
 "$work/venv/bin/python" Scripts/test_server.py "${address##*:}" "$server"
 stop
 
