@@ -20,9 +20,9 @@ struct Bench: ParsableCommand {
       -npl measures several sequences at a time, in the columns of llama-batched-bench: each of B sequences reads a prompt \
       of PP tokens, then all decode TG tokens together, one of each to a pass over the weights.
 
-      --tune shows how fast each way of reading the model's weights is, rows one by one or four at a time, asked for so many bytes \
-      ahead, and which is taken. That is measured when a model that no cache holds is first used on a machine, and \
-      remembered (POWERINFER_TUNE=off: never; again: anew). No result depends on it.
+      --tune shows the speed of each way of reading the model's weights (one row or four at a time, prefetched by how many bytes) and \
+      which one is used. A machine measures this when a model too large for its cache is first used there, and \
+      remembers it (POWERINFER_TUNE=off: never measure; again: always). No result depends on it.
 
       --compare sets quality beside speed: a table with a row for each activation source that the model has. All decode \
       tokens of the text one by one, --n-gen of them after half a context, in turns, so that noise hits all alike; then each \

@@ -85,6 +85,17 @@ import Testing
     try text.replacing(ahead.output, with: "\"ahead\" : 192").write(toFile: path, atomically: true, encoding: .utf8)
     let record = TuningRecord(TuningOptions(cacheFolder: other), kernels: kernels, threads: 2)
     #expect(record.readings(for: [weights.matrix], kernels: kernels, team: team)[kind]?.ahead == planned.ahead)
+    // Numbers out of range, as no trial writes them, must not trap.
+    for (index, number) in ["-1", "99999999999", "9223372036854775807"].enumerated() {
+      let hostile = folder + "-hostile-\(index)"
+      defer { try? FileManager.default.removeItem(atPath: hostile) }
+      try FileManager.default.createDirectory(atPath: hostile, withIntermediateDirectories: true)
+      try text.replacing(ahead.output, with: "\"ahead\" : \(number)")
+        .write(toFile: hostile + "/" + files[0], atomically: true, encoding: .utf8)
+      let clamped = TuningRecord(TuningOptions(cacheFolder: hostile), kernels: kernels, threads: 2)
+        .readings(for: [weights.matrix], kernels: kernels, team: team)
+      #expect(clamped[kind]?.ahead == (number == "-1" ? 0 : 1 << 20))
+    }
     let third = folder + "-third"
     defer { try? FileManager.default.removeItem(atPath: third) }
     try FileManager.default.createDirectory(atPath: third, withIntermediateDirectories: true)

@@ -34,7 +34,7 @@ PI_INLINE uint64_t halves_of_words(const uint8_t *p, bool high) {
   return _pext_u64(v[0], half) | _pext_u64(v[1], half) << 32;
 }
 
-// The same of a planar row, where the codes of four blocks follow one another. Blocks that are not there read as zero.
+// The same for a planar row, where the codes of four blocks are contiguous. Blocks that are not there read as zero.
 PI_INLINE quad read_planar_quad(uint32_t format, const uint8_t *row, size_t b, size_t present, size_t all) {
   const pi_parts at = pi_parts_of(format, all);
   const uint8_t *p = row + at.codes + b * at.code_step;
@@ -283,7 +283,7 @@ PI_INLINE void block_scales(uint32_t format, const uint8_t *const *row, size_t r
   }
 }
 
-// The same of planar rows.
+// The same for planar rows.
 PI_INLINE void planar_scales(uint32_t format, const uint8_t *row, size_t b, size_t blocks, size_t all, __m512 *scale,
                              __m512 *more) {
   const uint8_t *p = row + 2 * b;

@@ -182,7 +182,7 @@ PI_INLINE void multiply_panel(uint32_t format, const pi_matrix *w, size_t begin,
     }
     const size_t next_blocks = blocks - next_block < PANEL_BLOCKS ? blocks - next_block : PANEL_BLOCKS;
     if (pi_is_planar(format)) {
-      // With the first codes everything that lies before them.
+      // Together with the first codes, everything that lies before them.
       const pi_parts parts = pi_parts_of(format, blocks);
       next.from = next_block == 0 ? 0 : parts.codes + next_block * parts.code_step;
       next.bytes = next_blocks * parts.code_step + (next_block == 0 ? parts.codes : 0);
@@ -190,7 +190,7 @@ PI_INLINE void multiply_panel(uint32_t format, const pi_matrix *w, size_t begin,
       next.from = next_block / unit * unit_bytes;
       next.bytes = next_blocks / unit * unit_bytes;
     }
-    // With few tokens most of the time goes into decoding, and most lines are asked for there.
+    // With few tokens most of the time goes into decoding, so most lines are prefetched there.
     const size_t lines = lines_of(&next, panels * s.blocks + (token_end - token_begin) / 2);
     for (size_t v = 0; v < panels; v++) {
       decode_panel(format, scratch->rows + v * PANEL_ROWS, b, s.blocks, blocks, scratch->blocks + v, panels, &next, lines);

@@ -59,7 +59,7 @@ PI_INLINE void read_super_scales(uint32_t format, const uint8_t *p, float *scale
   memcpy(more, &b, sizeof b);
 }
 
-// Of a row of `all` blocks.
+// For a row of `all` blocks.
 PI_INLINE void read_scales(uint32_t format, const uint8_t *row, size_t begin, size_t blocks, size_t all, float *scale,
                            float *more) {
   const size_t bytes = pi_block_bytes(format);

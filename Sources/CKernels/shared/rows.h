@@ -33,7 +33,7 @@ PI_INLINE size_t span_bytes(uint32_t format, size_t blocks) {
   return blocks * PI_BLOCK * pi_block_bytes(format) / pi_block_elements(format);
 }
 
-// Asks for the codes (or all) of so many blocks of a row of `all` blocks.
+// Prefetches the codes of `blocks` blocks of a row of `all`; where each block has its own scale, that too.
 PI_INLINE void prefetch_codes(uint32_t format, const uint8_t *row, size_t b, size_t blocks, size_t all) {
   if (pi_is_planar(format)) {
     const pi_parts at = pi_parts_of(format, all);
@@ -43,7 +43,7 @@ PI_INLINE void prefetch_codes(uint32_t format, const uint8_t *row, size_t b, siz
   }
 }
 
-// Asks for what lies before the codes, and for the last line of the codes, which may begin past all that was asked for.
+// Prefetches what lies before the codes, and the last line of the codes, which the function above may miss.
 PI_INLINE void prefetch_ends(uint32_t format, const uint8_t *row, size_t b, size_t blocks, size_t all) {
   if (pi_is_planar(format)) {
     const pi_parts at = pi_parts_of(format, all);
@@ -56,7 +56,7 @@ PI_INLINE void prefetch_ends(uint32_t format, const uint8_t *row, size_t b, size
   }
 }
 
-// Asks for so many blocks of a row of `all` blocks.
+// Prefetches `blocks` blocks of a row of `all`.
 PI_INLINE void prefetch_span(uint32_t format, const uint8_t *row, size_t b, size_t blocks, size_t all) {
   prefetch_codes(format, row, b, blocks, all);
   prefetch_ends(format, row, b, blocks, all);
@@ -78,7 +78,7 @@ PI_INLINE const uint8_t *row_at(const row_source *s, size_t n) {
   return s->data + (s->list ? s->list[n] : n) * s->row_bytes;
 }
 
-// Whether to ask for anything.
+// Whether to prefetch anything.
 PI_INLINE bool asks_ahead(const row_source *s) { return s->ahead != 0; }
 
 // What to ask for while entry `n` is read, byte for byte.

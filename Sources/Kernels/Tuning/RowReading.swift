@@ -1,11 +1,11 @@
 import CPowerInferKernels
 
-/// How a product of one token reads rows that follow one another. It decides how fast memory gives them, never a result.
+/// How a product of one token reads consecutive rows. It affects speed, never a result.
 public struct RowReading: Sendable, Hashable, Codable {
   /// Rows that are read together: 1 or 4.
-  public var tile: Int
-  /// How many bytes before its use a weight is asked for; 0 leaves that to the processor.
-  public var ahead: Int
+  public let tile: Int
+  /// How many bytes ahead of its use a weight is prefetched; 0 leaves that to the processor.
+  public let ahead: Int
 
   /// - Parameters:
   ///   - tile: 1 or 4.
@@ -15,7 +15,15 @@ public struct RowReading: Sendable, Hashable, Codable {
     self.ahead = min(max(ahead, 0), 1 << 20) / 64 * 64
   }
 
-  /// What is worth trying with an instruction set, what its kernels were written with first.
+  private enum CodingKeys: CodingKey { case tile, ahead }
+
+  /// Whatever numbers a file has, they are brought into range.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(tile: try values.decode(Int.self, forKey: .tile), ahead: try values.decode(Int.self, forKey: .ahead))
+  }
+
+  /// What is worth trying with an instruction set. The first is what its kernels do by default.
   public static func candidates(for set: InstructionSet) -> [RowReading] {
     let distances = [0, 2048, 4096, 8192, 16384]
     switch set {
@@ -33,7 +41,7 @@ public struct RowReading: Sendable, Hashable, Codable {
 
 /// Rows that are read in the same way: of one format, and about as long.
 public struct RowKind: Sendable, Hashable, Codable {
-  /// Below 1 KiB, below 4 KiB, and longer: from the second on a row is as long as what is asked for ahead.
+  /// Below 1 KiB, below 4 KiB, and longer.
   public enum Length: Int, Sendable, Codable, CaseIterable {
     case short, medium, long
   }
@@ -69,13 +77,13 @@ public struct RowKind: Sendable, Hashable, Codable {
 
 extension WeightFormat: Codable {}
 
-/// The way in which every kind of row is read.
+/// How each kind of row is read.
 public struct RowReadings: Sendable, Equatable {
-  // Lines ahead and, in the lowest bit, whether rows are read one by one; all bits set for the kernels' own way. In a vector, for it
-  // is looked up for every product.
+  // Lines ahead and, in the lowest bit, whether rows are read one by one; all bits set for the kernels' default. A vector, because
+  // every product looks it up.
   private var slots = SIMD32<UInt16>(repeating: .max)
 
-  /// The kernels' own way for all.
+  /// The kernels' default for all.
   public init() {}
 
   public subscript(kind: RowKind) -> RowReading? {

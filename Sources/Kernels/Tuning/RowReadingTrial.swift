@@ -1,19 +1,19 @@
-/// Finds out how this processor reads rows fastest: every candidate goes through the same weights in turns, on all threads.
+/// Finds out how this machine reads rows fastest: all candidates take turns at the same weights, on all threads.
 public struct RowReadingTrial: Sendable {
   /// What came out for one kind of row.
   public struct Result: Sendable {
     public let kind: RowKind
-    /// Median bytes per second of every candidate; the first is the kernels' own way.
+    /// Median bytes per second of every candidate; the first is the kernels' default.
     public let speeds: [(reading: RowReading, bytesPerSecond: Double)]
     /// The fastest; the first unless another is faster by ``leastGain``.
     public let chosen: RowReading
   }
 
-  /// A kind of row with fewer bytes than this stays in caches, where nothing has to be asked for.
+  /// Rows of one kind that take fewer bytes than this stay in the cache, where prefetching gains nothing.
   public static let leastBytes = 16 << 20
-  /// How much faster a candidate must be than the kernels' own way: less is noise.
+  /// How much faster than the default a candidate must be: less is noise.
   public static let leastGain = 1.03
-  /// Bytes that a candidate reads in each turn, and how many turns there are.
+  /// Bytes that a candidate reads in each turn, and the number of turns.
   private static let turnBytes = 12 << 20, turns = 5
 
   private let kernels: Kernels
@@ -38,7 +38,7 @@ public struct RowReadingTrial: Sendable {
     }
   }
 
-  /// The kinds of rows that there is something to choose for.
+  /// The kinds of rows that are worth a trial.
   public var kinds: [RowKind] { groups.map(\.kind) }
 
   /// Tries one kind of row.

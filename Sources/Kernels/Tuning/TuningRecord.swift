@@ -6,11 +6,11 @@ import Synchronization
 public struct TuningOptions: Sendable, Equatable {
   /// When to measure.
   public enum Mode: String, Sendable, CaseIterable {
-    /// Never: the kernels' own way.
+    /// Never: the kernels' default is used.
     case off
-    /// Where nothing was remembered.
+    /// Only what has not been measured before.
     case remembered
-    /// Anew, forgetting what was remembered.
+    /// Always, even what has been measured before.
     case again
   }
 
@@ -24,8 +24,8 @@ public struct TuningOptions: Sendable, Equatable {
   }
 }
 
-/// What trials found out on this machine, kept in a file for each processor. Results do not change a number that is computed, so
-/// that a file that is damaged or cannot be written does no harm: the trial is repeated.
+/// What trials found out on this machine, kept in one file per processor and instruction set. It never affects a computed number, so a
+/// file that is damaged or cannot be written does no harm: the trial is repeated.
 public struct TuningRecord: Sendable {
   private struct Entry: Codable {
     let threads: Int

@@ -33,7 +33,7 @@ final class WeightCopy: Sendable {
     for mapped in files {
       let key = ObjectIdentifier(mapped)
       let parts = (pieces[key] ?? []).sorted { $0.range.lowerBound < $1.range.lowerBound }
-      // What is arranged twice would be neither.
+      // Bytes that are arranged twice would be in neither order.
       for (piece, next) in zip(parts, parts.dropFirst()) where piece.range.overlaps(next.range) { return nil }
       let copy = try FileCopy(of: mapped, parts: parts.map(\.range)) { index, bytes in
         parts[index].format?.makePlanes(bytes, columns: parts[index].columns)
