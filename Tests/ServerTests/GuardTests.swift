@@ -188,6 +188,20 @@ import Testing
     #expect(metrics.contains(#"powerinfer_http_requests_total{route="other",method="other",status="404"} 1"#))
   }
 
+  /// Who goes away in the middle of a request makes no failure of the server.
+  @Test func aClientThatGoesAwayIsNoFailure() async throws {
+    let server = try await TestServer()
+    let port = server.port
+    try await server.off {
+      let wire = try Wire(port: port)
+      try wire.send("POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{\"content")
+      wire.abort()
+    }
+    let line = #"powerinfer_http_requests_total{route="/tokenize",method="POST",status="#
+    #expect(try await eventually { try await server.get("/metrics").text.contains(line) })
+    #expect(try await server.get("/metrics").text.contains(line + "\"400\"} 1"))
+  }
+
   @Test func brokenProtocol() async throws {
     let server = try await Shared.server()
     let port = server.port

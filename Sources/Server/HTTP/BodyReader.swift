@@ -44,6 +44,9 @@ struct BodyReader {
       }
     } catch is NIOTooManyBytesError {
       throw tooLarge(nil)
+    } catch let error where !(error is APIError || error is CancellationError) {
+      // The client has gone, which is no failure of the server's.
+      throw APIError(.invalidRequest, "The connection was closed before the whole body had arrived.")
     }
     return Array(buffer: buffer)
   }
