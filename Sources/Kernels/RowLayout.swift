@@ -27,24 +27,29 @@ extension WeightFormat {
     precondition(hasPlanes && columns % blockElements == 0, "rows of a format with planes hold whole blocks")
     let width = rowBytes(columns: columns)
     guard let start = rows.baseAddress, width > 0 else { return }
-    withUnsafeTemporaryAllocation(byteCount: width, alignment: 64) { scratch in
+    // Several rows are copied before the first is arranged: bytes that were just stored in pieces of another size load slowly.
+    let some = max(1, Self.copiedBytes / width) * width
+    withUnsafeTemporaryAllocation(byteCount: min(some, rows.count), alignment: 64) { scratch in
       guard let scratch = scratch.baseAddress else { return }
-      for offset in stride(from: 0, through: rows.count - width, by: width) {
-        pi_make_planar(rawValue, start + offset, columns, scratch)
+      for begin in stride(from: 0, through: rows.count - width, by: some) {
+        let count = min(some, rows.count - begin) / width
+        scratch.copyMemory(from: start + begin, byteCount: count * width)
+        for row in 0..<count { pi_make_planar(rawValue, scratch + row * width, columns, start + begin + row * width) }
       }
     }
   }
+
+  /// Of rows that are copied together; with what becomes of them they fit a core's second cache.
+  private static let copiedBytes = 1 << 16
 }
 
 extension Matrix {
   /// Writes row `index` as a file has it, ``rowBytes`` or fewer bytes, whatever the matrix's own ``layout``.
   public func copyBlocks(ofRow index: Int, into target: UnsafeMutableRawPointer) {
     let width = format.rowBytes(columns: columns)
-    target.copyMemory(from: row(index), byteCount: width)
-    guard layout == .planes, width > 0 else { return }
-    withUnsafeTemporaryAllocation(byteCount: width, alignment: 64) { scratch in
-      guard let scratch = scratch.baseAddress else { return }
-      pi_make_blocks(format.rawValue, target, columns, scratch)
+    switch layout {
+    case .blocks: target.copyMemory(from: row(index), byteCount: width)
+    case .planes: pi_make_blocks(format.rawValue, row(index), columns, target)
     }
   }
 }

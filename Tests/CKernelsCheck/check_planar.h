@@ -2,19 +2,16 @@
 
 static uint8_t *planar_rows(const format *f, const uint8_t *w, size_t rows, size_t columns) {
   const size_t bytes = columns / f->elements * f->bytes;
-  uint8_t *p = allocate(rows * bytes), *scratch = allocate(bytes);
-  memcpy(p, w, rows * bytes);
-  for (size_t r = 0; r < rows; r++) pi_make_planar(f->format, p + r * bytes, columns, scratch);
-  free(scratch);
+  uint8_t *p = allocate(rows * bytes);
+  for (size_t r = 0; r < rows; r++) pi_make_planar(f->format, w + r * bytes, columns, p + r * bytes);
   return p;
 }
 
 static void check_planar_bytes(const format *f, const uint8_t *w, const uint8_t *planar, size_t columns) {
   const size_t bytes = columns / f->elements * f->bytes;
   char what[96];
-  uint8_t *back = allocate(bytes), *scratch = allocate(bytes);
-  memcpy(back, planar, bytes);
-  pi_make_blocks(f->format, back, columns, scratch);
+  uint8_t *back = allocate(bytes);
+  pi_make_blocks(f->format, planar, columns, back);
   snprintf(what, sizeof what, "%s of %zu columns, planar and back", f->name, columns);
   expect(memcmp(back, w, bytes) == 0, "blocks", what);
   float *a = allocate(columns * 4), *b = allocate(columns * 4);
@@ -28,7 +25,6 @@ static void check_planar_bytes(const format *f, const uint8_t *w, const uint8_t 
              memcmp(planar + bytes - codes, w + bytes - codes, codes) == 0,
          "blocks", "where a planar row's parts lie");
   free(back);
-  free(scratch);
   free(a);
   free(b);
 }

@@ -16,6 +16,11 @@ PI_INLINE __m256i dot_block(__m256i w, __m256i x) {
   return _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1));
 }
 
+// Sums of four products fit too: 4 * 31 * 127.
+PI_INLINE __m256i dot_halves(__m256i v, __m256i x, __m256i w, __m256i y) {
+  return _mm256_madd_epi16(_mm256_add_epi16(_mm256_maddubs_epi16(v, x), _mm256_maddubs_epi16(w, y)), _mm256_set1_epi16(1));
+}
+
 enum { SPLITS_BYTES = 1 };
 
 // How many sums of two products may be added in 16 bits: 30480, 31496 and 32004 at most.

@@ -1,6 +1,7 @@
 // 256-bit vectors of x86-64. The including file defines PI_NAME and, under its target, the two dot products that the
 // sets differ in:
 //   dot_block(w, x)   the products of 32 unsigned with 32 signed bytes, four summed to a lane; w is at most 128
+//   dot_halves(v, x, w, y)  the products of v with x and of w with y in one, where v and w are at most 31
 //   panel_dots(...)   the same for a tile of a panel, see blockwise_panels.h
 //   SPLITS_BYTES      whether panels hold 8-bit codes as two vectors of 4 bits
 
@@ -145,21 +146,97 @@ PI_INLINE block_codes read_codes(uint32_t format, const uint8_t *row, size_t b, 
   }
 }
 
-PI_INLINE __m256 add_block(uint32_t format, block_codes w, const int8_t *a, const float *scale, const float *more,
-                           __m256 sum) {
-  const __m256i x = _mm256_loadu_si256((const __m256i *)a);
+PI_INLINE bool is_q8(uint32_t format) { return pi_base(format) == PI_Q8_0; }
+
+// Whether 16 bytes hold a block.
+PI_INLINE bool is_halved(uint32_t format) { return pi_block_elements(format) == PI_BLOCK && !is_q8(format); }
+
+PI_INLINE __m256 add_codes(uint32_t format, __m256i w, __m256i x, const float *scale, const float *more, __m256 sum) {
   // One side must be unsigned: the sign of signed weights moves to the other.
-  const __m256i dot = pi_base(format) == PI_Q8_0 ? dot_block(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)) : dot_block(w, x);
+  const __m256i dot = is_q8(format) ? dot_block(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)) : dot_block(w, x);
   // The first four lanes are the block's first half.
   const __m256 factor = format == PI_Q6_K ? _mm256_blend_ps(_mm256_broadcast_ss(scale), _mm256_broadcast_ss(more), 0xf0)
                                           : _mm256_broadcast_ss(scale);
   return _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot), factor, sum);
 }
 
-PI_INLINE __m256 code_floats(block_codes w, bool is_signed, size_t i) {
-  const __m128i half = i < 2 ? _mm256_castsi256_si128(w) : _mm256_extracti128_si256(w, 1);
+PI_INLINE __m256 add_block(uint32_t format, block_codes w, const int8_t *a, const float *scale, const float *more,
+                           __m256 sum) {
+  return add_codes(format, w, _mm256_loadu_si256((const __m256i *)a), scale, more, sum);
+}
+
+// Two blocks. Of halved formats, `first` has the first halves of both and `second` the second halves.
+typedef struct {
+  __m256i first, second;
+} code_pair, pair_activations;
+
+PI_INLINE __m256i two_lanes(const void *low, const void *high) {
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(low)), _mm_loadu_si128(high), 1);
+}
+
+// Four bytes of each word: those from `byte` on in turn, bit j of the 16 as 16 in byte j of the word's lane.
+PI_INLINE __m256i spread_bits(__m256i words, __m256i order) {
+  const __m256i bit = _mm256_set1_epi64x((long long)0x8040201008040201);
+  const __m256i spread = _mm256_shuffle_epi8(words, order);
+  return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit), _mm256_set1_epi8(16));
+}
+
+PI_INLINE code_pair read_pair(uint32_t format, const uint8_t *row, size_t b, size_t all) {
+  if (!is_halved(format)) return (code_pair){read_codes(format, row, b, all), read_codes(format, row, b + 1, all)};
+  const pi_parts at = pi_parts_of(format, all);
+  const uint8_t *p = row + at.codes + b * at.code_step;
+  const __m256i v = pi_is_planar(format) ? _mm256_loadu_si256((const __m256i *)p) : two_lanes(p, p + at.code_step);
+  const __m256i nibble = _mm256_set1_epi8(15);
+  code_pair w = {_mm256_and_si256(v, nibble), _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble)};
+  if (pi_base(format) == PI_Q4_0 || pi_base(format) == PI_Q4_1) return w;
+  const uint8_t *f = row + at.fifth + b * at.fifth_step;
+  const __m256i words = _mm256_set_epi64x(0, pi_load_u32(f + at.fifth_step), 0, pi_load_u32(f));
+  const __m256i low = _mm256_broadcastsi128_si256(_mm_set_epi64x(0x0101010101010101, 0));
+  w.first = _mm256_or_si256(w.first, spread_bits(words, low));
+  w.second = _mm256_or_si256(w.second, spread_bits(words, _mm256_add_epi8(low, _mm256_set1_epi8(2))));
+  return w;
+}
+
+PI_INLINE pair_activations read_activations(uint32_t format, const int8_t *a) {
+  if (is_halved(format)) return (pair_activations){two_lanes(a, a + 32), two_lanes(a + 16, a + 48)};
+  return (pair_activations){_mm256_loadu_si256((const __m256i *)a), _mm256_loadu_si256((const __m256i *)(a + 32))};
+}
+
+PI_INLINE __m256 add_pair(uint32_t format, code_pair w, pair_activations x, const float *scale, const float *more,
+                          __m256 sum) {
+  if (!is_halved(format)) {
+    sum = add_codes(format, w.first, x.first, scale, more, sum);
+    return add_codes(format, w.second, x.second, scale + 1, more + 1, sum);
+  }
+  const __m256 factor = _mm256_blend_ps(_mm256_broadcast_ss(scale), _mm256_broadcast_ss(scale + 1), 0xf0);
+  return _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot_halves(w.first, x.first, w.second, x.second)), factor, sum);
+}
+
+// Bytes i * 8 ... of a block of bytes as floats.
+PI_INLINE __m256 byte_floats(__m256i v, bool is_signed, size_t i) {
+  const __m128i half = i < 2 ? _mm256_castsi256_si128(v) : _mm256_extracti128_si256(v, 1);
   const __m128i eight = i % 2 == 0 ? half : _mm_srli_si128(half, 8);
   return _mm256_cvtepi32_ps(is_signed ? _mm256_cvtepi8_epi32(eight) : _mm256_cvtepu8_epi32(eight));
+}
+
+PI_INLINE void read_floats(uint32_t format, const uint8_t *row, size_t b, size_t all, __m256 *out) {
+  if (pi_base(format) != PI_Q4_0 && pi_base(format) != PI_Q4_1) {
+    const __m256i w = read_codes(format, row, b, all);
+    PI_UNROLL
+    for (size_t i = 0; i < 4; i++) out[i] = byte_floats(w, is_q8(format), i);
+    return;
+  }
+  // Each of eight bytes gets a lane of its own, and both its codes are made from there: fewer shuffles.
+  const pi_parts at = pi_parts_of(format, all);
+  const __m256i bytes = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(row + at.codes + b * at.code_step)));
+  const __m256i alone = _mm256_setr_epi32((int)0x80808000, (int)0x80808001, (int)0x80808002, (int)0x80808003,
+                                          (int)0x80808004, (int)0x80808005, (int)0x80808006, (int)0x80808007);
+  PI_UNROLL
+  for (int i = 0; i < 2; i++) {
+    const __m256i pairs = _mm256_shuffle_epi8(bytes, _mm256_add_epi32(alone, _mm256_set1_epi32(8 * i)));
+    out[i] = _mm256_cvtepi32_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(15)));
+    out[2 + i] = _mm256_cvtepi32_ps(_mm256_srli_epi32(pairs, 4));
+  }
 }
 
 #include "blockwise/blockwise.h"

@@ -5,7 +5,7 @@ typedef __m256i panel_dot;
 enum {
   PANEL_GROUPS = 2,
   PANEL_TOKENS = 4,
-  PANEL_FROM_TOKENS = 8,
+  PANEL_FROM_TOKENS = 4,
   PANEL_CODE_BYTES = PI_LANES * PI_BLOCK * (SPLITS_BYTES ? 2 : 1),
 };
 

@@ -13,6 +13,10 @@
 
 PI_INLINE __m256i dot_block(__m256i w, __m256i x) { return _mm256_dpbusd_avx_epi32(_mm256_setzero_si256(), w, x); }
 
+PI_INLINE __m256i dot_halves(__m256i v, __m256i x, __m256i w, __m256i y) {
+  return _mm256_dpbusd_avx_epi32(dot_block(v, x), w, y);
+}
+
 enum { SPLITS_BYTES = 0 };
 
 // Finishes `v` before what follows begins: left alone, the compiler starts all steps of a tile at once and spills.

@@ -47,28 +47,20 @@ PI_INLINE void copy_parts(uint32_t from, uint32_t to, const uint8_t *source, siz
 
 #define PI_COPIES(one) one(Q4_0) one(Q4_1) one(Q5_0) one(Q5_1) one(Q8_0)
 
-void pi_make_planar(uint32_t format, void *row, size_t columns, void *scratch) {
-  const size_t blocks = columns / PI_BLOCK;
+void pi_make_planar(uint32_t format, const void *blocks, size_t columns, void *row) {
   switch (format) {
-#define PI_CASE(name)                                                \
-  case PI_##name:                                                    \
-    memcpy(scratch, row, blocks * pi_block_bytes(format));           \
-    copy_parts(PI_##name, PI_##name##P, scratch, blocks, row);       \
-    return;
+#define PI_CASE(name) \
+  case PI_##name: copy_parts(PI_##name, PI_##name##P, blocks, columns / PI_BLOCK, row); return;
     PI_COPIES(PI_CASE)
 #undef PI_CASE
     default: return;
   }
 }
 
-void pi_make_blocks(uint32_t format, void *row, size_t columns, void *scratch) {
-  const size_t blocks = columns / PI_BLOCK;
+void pi_make_blocks(uint32_t format, const void *row, size_t columns, void *blocks) {
   switch (format) {
-#define PI_CASE(name)                                                \
-  case PI_##name:                                                    \
-    memcpy(scratch, row, blocks * pi_block_bytes(format));           \
-    copy_parts(PI_##name##P, PI_##name, scratch, blocks, row);       \
-    return;
+#define PI_CASE(name) \
+  case PI_##name: copy_parts(PI_##name##P, PI_##name, row, columns / PI_BLOCK, blocks); return;
     PI_COPIES(PI_CASE)
 #undef PI_CASE
     default: return;

@@ -3,26 +3,17 @@
 //   block_codes                      32 codes in registers
 //   read_codes(format, row, b, all)  codes of block b of `all`: unsigned, but signed for Q8_0
 //   add_block(format, w, a, s, m, v) v + the products with the token's codes at `a`, under the scale at s (and m in Q6_K)
-//   code_floats(w, is_signed, i)     codes i * PI_LANES ... as floats
+//   read_floats(format, row, b, all, v)  the same as floats, in 32 / PI_LANES vectors
 //   nonzero_lanes(v)                 bit i is set where lane i of PI_LANES floats is not 0
 //   half_at(p)                       the f16 at p
 //   halves(p, bytes)                 PI_LANES of them, `bytes` apart
 //   half_pairs(p, bytes, a, b)       PI_LANES pairs, the first of each stored at a, the second at b
-
-enum { CHUNK_BLOCKS = 256 };
 
 typedef uint16_t vh __attribute__((vector_size(PI_LANES * 2)));
 typedef uint32_t vu __attribute__((vector_size(PI_LANES * 4)));
 typedef float eight_floats __attribute__((vector_size(32)));
 typedef int16_t eight_words __attribute__((vector_size(16)));
 typedef uint8_t eight_bytes __attribute__((vector_size(8)));
-
-// Scales of a stretch of blocks, zero past its end up to a whole vector. `more` are the minima (as a bias to add), or
-// the scales of the second halves in Q6_K.
-typedef struct {
-  float scale[CHUNK_BLOCKS];
-  float more[CHUNK_BLOCKS];
-} scales;
 
 // What unsigned codes are above the signed ones they stand for.
 PI_INLINE float offset_of(uint32_t format) {
@@ -36,6 +27,18 @@ PI_INLINE bool has_minima(uint32_t format) {
 }
 
 PI_INLINE bool is_q8_0(uint32_t format) { return pi_base(format) == PI_Q8_0; }
+
+// Lanes from `count` on are zero.
+PI_INLINE vf first_lanes(vf v, size_t count) {
+#if PI_LANES == 8
+  const vi lane = {0, 1, 2, 3, 4, 5, 6, 7};
+#else
+  const vi lane = {0, 1, 2, 3};
+#endif
+  return count >= PI_LANES ? v : choose(lane < (int32_t)count, v, (vf){0});
+}
+
+enum { EIGHT = 8 };  // blocks of a super-block
 
 // The eight blocks of a super-block.
 PI_INLINE void read_super_scales(uint32_t format, const uint8_t *p, float *scale, float *more) {
@@ -59,7 +62,8 @@ PI_INLINE void read_super_scales(uint32_t format, const uint8_t *p, float *scale
   memcpy(more, &b, sizeof b);
 }
 
-// For a row of `all` blocks.
+// For a row of `all` blocks; zero past the last one, up to a multiple of eight. `more` are the minima (as a bias to add), or the scales
+// of the second halves in Q6_K.
 PI_INLINE void read_scales(uint32_t format, const uint8_t *row, size_t begin, size_t blocks, size_t all, float *scale,
                            float *more) {
   const size_t bytes = pi_block_bytes(format);
@@ -71,15 +75,14 @@ PI_INLINE void read_scales(uint32_t format, const uint8_t *row, size_t begin, si
   size_t i = 0;
   if (pi_is_planar(format)) {
     const uint8_t *p = row + 2 * begin, *minima = p + pi_parts_of(format, all).minimum;
-    for (; i + PI_LANES <= blocks; i += PI_LANES) {
-      store(scale + i, load_f16((const uint16_t *)(const void *)(p + 2 * i)));
-      if (has_minima(format)) store(more + i, load_f16((const uint16_t *)(const void *)(minima + 2 * i)));
+    for (; i < blocks; i += PI_LANES) {
+      // Codes follow, so that a whole vector may be read.
+      store(scale + i, first_lanes(load_f16((const uint16_t *)(const void *)(p + 2 * i)), blocks - i));
+      if (has_minima(format)) {
+        store(more + i, first_lanes(load_f16((const uint16_t *)(const void *)(minima + 2 * i)), blocks - i));
+      }
     }
-    for (; i < blocks; i++) {
-      scale[i] = half_at(p + 2 * i);
-      if (has_minima(format)) more[i] = half_at(minima + 2 * i);
-    }
-    for (; i % PI_LANES != 0; i++) scale[i] = more[i] = 0;
+    for (; i % EIGHT != 0; i++) scale[i] = more[i] = 0;
     return;
   }
   const uint8_t *p = row + begin * bytes;
@@ -94,7 +97,7 @@ PI_INLINE void read_scales(uint32_t format, const uint8_t *row, size_t begin, si
     scale[i] = half_at(p);
     if (has_minima(format)) more[i] = half_at(p + 2);
   }
-  for (; i % PI_LANES != 0; i++) scale[i] = more[i] = 0;
+  for (; i % EIGHT != 0; i++) scale[i] = more[i] = 0;
 }
 
 // PI_LANES weights of a row of floats.

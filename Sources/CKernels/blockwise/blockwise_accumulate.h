@@ -36,16 +36,15 @@ PI_INLINE void block_floats(uint32_t format, const uint8_t *row, size_t b, size_
     for (size_t v = 0; v < BLOCK_VECTORS; v++) out[v] = float_weights(format, row, b * PI_BLOCK + v * PI_LANES);
     return;
   }
-  const block_codes w = read_codes(format, row, b, all);
+  read_floats(format, row, b, all, out);
   PI_UNROLL
   for (size_t v = 0; v < BLOCK_VECTORS; v++) {
     const bool second = format == PI_Q6_K && v >= BLOCK_VECTORS / 2;
-    const vf codes = code_floats(w, is_q8_0(format), v);
     const float scale = second ? s->second_scale[i] : s->scale[i];
     if (is_q8_0(format)) {
-      out[v] = codes * scale;
+      out[v] *= scale;
     } else {
-      out[v] = codes * scale + (second ? s->second_bias[i] : s->bias[i]);
+      out[v] = out[v] * scale + (second ? s->second_bias[i] : s->bias[i]);
     }
   }
 }

@@ -232,9 +232,9 @@ const pi_kernels *PI_NULLABLE pi_kernels_neon(void);
 void pi_prefetch_listed(const pi_matrix *PI_NONNULL w, const uint32_t *PI_NONNULL list, size_t count);
 void pi_prefetch(const void *PI_NONNULL data, size_t bytes);
 
-// A row of `columns` from blocks to planes, or back, in place. Scratch is as large as the row. Other formats stay as they are.
-void pi_make_planar(uint32_t format, void *PI_NONNULL row, size_t columns, void *PI_NONNULL scratch);
-void pi_make_blocks(uint32_t format, void *PI_NONNULL row, size_t columns, void *PI_NONNULL scratch);
+// A row of `columns` from blocks to planes, or back, into memory that does not overlap; for the formats that have planes.
+void pi_make_planar(uint32_t format, const void *PI_NONNULL blocks, size_t columns, void *PI_NONNULL row);
+void pi_make_blocks(uint32_t format, const void *PI_NONNULL row, size_t columns, void *PI_NONNULL blocks);
 
 // Elements `begin` to `end` of a row of `columns`, multiples of the format's block.
 void pi_dequantize_part(uint32_t format, const void *PI_NONNULL row, size_t columns, size_t begin, size_t end,

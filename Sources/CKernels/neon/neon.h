@@ -138,8 +138,8 @@ PI_INLINE block_codes read_codes(uint32_t format, const uint8_t *row, size_t b, 
   }
 }
 
-PI_INLINE float32x4_t code_floats(block_codes w, bool is_signed, size_t i) {
-  (void)is_signed;  // unsigned codes fit signed bytes
+// Codes i * 4 ... as floats; unsigned ones fit signed bytes.
+PI_INLINE float32x4_t code_floats(block_codes w, size_t i) {
   const int8x16_t half = w.val[i / 4];
   const int16x8_t eight = i % 4 < 2 ? vmovl_s8(vget_low_s8(half)) : vmovl_high_s8(half);
   return vcvtq_f32_s32(i % 2 == 0 ? vmovl_s16(vget_low_s16(eight)) : vmovl_high_s16(eight));
@@ -152,6 +152,33 @@ PI_INLINE float32x4_t add_block(uint32_t format, block_codes w, const int8_t *a,
     return vfmaq_n_f32(vfmaq_n_f32(sum, vcvtq_f32_s32(first), *scale), vcvtq_f32_s32(second), *more);
   }
   return vfmaq_n_f32(sum, vcvtq_f32_s32(vaddq_s32(first, second)), *scale);
+}
+
+PI_INLINE void read_floats(uint32_t format, const uint8_t *row, size_t b, size_t all, vf *out) {
+  const block_codes w = read_codes(format, row, b, all);
+  PI_UNROLL
+  for (size_t i = 0; i < 8; i++) out[i] = (vf)code_floats(w, i);
+}
+
+typedef struct {
+  block_codes first, second;
+} code_pair;
+
+typedef const int8_t *pair_activations;
+
+PI_INLINE code_pair read_pair(uint32_t format, const uint8_t *row, size_t b, size_t all) {
+  return (code_pair){read_codes(format, row, b, all), read_codes(format, row, b + 1, all)};
+}
+
+PI_INLINE pair_activations read_activations(uint32_t format, const int8_t *a) {
+  (void)format;
+  return a;
+}
+
+PI_INLINE float32x4_t add_pair(uint32_t format, code_pair w, pair_activations x, const float *scale, const float *more,
+                               float32x4_t sum) {
+  sum = add_block(format, w.first, x, scale, more, sum);
+  return add_block(format, w.second, x + PI_BLOCK, scale + 1, more + 1, sum);
 }
 
 #include "blockwise/blockwise.h"

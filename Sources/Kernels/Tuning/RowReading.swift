@@ -25,17 +25,14 @@ public struct RowReading: Sendable, Hashable, Codable {
 
   /// What is worth trying with an instruction set. The first is what its kernels do by default.
   public static func candidates(for set: InstructionSet) -> [RowReading] {
-    let distances = [0, 2048, 4096, 8192, 16384]
+    let own: RowReading
     switch set {
-    case .avx512, .amx:
-      let own = RowReading(tile: 4, ahead: 16384)
-      let all = [4, 1].flatMap { tile in distances.map { RowReading(tile: tile, ahead: $0) } }
-      return [own] + all.filter { $0 != own }
-    case .avx2, .avxvnni, .neon:
-      // These read one row at a time.
-      return [6144, 0, 3072, 12288].map { RowReading(tile: 1, ahead: $0) }
+    case .avx512, .amx: own = RowReading(tile: 4, ahead: 16384)
+    case .avx2, .avxvnni, .neon: own = RowReading(tile: 4, ahead: 6144)
     case .portable: return []
     }
+    let distances = [0, 2048, 4096, 8192, 16384]
+    return [own] + [4, 1].flatMap { tile in distances.map { RowReading(tile: tile, ahead: $0) } }.filter { $0 != own }
   }
 }
 
