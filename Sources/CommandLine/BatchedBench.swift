@@ -53,12 +53,18 @@ struct BatchedBenchFlags: ParsableArguments {
   }
 }
 
-/// Runs such tests and prints a row for each as it is done.
+/// Runs such tests and prints a row for each as it is done; as JSON, all of them at the end.
 struct BatchedBench {
   let format: ResultFormat
   let repetitions: Int
+  private var rows: [Row] = []
 
-  func run(_ tests: [BatchedSpeedTest], on loaded: LoadedModel) throws {
+  init(format: ResultFormat, repetitions: Int) {
+    self.format = format
+    self.repetitions = repetitions
+  }
+
+  mutating func run(_ tests: [BatchedSpeedTest], on loaded: LoadedModel) throws {
     let columns = [
       ("PP", 6), ("TG", 6), ("B", 4), ("N_KV", 6), ("T_PP s", 8), ("S_PP t/s", 8), ("T_TG s", 8), ("S_TG t/s", 8),
       ("T s", 8), ("S t/s", 8),
@@ -66,19 +72,22 @@ struct BatchedBench {
     let table = TextTable(columns: columns.map { TextTable.Column(title: $0.0, width: $0.1) })
     switch format {
     case .markdown: try StandardOutput.write(table.heading)
-    case .csv: try StandardOutput.write("pp,tg,pl,n_kv,t_pp,speed_pp,t_tg,speed_tg,t,speed\n")
-    case .json: break
+    case .csv where rows.isEmpty: try StandardOutput.write("pp,tg,pl,n_kv,t_pp,speed_pp,t_tg,speed_tg,t,speed\n")
+    case .csv, .json: break
     }
-    var rows: [Row] = []
     for test in tests {
-      let row = Row(try median(test, loaded.engine))
+      let row = Row(threads: loaded.engine.threads, outcome: try median(test, loaded.engine))
+      rows.append(row)
       defer { if format == .markdown { StandardOutput.note(ProfileReport.text(loaded.engine.profileReports)) } }
       switch format {
       case .markdown: try StandardOutput.write(table.line(row.cells))
       case .csv: try StandardOutput.write(row.cells.joined(separator: ",") + "\n")
-      case .json: rows.append(row)
+      case .json: break
       }
     }
+  }
+
+  func finish() throws {
     if format == .json { try StandardOutput.write(JSON.text(rows) + "\n") }
   }
 
@@ -91,9 +100,8 @@ struct BatchedBench {
   }
 
   private struct Row: Encodable {
+    let threads: Int
     let outcome: BatchedSpeedTest.Outcome
-
-    init(_ outcome: BatchedSpeedTest.Outcome) { self.outcome = outcome }
 
     var cells: [String] {
       func number(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
@@ -104,6 +112,7 @@ struct BatchedBench {
     }
 
     enum CodingKeys: String, CodingKey {
+      case threads = "n_threads"
       case pp, tg, pl
       case keyValueTokens = "n_kv"
       case promptTime = "t_pp"
@@ -116,6 +125,7 @@ struct BatchedBench {
 
     func encode(to encoder: any Encoder) throws {
       var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(threads, forKey: .threads)
       try container.encode(outcome.pp, forKey: .pp)
       try container.encode(outcome.tg, forKey: .tg)
       try container.encode(outcome.pl, forKey: .pl)

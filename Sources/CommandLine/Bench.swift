@@ -180,21 +180,23 @@ struct Bench: ParsableCommand {
     let isDeterministic = try determinismFlag.resolve(environment)
     let gpu = try gpuFlag.resolve(environment)
 
-    var table = BenchTable(format)
+    let isBatched = batchedFlags.isAsked
+    var table = isBatched ? nil : BenchTable(format)
+    var batched = BatchedBench(format: format, repetitions: repetitions)
     for count in counts ?? [Processors.recommended] {
       let loaded = try LoadedModel(
         ModelOptions.Resolved(
           path: path, threads: count, contextSize: .tokens(longest), batchSize: batchSize, cache: cache,
           sparsity: sparsity, residency: loadingFlags.residency, isProfiled: profile, isDeterministic: isDeterministic,
           gpu: gpu))
-      if batchedFlags.isAsked {
-        try BatchedBench(format: format, repetitions: repetitions).run(batchedFlags.tests, on: loaded)
+      if isBatched {
+        try batched.run(batchedFlags.tests, on: loaded)
         continue
       }
       let bandwidth = try bandwidth(of: loaded.engine)
-      for test in tests { try table.add(row(test, loaded, cache: cache, bandwidth: bandwidth)) }
+      for test in tests { try table?.add(row(test, loaded, cache: cache, bandwidth: bandwidth)) }
     }
-    try table.finish()
+    if isBatched { try batched.finish() } else { try table?.finish() }
   }
 
   private func compare(_ path: String, _ settings: EngineOptions, _ sparsity: SparsityFlags.Resolved) throws {
