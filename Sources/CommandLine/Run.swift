@@ -18,6 +18,8 @@ struct Run: ParsableCommand {
         git diff | powerinfer run -m model.gguf --quiet
         powerinfer run --raw --stop . "The capital of France is"
         powerinfer run --json --seed 7 "Name a colour." | jq -r .text
+        powerinfer run --grammar 'root ::= "yes" | "no"' "Is the sky blue?"
+        powerinfer run --json-schema person.json "Invent a person."
         powerinfer run                               (on a terminal: a chat)
       """)
 
@@ -41,6 +43,7 @@ struct Run: ParsableCommand {
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
   @OptionGroup(title: "Length") var generationFlags: GenerationFlags
   @OptionGroup(title: "Sampling") var samplingFlags: SamplingFlags
+  @OptionGroup(title: "Form of the answer") var grammarFlags: GrammarFlags
 
   @Flag(help: "Print one JSON object with the answer and what it cost.")
   var json = false
@@ -69,6 +72,7 @@ struct Run: ParsableCommand {
     var model = try modelOptions.resolve(environment)
     model.isProfiled = profile
     model.parsesSpecial = parseSpecial
+    let grammar = try grammarFlags.resolve()
     let text = try readPrompt()
     if text == nil, let option = raw ? "raw" : json ? "json" : jsonLines ? "json-lines" : nil {
       throw OptionError.needsPrompt(option: option)
@@ -86,6 +90,9 @@ struct Run: ParsableCommand {
       let generator = Generator(
         evaluator: loaded.sequence, vocabulary: loaded.vocabulary(continuing: raw || !loaded.hasChatTemplate),
         sampler: try Sampler(sampling))
+      generator.constraint = try grammar.map {
+        try loaded.engine.constraint(to: $0, beginsText: !raw && loaded.hasChatTemplate)
+      }
       if let text {
         try OneAnswer(
           loaded: loaded, generator: generator, options: generation, cancellation: cancellation,

@@ -132,11 +132,22 @@ import Testing
     (#"{"messages": [{"role": "user", "content": "x"}], "stop": [""]}"#, "stop"),
     (#"{"messages": [{"role": "user", "content": "x"}], "logit_bias": {"99999": 1}}"#, "logit_bias"),
     (#"{"messages": [{"role": "user", "content": "x"}], "top_logprobs": 2}"#, "top_logprobs"),
+    (#"{"messages": [{"role": "user", "content": "x"}], "response_format": {"type": "xml"}}"#, "response_format"),
     (
-      #"{"messages": [{"role": "user", "content": "x"}], "response_format": {"type": "json_object"}}"#,
+      #"{"messages": [{"role": "user", "content": "x"}], "response_format": {"type": "json_schema"}}"#,
       "response_format"
     ),
+    (
+      #"{"messages": [{"role": "user", "content": "x"}], "response_format": {"type": "json_schema", "schema": {"not": {}}}}"#,
+      "response_format"
+    ),
+    (#"{"messages": [{"role": "user", "content": "x"}], "grammar": "root ::= root"}"#, "grammar"),
     (#"{"messages": [{"role": "user", "content": "x"}], "tool_choice": "required"}"#, "tool_choice"),
+    (#"{"messages": [{"role": "user", "content": "x"}], "tool_choice": "perhaps"}"#, "tool_choice"),
+    (
+      #"{"messages": [{"role": "user", "content": "x"}], "tools": [{"function": {"name": "a"}}], "tool_choice": {"function": {"name": "b"}}}"#,
+      "tool_choice"
+    ),
     (#"{"messages": [{"role": "user", "content": "x"}], "stream": "yes"}"#, "stream"),
   ]) func whatIsWrongIsNamed(body: String, parameter: String) async throws {
     let server = try await Shared.server()

@@ -45,6 +45,7 @@ public final class Engine: @unchecked Sendable {
   private let firstGPURemark: String?
   private let holder = Atomic<UInt>(0)
   private let schedulers = Mutex<Scheduler?>(nil)
+  private let machines = GrammarMachines()
   /// Sequences that were given up while somebody else had the turn.
   private let closing = Mutex<[SequenceID]>([])
 
@@ -101,6 +102,14 @@ public final class Engine: @unchecked Sendable {
   }
 
   deinit { schedulers.withLock { $0?.stop() } }
+
+  /// What holds an answer of this model to a grammar.
+  ///
+  /// - Parameter beginsText: whether the answer begins a text of its own, as one in a conversation does, and does not go on from one.
+  /// - Throws: ``GrammarError`` where the grammar is too large.
+  public func constraint(to grammar: Grammar, beginsText: Bool) throws -> Constraint {
+    Constraint(try machines.machine(for: grammar, of: model), beginsText: beginsText)
+  }
 
   /// Runs `body` with what calls change; no other call does meanwhile.
   ///

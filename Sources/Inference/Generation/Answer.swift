@@ -33,6 +33,8 @@ struct Answer {
   private let start: Double
   private var matcher: StopStringMatcher
   private var assembler: any TextAssembler
+  /// What the text is held to.
+  private var constraint: Constraint?
   /// Tokens whose text has not been given out.
   private var held: [Int32] = []
   private var heldChoices: [TokenChoice] = []
@@ -43,15 +45,17 @@ struct Answer {
   ///   - sampler: chooses the tokens; what it knows of earlier texts is forgotten.
   ///   - vocabulary: turns tokens into text.
   ///   - logProbabilities: how many of the likeliest tokens to list with each chosen one.
+  ///   - constraint: what the text is held to.
   ///   - start: when the request came, in seconds.
   init(
     to prompt: [Int32], options: GenerationOptions, sampler: Sampler, vocabulary: any TokenVocabulary,
-    logProbabilities: Int? = nil, start: Double
+    logProbabilities: Int? = nil, constraint: Constraint? = nil, start: Double
   ) {
     self.options = options
     self.sampler = sampler
     self.start = start
     listed = logProbabilities
+    self.constraint = constraint
     ends = vocabulary.endOfGenerationTokens
     matcher = StopStringMatcher(options.stopStrings)
     assembler = vocabulary.makeTextAssembler()
@@ -66,7 +70,7 @@ struct Answer {
 
   /// Whether the likeliest token is all that is asked of the logits.
   var isPlainlyGreedy: Bool {
-    listed == nil && sampler.options.temperature <= 0 && !sampler.options.penalizes
+    listed == nil && constraint == nil && sampler.options.temperature <= 0 && !sampler.options.penalizes
       && sampler.options.logitBias.isEmpty && !options.ignoreEndOfGeneration
   }
 
@@ -74,9 +78,10 @@ struct Answer {
   ///
   /// - Parameter logits: [vocabulary]
   /// - Returns: the text that became certain, if any did.
-  /// - Throws: `SamplingError`, after which the answer is as it was.
+  /// - Throws: `SamplingError`, `GrammarError`, after which the answer is as it was.
   mutating func choose(from logits: UnsafeBufferPointer<Float>, at time: Double) throws -> TextPiece? {
-    let token = try sampler.sample(logits)
+    let token = try sampler.sample(logits, allowed: try constraint?.mask())
+    if !ends.contains(token) { try constraint?.accept(token) }
     return add(token, listed.map { TokenChoice(of: token, from: logits, count: $0) }, at: time)
   }
 
@@ -99,6 +104,8 @@ struct Answer {
     if let stop = step.stop {
       stopString = stop
       reason = .stopString
+    } else if constraint?.isComplete == true {
+      reason = .stop
     } else if let most = options.maxTokens, tokens.count >= most {
       reason = .length
     }

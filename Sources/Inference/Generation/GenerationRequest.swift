@@ -27,6 +27,8 @@ public struct GenerationRequest: Sendable, Equatable {
   public var options = GenerationOptions()
   /// Log-probabilities of the chosen tokens, and of so many of the likeliest beside each; nil gives none.
   public var logProbabilities: Int?
+  /// What the answer's text has to look like; nil leaves it to the model.
+  public var grammar: Grammar?
   /// Whether to begin with what earlier requests have read, where their prompts began the same.
   public var usesPrefixes = true
   /// Whether what it reads is kept for later requests that begin the same.

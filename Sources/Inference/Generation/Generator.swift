@@ -11,6 +11,8 @@ public final class Generator {
   public let vocabulary: any TokenVocabulary
   /// Chooses the tokens; replace it to change the options between answers.
   public var sampler: Sampler
+  /// What the text of every answer is held to, from ``Engine/constraint(to:beginsText:)``; nil leaves it to the model.
+  public var constraint: Constraint?
 
   /// The tokens in the evaluator's memory.
   private var cached: [Int32] = []
@@ -55,7 +57,9 @@ public final class Generator {
     var answer: Answer?
     // The evaluator has refused tokens that are none by the time that the answer begins.
     let beginning = {
-      Answer(to: prompt, options: options, sampler: self.sampler, vocabulary: self.vocabulary, start: start)
+      Answer(
+        to: prompt, options: options, sampler: self.sampler, vocabulary: self.vocabulary, constraint: self.constraint,
+        start: start)
     }
     var piece = try read(unread, phase: .prompt, watch) { logits in
       var begun = beginning()

@@ -50,7 +50,14 @@ public struct Sampler {
   /// - Parameter logits: [vocabulary]
   /// - Throws: `SamplingError` where there is nothing to choose from or a bias names no token.
   public mutating func sample(_ logits: UnsafeBufferPointer<Float>) throws(SamplingError) -> Int32 {
-    try adjust(logits)
+    try sample(logits, allowed: nil)
+  }
+
+  /// The same among the tokens of a mask.
+  mutating func sample(
+    _ logits: UnsafeBufferPointer<Float>, allowed: TokenMask?
+  ) throws(SamplingError) -> Int32 {
+    try adjust(logits, allowed: allowed)
     if options.temperature <= 0 {
       guard let best = likeliest() else { throw .noCandidate(vocabularySize: logits.count) }
       return best
@@ -64,7 +71,7 @@ public struct Sampler {
   /// - Parameter logits: [vocabulary]
   /// - Throws: as `sample(_:)`.
   public mutating func distribution(_ logits: UnsafeBufferPointer<Float>) throws(SamplingError) -> [Candidate] {
-    try adjust(logits)
+    try adjust(logits, allowed: nil)
     if options.temperature <= 0 {
       guard let best = likeliest() else { throw .noCandidate(vocabularySize: logits.count) }
       return [Candidate(token: best, logit: adjusted[Int(best)], probability: 1)]
@@ -76,11 +83,14 @@ public struct Sampler {
 
   // MARK: - Steps
 
-  /// Copies the logits and applies bias, forbidden tokens and penalties.
-  private mutating func adjust(_ logits: UnsafeBufferPointer<Float>) throws(SamplingError) {
+  /// Copies the logits and applies mask, bias, forbidden tokens and penalties.
+  private mutating func adjust(_ logits: UnsafeBufferPointer<Float>, allowed: TokenMask?) throws(SamplingError) {
     guard !logits.isEmpty else { throw .noLogits }
     if adjusted.count != logits.count { adjusted = Array(repeating: 0, count: logits.count) }
-    adjusted.withUnsafeMutableBufferPointer { _ = $0.update(fromContentsOf: logits) }
+    adjusted.withUnsafeMutableBufferPointer {
+      _ = $0.update(fromContentsOf: logits)
+      allowed?.apply(to: $0)
+    }
     for (token, bias) in options.logitBias {
       guard Int(token) < adjusted.count else {
         throw .biasOutsideVocabulary(token: token, vocabularySize: adjusted.count)

@@ -29,7 +29,8 @@ final class ScheduledRequest {
     promptCount = ticket.prompt.count
     answer = Answer(
       to: ticket.prompt, options: ticket.request.options, sampler: try Sampler(ticket.request.sampling),
-      vocabulary: ticket.vocabulary, logProbabilities: ticket.request.logProbabilities, start: ticket.arrival)
+      vocabulary: ticket.vocabulary, logProbabilities: ticket.request.logProbabilities,
+      constraint: ticket.constraint, start: ticket.arrival)
   }
 
   // MARK: What it is up to

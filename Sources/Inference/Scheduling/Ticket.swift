@@ -6,6 +6,7 @@ struct Ticket: Sendable {
   /// Not empty, known tokens, fewer than the context holds.
   let prompt: [Int32]
   let vocabulary: ModelVocabulary
+  let constraint: Constraint?
   let channel: EventChannel
   /// When it came, in seconds.
   let arrival: Double
@@ -34,5 +35,6 @@ struct Ticket: Sendable {
     // A conversation's answer begins a text of its own; everything else goes on.
     let begins = if case .messages = request.prompt { true } else { false }
     vocabulary = ModelVocabulary(engine.model.tokenizer, continuing: !begins)
+    constraint = try request.grammar.map { try engine.constraint(to: $0, beginsText: begins) }
   }
 }

@@ -132,4 +132,7 @@ extension FinishReason {
     case .length, .contextFull, .cacheFull, .cancelled: "length"
     }
   }
+
+  /// The same of an answer that may call tools.
+  func openAI(hasCalls: Bool) -> String { hasCalls && openAI == "stop" ? "tool_calls" : openAI }
 }

@@ -65,6 +65,7 @@ struct APIError: Error, Equatable {
     case SamplingError.invalidOption(let name, _, _):
       self.init(.invalidRequest, "\(error)", parameter: name.replacing("-", with: "_"))
     case SamplingError.biasOutsideVocabulary: self.init(.invalidRequest, "\(error)", parameter: "logit_bias")
+    case let error as GrammarError: self.init(.invalidRequest, error.description)
     case is MessageError, is PromptError: self.init(.invalidRequest, "\(error)", parameter: "messages")
     case let error as JinjaError:
       self.init(.invalidRequest, "The chat template refuses the conversation: \(error.message)", parameter: "messages")

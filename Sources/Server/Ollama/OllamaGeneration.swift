@@ -7,22 +7,24 @@ extension OllamaRoutes {
     let bytes = try await service.body.bytes(of: request)
     let fields = try BodyReader.decode(OllamaChatRequest.self, from: bytes)
     let name = try Self.name(fields.model)
-    try OllamaGenerateRequest.check(format: fields.format)
+    let grammar = fields.format == nil ? nil : try AnswerForm(bytes).ollama()
     let messages = try (fields.messages ?? []).map { try $0.message() }
     if messages.isEmpty { return try await loadOrUnload(name, fields.keep_alive, isChat: true) }
     let model = try await service.library.model(name)
     let tools = fields.tools?.isEmpty == false ? try ToolsField.tools(in: bytes) : []
     return try await answer(
-      .messages(messages, tools: tools), fields.options, isStreamed: fields.stream ?? true, isChat: true, model, name,
-      context)
+      .messages(messages, tools: tools), fields.options, grammar, isStreamed: fields.stream ?? true, isChat: true,
+      model,
+      name, context)
   }
 
   /// `/api/generate`
   @Sendable func generate(_ request: Request, _ context: ServerContext) async throws -> Response {
-    let fields = try await service.body.decode(OllamaGenerateRequest.self, from: request)
+    let bytes = try await service.body.bytes(of: request)
+    let fields = try BodyReader.decode(OllamaGenerateRequest.self, from: bytes)
     let name = try Self.name(fields.model)
     try fields.validate()
-    try OllamaGenerateRequest.check(format: fields.format)
+    let grammar = fields.format == nil ? nil : try AnswerForm(bytes).ollama()
     let text = fields.prompt ?? ""
     if text.isEmpty, fields.suffix?.isEmpty ?? true {
       return try await loadOrUnload(name, fields.keep_alive, isChat: false)
@@ -41,17 +43,18 @@ extension OllamaRoutes {
       prompt = .messages(system + [Message(.user, text)], tools: [])
     }
     return try await answer(
-      prompt, fields.options, isStreamed: fields.stream ?? true, isChat: false, model, name, context)
+      prompt, fields.options, grammar, isStreamed: fields.stream ?? true, isChat: false, model, name, context)
   }
 
   private func answer(
-    _ prompt: GenerationRequest.Prompt, _ options: WithSampling<OllamaOptions>?, isStreamed: Bool, isChat: Bool,
-    _ model: ServedModel, _ name: String, _ context: ServerContext
+    _ prompt: GenerationRequest.Prompt, _ options: WithSampling<OllamaOptions>?, _ grammar: Grammar?, isStreamed: Bool,
+    isChat: Bool, _ model: ServedModel, _ name: String, _ context: ServerContext
   ) async throws -> Response {
     // -1 and -2 are ollama's words for no limit and for what fits the context, which is the same here.
     let limit = options?.fields.num_predict.flatMap { $0 == -1 || $0 == -2 ? nil : $0 }
-    let generation = try service.request(
+    var generation = try service.request(
       prompt, options?.sampling ?? SamplingFields(), maxTokens: limit, stop: options?.fields.stop, model: model)
+    generation.grammar = grammar
     let answers = try Answers([generation], model, service, on: context.channel)
     if isStreamed { return answers.stream(OllamaStream(model: name, isChat: isChat)) }
     guard let outcome = try await answers.outcomes().first else { throw CancellationError() }

@@ -53,7 +53,7 @@ struct OllamaChatRequest: Decodable, Sendable {
   var model: String?
   var messages: [Turn]?
   var stream: Bool?
-  var format: AnyValue?
+  var format: Anything?
   var options: WithSampling<OllamaOptions>?
   var tools: [Anything]?
   var keep_alive: KeepAlive?
@@ -70,7 +70,7 @@ struct OllamaGenerateRequest: Decodable, Sendable {
   var images: [String]?
   var stream: Bool?
   var raw: Bool?
-  var format: AnyValue?
+  var format: Anything?
   var options: WithSampling<OllamaOptions>?
   var keep_alive: KeepAlive?
 
@@ -87,11 +87,5 @@ struct OllamaGenerateRequest: Decodable, Sendable {
         .notSupported, "An earlier context is not supported; /api/chat takes a whole conversation.",
         parameter: "context")
     }
-  }
-
-  /// - Throws: ``APIError`` for a form that answers are to keep to.
-  static func check(format: AnyValue?) throws {
-    guard let format, format != .null, format != .text("") else { return }
-    throw APIError(.notSupported, "Answers in a certain format are not supported.", parameter: "format")
   }
 }

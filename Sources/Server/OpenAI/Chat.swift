@@ -10,10 +10,19 @@ extension OpenAIRoutes {
     try fields.validate()
     let model = try await service.library.model(fields.model)
     let tools =
-      fields.tools?.isEmpty == false && fields.tool_choice != .named("none") ? try ToolsField.tools(in: bytes) : []
+      fields.tools?.isEmpty == false && fields.tool_choice != ChatRequest.ToolChoice.none
+      ? try ToolsField.tools(in: bytes) : []
+    let format = tools.isEmpty ? nil : ToolCallFormat(template: model.chatTemplate)
     var generation = try service.request(
       .messages(fields.messages, tools: tools), body.sampling,
       maxTokens: fields.max_completion_tokens ?? fields.max_tokens, stop: fields.stop, model: model)
+    if fields.hasForm {
+      let form = try AnswerForm(bytes)
+      generation.grammar = try form.openAI("response_format") ?? form.llama()
+    }
+    if let format, let choice = fields.tool_choice, choice.isForced {
+      generation.grammar = try ToolsField.grammar(format, choice, tools)
+    }
     if fields.logprobs == true { generation.logProbabilities = fields.top_logprobs ?? 0 }
     if fields.cache_prompt == false { (generation.usesPrefixes, generation.keepsPrefix) = (false, false) }
     let answers = try Answers(generation.copies(fields.count), model, service, on: context.channel)
@@ -21,17 +30,18 @@ extension OpenAIRoutes {
       return answers.stream(
         ChatStream(
           model: model, count: fields.count, hasLogprobs: fields.logprobs == true, includesUsage: fields.includesUsage,
-          requestID: context.requestID))
+          toolCalls: format, requestID: context.requestID))
     }
     let outcomes = try await answers.outcomes()
     return JSONReply.response(
       ChatReply(
         id: Names.new("chatcmpl-"), created: Names.now, model: model.name,
         choices: outcomes.enumerated().map { index, outcome in
-          ChatReply.Choice(
-            index: index, message: .init(content: outcome.result.text),
+          let message = ChatReply.Answer(outcome.result.text, format)
+          return ChatReply.Choice(
+            index: index, message: message,
             logprobs: OrNull(fields.logprobs == true ? ChatLogprobs(outcome.choices, model.tokenizer) : nil),
-            finish_reason: outcome.result.finishReason.openAI)
+            finish_reason: outcome.result.finishReason.openAI(hasCalls: message.tool_calls != nil))
         },
         usage: OpenAIUsage(outcomes.map(\.result))))
   }
@@ -45,16 +55,23 @@ struct ChatStream: AnswerWriter {
   private let count: Int
   private let hasLogprobs: Bool
   private let includesUsage: Bool
+  private var parsers: [ToolCallParser]
+  private var callCounts: [Int]
   private let requestID: String
   private let id = Names.new("chatcmpl-")
   private let created = Names.now
   private var results: [GenerationResult] = []
 
-  init(model: ServedModel, count: Int, hasLogprobs: Bool, includesUsage: Bool, requestID: String) {
+  init(
+    model: ServedModel, count: Int, hasLogprobs: Bool, includesUsage: Bool, toolCalls: ToolCallFormat?,
+    requestID: String
+  ) {
     self.model = model
     self.count = count
     self.hasLogprobs = hasLogprobs
     self.includesUsage = includesUsage
+    parsers = toolCalls.map { Array(repeating: ToolCallParser(format: $0), count: count) } ?? []
+    callCounts = Array(repeating: 0, count: count)
     self.requestID = requestID
   }
 
@@ -74,13 +91,36 @@ struct ChatStream: AnswerWriter {
     switch event {
     case .text(let piece):
       let logprobs = hasLogprobs ? ChatLogprobs(piece.choices, model.tokenizer) : nil
+      guard parsers.isEmpty else { return try write(parsers[index].append(piece.text), of: index, logprobs, &frames) }
       try frames.event(
         nil, chunk([.init(index: index, delta: .init(content: piece.text), logprobs: OrNull(logprobs))]))
     case .finished(let result):
       results.append(result)
-      try frames.event(
-        nil, chunk([.init(index: index, delta: .init(), finish_reason: OrNull(result.finishReason.openAI))]))
+      if !parsers.isEmpty { try write(parsers[index].finish(), of: index, nil, &frames) }
+      let reason = result.finishReason.openAI(hasCalls: callCounts[index] > 0)
+      try frames.event(nil, chunk([.init(index: index, delta: .init(), finish_reason: OrNull(reason))]))
     case .started, .progress: break
+    }
+  }
+
+  /// Parts of an answer that may call tools; what belongs to its tokens goes with the first.
+  private mutating func write(
+    _ parts: [ToolCallParser.Part], of index: Int, _ logprobs: ChatLogprobs?, _ frames: inout Frames
+  ) throws {
+    var logprobs = logprobs
+    for part in parts {
+      var delta = ChatChunk.Delta()
+      switch part {
+      case .text(let text): delta.content = text
+      case .call(let name, let arguments):
+        delta.tool_calls = [ChatCall(name: name, arguments: arguments, index: callCounts[index])]
+        callCounts[index] += 1
+      }
+      try frames.event(nil, chunk([.init(index: index, delta: delta, logprobs: OrNull(logprobs))]))
+      logprobs = nil
+    }
+    if let logprobs {
+      try frames.event(nil, chunk([.init(index: index, delta: .init(content: ""), logprobs: OrNull(logprobs))]))
     }
   }
 

@@ -5,8 +5,27 @@ import PowerInfer
 struct ChatReply: Encodable {
   struct Answer: Encodable {
     var role = "assistant"
-    var content: String
+    var content: OrNull<String>
     var refusal = OrNull<String>(nil)
+    var tool_calls: [ChatCall]?
+
+    /// - Parameter format: how the model writes calls; nil where it was shown no tools.
+    init(_ text: String, _ format: ToolCallFormat?) {
+      guard let format else {
+        content = OrNull(text)
+        return
+      }
+      var parser = ToolCallParser(format: format)
+      var (said, calls) = ("", [ChatCall]())
+      for part in parser.append(text) + parser.finish() {
+        switch part {
+        case .text(let text): said += text
+        case .call(let name, let arguments): calls.append(ChatCall(name: name, arguments: arguments))
+        }
+      }
+      content = OrNull(said.isEmpty && !calls.isEmpty ? nil : said)
+      tool_calls = calls.isEmpty ? nil : calls
+    }
   }
 
   struct Choice: Encodable {
@@ -25,11 +44,32 @@ struct ChatReply: Encodable {
   var system_fingerprint = "powerinfer"
 }
 
+/// A call that a model wishes.
+struct ChatCall: Encodable {
+  struct Function: Encodable {
+    var name: String
+    var arguments: String
+  }
+
+  /// Its place among the calls, in streams.
+  var index: Int?
+  var id: String
+  var type = "function"
+  var function: Function
+
+  init(name: String, arguments: String, index: Int? = nil) {
+    id = Names.new("call_")
+    function = Function(name: name, arguments: arguments)
+    self.index = index
+  }
+}
+
 /// A piece of the same reply.
 struct ChatChunk: Encodable {
   struct Delta: Encodable {
     var role: String?
     var content: String?
+    var tool_calls: [ChatCall]?
   }
 
   struct Choice: Encodable {

@@ -3,7 +3,6 @@ import PowerInfer
 /// The body of `/v1/chat/completions`. Fields that are not named here are ignored.
 struct ChatRequest: Decodable, Sendable {
   struct StreamOptions: Decodable, Sendable { var include_usage: Bool? }
-  struct Format: Decodable, Sendable { var type: String }
 
   var model: String?
   var messages: [Message]
@@ -15,21 +14,45 @@ struct ChatRequest: Decodable, Sendable {
   var stop: StopField?
   var logprobs: Bool?
   var top_logprobs: Int?
-  var response_format: Format?
+  var response_format: Anything?
+  var grammar: Anything?
+  var json_schema: Anything?
   var tools: [Anything]?
   var tool_choice: ToolChoice?
   var cache_prompt: Bool?
 
   enum ToolChoice: Decodable, Sendable, Equatable {
-    case named(String)
-    case function
+    case none, auto, required
+    case function(String)
+
+    /// Whether the answer has to be a call.
+    var isForced: Bool { self != .none && self != .auto }
+
+    private struct Object: Decodable {
+      struct Function: Decodable { var name: String }
+      var function: Function
+    }
 
     init(from decoder: any Decoder) throws {
-      self = (try? decoder.singleValueContainer().decode(String.self)).map { .named($0) } ?? .function
+      let single = try decoder.singleValueContainer()
+      guard let word = try? single.decode(String.self) else {
+        self = .function(try single.decode(Object.self).function.name)
+        return
+      }
+      switch word {
+      case "none": self = .none
+      case "auto": self = .auto
+      case "required": self = .required
+      default:
+        throw DecodingError.dataCorruptedError(
+          in: single, debugDescription: "expected none, auto, required or a function, found \(word.debugDescription).")
+      }
     }
   }
 
   var count: Int { n ?? 1 }
+  /// Whether something is said of the answer's form.
+  var hasForm: Bool { response_format != nil || grammar != nil || json_schema != nil }
   var includesUsage: Bool { stream_options?.include_usage ?? false }
 
   /// Most answers to one request.
@@ -50,17 +73,8 @@ struct ChatRequest: Decodable, Sendable {
           .invalidRequest, "The field top_logprobs needs logprobs to be true.", parameter: "top_logprobs")
       }
     }
-    if let format = response_format, format.type != "text" {
-      throw APIError(
-        .notSupported, "The response format \(format.type.debugDescription) is not supported, expected \"text\".",
-        parameter: "response_format")
-    }
-    switch tool_choice {
-    case nil, .named("auto"), .named("none"): break
-    default:
-      throw APIError(
-        .notSupported, "A forced tool call is not supported; expected tool_choice to be \"auto\" or \"none\".",
-        parameter: "tool_choice")
+    if tool_choice?.isForced == true, tools?.isEmpty ?? true {
+      throw APIError(.invalidRequest, "The tool_choice needs tools, but there are none.", parameter: "tool_choice")
     }
   }
 

@@ -207,10 +207,33 @@ enum OpenAIDescription {
           "stop": {"$ref": "#/components/schemas/Stop"}, "logprobs": {"type": ["boolean", "null"]},
           "top_logprobs": {"type": ["integer", "null"], "minimum": 0, "maximum": 20},
           "response_format": {
-            "anyOf": [{"type": "object", "properties": {"type": {"type": "string"}}, "required": ["type"]}, {"type": "null"}]
+            "anyOf": [
+              {"type": "object", "properties": {"type": {"enum": ["text", "json_object"]}}, "required": ["type"]},
+              {
+                "type": "object",
+                "properties": {
+                  "type": {"enum": ["json_schema"]},
+                  "json_schema": {"type": "object", "properties": {"schema": {"type": "object"}}, "required": ["schema"]}
+                },
+                "required": ["type", "json_schema"]
+              },
+              {"type": "null"}
+            ]
           },
+          "grammar": {"type": ["string", "null"]}, "json_schema": {"type": ["object", "null"]},
           "tools": {"anyOf": [{"type": "array", "items": {"type": "object"}}, {"type": "null"}]},
-          "tool_choice": {"anyOf": [{"type": "string"}, {"type": "object"}, {"type": "null"}]},
+          "tool_choice": {
+            "anyOf": [
+              {"enum": ["none", "auto", "required", null]},
+              {
+                "type": "object",
+                "properties": {
+                  "function": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+                },
+                "required": ["function"]
+              }
+            ]
+          },
           "cache_prompt": {"type": ["boolean", "null"]}
         },
         "required": ["messages"], "allOf": [{"$ref": "#/components/schemas/Sampling"}]
@@ -230,13 +253,27 @@ enum OpenAIDescription {
                 "message": {
                   "type": "object",
                   "properties": {
-                    "role": {"enum": ["assistant"]}, "content": {"type": "string"},
-                    "refusal": {"type": ["string", "null"]}
+                    "role": {"enum": ["assistant"]}, "content": {"type": ["string", "null"]},
+                    "refusal": {"type": ["string", "null"]},
+                    "tool_calls": {
+                      "type": "array",
+                      "items": {
+                        "type": "object",
+                        "properties": {
+                          "id": {"type": "string"}, "type": {"enum": ["function"]},
+                          "function": {
+                            "type": "object", "properties": {"name": {"type": "string"}, "arguments": {"type": "string"}},
+                            "required": ["name", "arguments"]
+                          }
+                        },
+                        "required": ["id", "type", "function"]
+                      }
+                    }
                   },
                   "required": ["role", "content"]
                 },
                 "logprobs": {"anyOf": [{"type": "object"}, {"type": "null"}]},
-                "finish_reason": {"enum": ["stop", "length"]}
+                "finish_reason": {"enum": ["stop", "length", "tool_calls"]}
               },
               "required": ["index", "message", "finish_reason"]
             }

@@ -96,6 +96,24 @@ enum ToolsField {
       throw APIError(.invalidRequest, "The tools cannot be used: \(error)", parameter: "tools")
     }
   }
+
+  /// The answers that a forced choice admits.
+  ///
+  /// - Throws: ``APIError`` for a tool that is not there, and for parameters to which answers cannot be held.
+  static func grammar(_ format: ToolCallFormat, _ choice: ChatRequest.ToolChoice, _ tools: [Tool]) throws -> Grammar {
+    var called = tools
+    if case .function(let name) = choice {
+      called = tools.filter { $0.name == name }
+      guard !called.isEmpty else {
+        throw APIError(.invalidRequest, "There is no tool \(name.debugDescription).", parameter: "tool_choice")
+      }
+    }
+    do {
+      return try format.grammar(calling: called)
+    } catch {
+      throw APIError(.invalidRequest, "The tools cannot be used: \(error)", parameter: "tools")
+    }
+  }
 }
 
 /// A value that only has to be there or not.

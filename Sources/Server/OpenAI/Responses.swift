@@ -4,14 +4,15 @@ import PowerInfer
 extension OpenAIRoutes {
   /// `/v1/responses`
   @Sendable func respond(_ request: Request, _ context: ServerContext) async throws -> Response {
-    let body = try await service.body.decode(WithSampling<ResponsesRequest>.self, from: request)
+    let bytes = try await service.body.bytes(of: request)
+    let body = try BodyReader.decode(WithSampling<ResponsesRequest>.self, from: bytes)
     let fields = body.fields
     try fields.validate()
     let model = try await service.library.model(fields.model)
-    let generation = try service.request(
+    var generation = try service.request(
       .messages(try fields.messages(), tools: []), body.sampling, maxTokens: fields.max_output_tokens,
-      stop: fields.stop,
-      model: model)
+      stop: fields.stop, model: model)
+    if fields.text?.format != nil { generation.grammar = try AnswerForm(bytes).openAI("text", "format") }
     let object = ResponseObject(fields, generation.sampling, model: model.name)
     let answers = try Answers([generation], model, service, on: context.channel)
     if fields.stream == true { return answers.stream(ResponseStream(object)) }

@@ -81,6 +81,7 @@ struct ResponseObject: Encodable {
     temperature = sampling.temperature
     top_p = sampling.topP
     metadata = fields.metadata ?? [:]
+    text.format.type = fields.text?.format?.type ?? "text"
   }
 
   /// The object once the answer is complete.

@@ -83,11 +83,6 @@ struct ResponsesRequest: Decodable, Sendable {
         .notSupported, "Responses are not kept here; expected the whole conversation in input.",
         parameter: "previous_response_id")
     }
-    if let format = text?.format, format.type != "text" {
-      throw APIError(
-        .notSupported, "The text format \(format.type.debugDescription) is not supported, expected \"text\".",
-        parameter: "text.format")
-    }
     if tools?.isEmpty == false {
       throw APIError(
         .notSupported, "Tools are not supported in responses; see /v1/chat/completions.", parameter: "tools")

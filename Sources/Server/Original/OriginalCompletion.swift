@@ -12,6 +12,7 @@ struct OriginalRequest: Decodable, Sendable {
   var stop: StopField?
   var cache_prompt: Bool?
   var grammar: String?
+  var json_schema: Anything?
   /// Of `/infill`.
   var input_prefix: String?
   var input_suffix: String?
@@ -20,16 +21,14 @@ struct OriginalRequest: Decodable, Sendable {
   func validate() throws {
     try ChatRequest.check(n_predict, atLeast: -2, "n_predict")
     try ChatRequest.check(n_probs, in: GenerationRequest.logProbabilityRange, "n_probs")
-    if grammar?.isEmpty == false {
-      throw APIError(.notSupported, "Grammars are not supported.", parameter: "grammar")
-    }
   }
 }
 
 extension OriginalRoutes {
   /// `/completion`
   @Sendable func complete(_ request: Request, _ context: ServerContext) async throws -> Response {
-    let body = try await service.body.decode(WithSampling<OriginalRequest>.self, from: request)
+    let bytes = try await service.body.bytes(of: request)
+    let body = try BodyReader.decode(WithSampling<OriginalRequest>.self, from: bytes)
     let model = try await service.library.model(body.fields.model)
     guard let prompts = body.fields.prompt?.prompts else {
       throw APIError(.invalidRequest, "The field prompt is missing.", parameter: "prompt")
@@ -39,12 +38,13 @@ extension OriginalRoutes {
         .notSupported, "Expected one prompt, found \(prompts.count); /v1/completions takes several.",
         parameter: "prompt")
     }
-    return try await answer(model.beginning(prompt), body, model, context)
+    return try await answer(model.beginning(prompt), body, bytes, model, context)
   }
 
   /// `/infill`
   @Sendable func infill(_ request: Request, _ context: ServerContext) async throws -> Response {
-    let body = try await service.body.decode(WithSampling<OriginalRequest>.self, from: request)
+    let bytes = try await service.body.bytes(of: request)
+    let body = try BodyReader.decode(WithSampling<OriginalRequest>.self, from: bytes)
     let model = try await service.library.model(body.fields.model)
     guard let before = body.fields.input_prefix, let after = body.fields.input_suffix else {
       let name = body.fields.input_prefix == nil ? "input_prefix" : "input_suffix"
@@ -54,17 +54,19 @@ extension OriginalRoutes {
       throw APIError(
         .notSupported, "The model \(model.name) does not fill in the middle: its vocabulary has no tokens for it.")
     }
-    return try await answer(.tokens(infill.prompt(before: before, after: after, model.tokenizer)), body, model, context)
+    let prompt = infill.prompt(before: before, after: after, model.tokenizer)
+    return try await answer(.tokens(prompt), body, bytes, model, context)
   }
 
   private func answer(
-    _ prompt: GenerationRequest.Prompt, _ body: WithSampling<OriginalRequest>, _ model: ServedModel,
+    _ prompt: GenerationRequest.Prompt, _ body: WithSampling<OriginalRequest>, _ bytes: [UInt8], _ model: ServedModel,
     _ context: ServerContext
   ) async throws -> Response {
     let fields = body.fields
     try fields.validate()
     var generation = try service.request(
       prompt, body.sampling, maxTokens: fields.n_predict.flatMap { $0 < 0 ? nil : $0 }, stop: fields.stop, model: model)
+    if fields.grammar != nil || fields.json_schema != nil { generation.grammar = try AnswerForm(bytes).llama() }
     if let count = fields.n_probs, count > 0 { generation.logProbabilities = count }
     if fields.n_predict == -1, let keep = fields.n_keep {
       // llama.cpp's words for "as long as it goes": the oldest tokens but for the first are dropped.
