@@ -38,6 +38,12 @@ public enum ResidentNeurons: Sendable, Equatable {
     return flags
   }
 
+  /// All others of `neurons`, ascending.
+  public func complement(of neurons: Int) -> [UInt32] {
+    guard let flags = flags(of: neurons) else { return [] }
+    return flags.indices.filter { !flags[$0] }.map { UInt32(truncatingIfNeeded: $0) }
+  }
+
   /// Whether they are ascending neurons out of so many.
   public func isValid(of neurons: Int) -> Bool {
     switch self {

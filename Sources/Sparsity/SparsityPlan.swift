@@ -31,14 +31,23 @@ public final class SparsityPlan: Sendable {
   /// Why the sources are what they are, as part of a sentence; `nil` where a source was asked for by name.
   public let reason: String?
 
+  /// - Parameters:
+  ///   - model: an open model.
+  ///   - options: how neurons are chosen.
+  ///   - team: what converts matrices.
+  ///   - predictedLayers: the first layers, whose predictors are asked here; `nil` for all.
   /// - Throws: ``SparsityError`` where the model has not what the mode needs, or the machine not the memory;
   ///   ``NeuronRecordError`` for a profile or thresholds that are damaged or belong to another model.
-  public init(model: LanguageModel, options: SparsityOptions, team: ThreadTeam) throws {
+  public init(
+    model: LanguageModel, options: SparsityOptions, team: ThreadTeam, predictedLayers: Int? = nil
+  ) throws {
     let recipe = try SparsityRecipe(model: model, options: options)
     try recipe.checkMemory()
     mode = options.mode
     masksPrompts = options.masksPrompts
     reason = recipe.reason
-    layers = recipe.sources.indices.map { recipe.layer($0, team: team) }
+    layers = recipe.sources.indices.map { index in
+      recipe.layer(index, team: team, predicts: predictedLayers.map { index < $0 } ?? true)
+    }
   }
 }

@@ -85,10 +85,11 @@ public struct SparsityRecipe: Sendable {
   /// - Parameters:
   ///   - index: of the layer.
   ///   - team: what converts matrices.
-  public func layer(_ index: Int, team: ThreadTeam) -> LayerPlan {
+  ///   - predicts: whether the layer's predictor is wanted, if neurons are predicted at all.
+  public func layer(_ index: Int, team: ThreadTeam, predicts: Bool = true) -> LayerPlan {
     let layer = weights[index]
     let turned = turns(index).map { NeuronRows(turning: $0, team: team) }
-    let predictor = wish.flatMap { wish in
+    let predictor = (predicts ? wish : nil).flatMap { wish in
       layer.predictor.map {
         NeuronPredictor($0, hot: hot(index), format: wish.format, team: team)
       }

@@ -12,34 +12,41 @@ import PowerInferSparsity
 final class CPUExecutor: ModelExecutor {
   let model: LanguageModel
   let maxRows: Int
-  private let store: PageStore
+  let store: PageStore
   private let attention: Attention
-  private let team: ThreadTeam
-  private let kernels: Kernels
-  private let work: Workspace
-  private let tables: PassTables
-  private let clock: StageClock
+  let team: ThreadTeam
+  let kernels: Kernels
+  let work: Workspace
+  let tables: PassTables
+  let clock: StageClock
   private let profile: Profile?
   private let projections: Projections
   private let tap: ActivationTap?
-  private let feedForward: FeedForward
+  let feedForward: FeedForward
   private let workspaceBytes: Int
 
   /// Wanted rows of the last pass whose logits are in the workspace.
-  private var readyLogits = 0..<0
+  var readyLogits = 0..<0
 
   var pageLayout: PageLayout { store.layout }
 
-  /// - Parameter contextSize: positions of a sequence at most.
+  /// - Parameters:
+  ///   - contextSize: positions of a sequence at most.
+  ///   - cachedLayers: the first layers, whose keys and values are kept here; `nil` for all.
+  ///   - asksPredictors: whether predictors are asked here, or somebody else's answers are taken.
   /// - Throws: ``EngineError`` for a batch size out of range, a cache format that does not fit the model, or working memory that
   ///   this machine does not have; `SparsityError` where neurons cannot be chosen as asked.
-  init(model: LanguageModel, team: ThreadTeam, contextSize: Int, options: EngineOptions) throws {
+  init(
+    model: LanguageModel, team: ThreadTeam, contextSize: Int, options: EngineOptions, cachedLayers: Int? = nil,
+    asksPredictors: Bool = true
+  ) throws {
     self.model = model
     self.team = team
     let c = model.configuration
     try EngineOptions.check("batch size", options.batchSize, EngineOptions.batchSizeRange)
     maxRows = min(options.batchSize, contextSize)
-    store = try PageStore(configuration: c, keys: options.keyFormat, values: options.valueFormat)
+    store = try PageStore(
+      configuration: c, layers: cachedLayers, keys: options.keyFormat, values: options.valueFormat)
     // A file of a few megabytes can ask for more working memory than there is; allocating it would trap.
     let needsPredictions = options.sparsity.mode == .predictor
     let bytes = Workspace.byteCount(
@@ -50,7 +57,9 @@ final class CPUExecutor: ModelExecutor {
         batchSize: maxRows, threads: team.count, contextSize: contextSize, bytes: bytes ?? .max)
     }
     workspaceBytes = bytes
-    let plan = try SparsityPlan(model: model, options: options.sparsity, team: team)
+    let plan = try SparsityPlan(
+      model: model, options: options.sparsity, team: team,
+      predictedLayers: asksPredictors ? nil : cachedLayers)
     var kernels = Kernels.active
     kernels.readings = TuningRecord(options.tuning, kernels: kernels, threads: team.count)
       .readings(for: model.weights.decodedMatrices, kernels: kernels, team: team)
@@ -157,7 +166,7 @@ final class CPUExecutor: ModelExecutor {
 
   // MARK: The way of a batch
 
-  private var configuration: ModelConfiguration { model.configuration }
+  var configuration: ModelConfiguration { model.configuration }
 
   // The executor goes to the workers unguarded. What lies behind it is either constant, or written by the leader while no pass
   // runs; during one each worker writes its own scratch and the pieces that it took, and `sync` separates a step that writes
@@ -190,7 +199,7 @@ final class CPUExecutor: ModelExecutor {
     worker.leave()
   }
 
-  private func embed(_ row: Int, _ buffers: Workspace.Rows) {
+  func embed(_ row: Int, _ buffers: Workspace.Rows) {
     let (d, position) = (configuration.hiddenSize, tables.positions[row])
     let table = model.weights.tokenEmbedding
     let residual = buffers.residual + row * d
@@ -207,7 +216,7 @@ final class CPUExecutor: ModelExecutor {
   }
 
   /// What the layer before has to add, and the inputs of this one's blocks.
-  private func beginLayer(
+  func beginLayer(
     _ layer: LayerWeights, index: Int, _ rows: RowGroup, _ buffers: Workspace.Rows, _ worker: Worker
   ) {
     let isParallel = configuration.architecture.hasParallelBlocks
@@ -231,7 +240,7 @@ final class CPUExecutor: ModelExecutor {
   /// attended = softmax(query · keys · scale) · values, each row over its sequence's positions up to its own. Ends in step.
   ///
   /// - Parameter isNeeded: whether anybody reads it, or only keys and values are to be kept.
-  private func attend(
+  func attend(
     _ layer: LayerWeights, index: Int, _ rows: RowGroup, _ buffers: Workspace.Rows, isNeeded: Bool, _ worker: Worker
   ) {
     let all = 0..<rows.count
@@ -285,7 +294,7 @@ final class CPUExecutor: ModelExecutor {
   }
 
   /// What the attention adds to the residual: Wo · attended. Ends in step.
-  private func project(
+  func project(
     _ layer: LayerWeights, index: Int, _ rows: RowGroup, _ buffers: Workspace.Rows, _ worker: Worker
   ) {
     tap?.show(.attentionOutput, layer: index, work.shared.attended, count: rows.count, worker)
@@ -299,7 +308,7 @@ final class CPUExecutor: ModelExecutor {
   }
 
   /// The feed-forward's input: what the attention left, normalised, unless both blocks read the layer's input.
-  private func beginFeedForward(
+  func beginFeedForward(
     _ layer: LayerWeights, index: Int, _ rows: RowGroup, _ buffers: Workspace.Rows, _ worker: Worker
   ) -> Activations {
     if configuration.architecture.hasParallelBlocks {
@@ -349,7 +358,7 @@ final class CPUExecutor: ModelExecutor {
   // MARK: Steps on a row
 
   /// residual += what a block gives. Where another norm, a factor or another executor's part comes in, it comes in here.
-  private func combine(_ output: UnsafePointer<Float>, _ row: Int, _ buffers: Workspace.Rows) {
+  func combine(_ output: UnsafePointer<Float>, _ row: Int, _ buffers: Workspace.Rows) {
     let d = configuration.hiddenSize
     kernels.add(output + row * d, to: buffers.residual + row * d, count: d)
   }

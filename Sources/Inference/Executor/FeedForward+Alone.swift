@@ -24,7 +24,12 @@ extension FeedForward {
       case .dense: computeAll(step, piece, worker)
       case .gate: computeByGate(step, piece, threshold: nil, worker)
       case .threshold(let threshold): computeByGate(step, piece, threshold: threshold, worker)
-      case .predictor(let threshold): computeByPrediction(step, piece, predicted, threshold: threshold, worker)
+      case .predictor(let threshold):
+        if let predictions {
+          computeBy(predictions, step, piece, threshold: threshold, worker)
+        } else {
+          computeByPrediction(step, piece, predicted, threshold: threshold, worker)
+        }
       }
       worker.enter(.gateUp)
     }
@@ -153,6 +158,18 @@ extension FeedForward {
       count = multiply(predictor.fc2, predicted, piece, into: own.gate, own)
       count = select(step, piece, count: count, by: rule, values: own.gate, own)
     }
+    computeList(step, own, count: count, sum: piece, worker)
+  }
+
+  /// The neurons that somebody else has predicted to fire.
+  private func computeBy(
+    _ predictions: Predictions, _ step: AloneStep, _ piece: Int, threshold: Float, _ worker: Worker
+  ) {
+    let own = scratch.own[worker.index]
+    var count = listResident(step, piece, own)
+    count = kernels.select(
+      predictions.scores + step.pieces.lists[piece].lowerBound, list: own.list, count: count, by: .from(threshold),
+      into: own.list)
     computeList(step, own, count: count, sum: piece, worker)
   }
 

@@ -30,6 +30,7 @@ extension FeedForward {
         score(predictor, neurons: neurons, of: predicted, rows: rows, worker: worker.index)
         worker.enter(.gateUp)
       }
+      if let predictions { take(predictions, layer: index, neurons: neurons, rows: rows) }
       if isUnited {
         computeUnion(layer, index: index, neurons: neurons, of: input, count: count, worker)
         for t in 0..<count { silenceOthers(index, neurons, row: t) }

@@ -104,6 +104,25 @@ extension FeedForward {
   }
 }
 
+extension FeedForward {
+  /// The scores of some neurons of a layer as somebody else has predicted them; what is computed elsewhere is not.
+  func take(_ predictions: Predictions, layer: Int, neurons: Range<Int>, rows: RowGroup) {
+    let f = configuration.feedForwardSize
+    let list = pieces[layer].list
+    let (begin, end): (Int, Int) = list.withUnsafeBufferPointer { list in
+      (
+        list.partitioningIndex { $0 >= neurons.lowerBound },
+        list.partitioningIndex { $0 >= neurons.upperBound }
+      )
+    }
+    for (t, row) in rows.skipping.enumerated() {
+      let scores = scratch.scores + row * f
+      for neuron in neurons { scores[neuron] = -.infinity }
+      for entry in begin..<end { scores[Int(list[entry])] = predictions.scores[t * predictions.stride + entry] }
+    }
+  }
+}
+
 extension UnsafeBufferPointer {
   /// The first index whose element satisfies the predicate, which holds for all after one that it holds for.
   func partitioningIndex(where holds: (Element) -> Bool) -> Int {

@@ -29,6 +29,20 @@ final class FeedForward {
   /// What layers took, when a trial or a profile wants to know.
   var layerTimes: LayerTimes?
 
+  /// What somebody else has predicted of the neurons that are computed here, for the layer that is run next; set while no worker
+  /// runs.
+  var predictions: Predictions?
+
+  /// Predictions of the neurons on the list of a layer's resident ones, in its order.
+  struct Predictions {
+    /// [rows that ask, stride], the first for the first of them.
+    let scores: UnsafePointer<Float>
+    let stride: Int
+  }
+
+  /// Down projections with a row per output of which only the columns of resident neurons are read, by layer.
+  private let slices: [DownSlice?]
+
   /// How the current pass chooses neurons; set while no worker runs.
   private(set) var pass = Pass.together
   private(set) var arithmetic = Batch.Arithmetic.byCount
@@ -56,6 +70,7 @@ final class FeedForward {
     let neurons = configuration.feedForwardSize
     pieces = plan.layers.map { NeuronPieces(neurons: neurons, resident: $0.resident) }
     resident = plan.layers.map { $0.resident.flags(of: neurons) }
+    slices = DownSlice.all(model.weights.layers, plan, capacity: batchSize, workers: workers)
     scratch = NeuronScratch(
       configuration: configuration, plan: plan, pieces: pieces.map(\.count).max() ?? 1, batchSize: batchSize,
       workers: workers)
@@ -147,6 +162,12 @@ final class FeedForward {
         addRows(byNeuron, bias: bias, index: index, rows: rows, of: few, worker)
       }
       guard few.lowerBound > 0 else { return }
+      if let slice = slices[index] {
+        let hidden = slice.prepared(work.shared.hidden, rows: rows, kernels: kernels, worker)
+        projections.project(
+          slice.matrix, bias: bias, of: hidden, tokens: 0..<few.lowerBound, into: work.feedForwardOutput, worker)
+        return
+      }
       let hidden = projections.prepared(
         work.shared.hidden, for: down, form: work.rows(rows, worker).hidden, rows: rows, worker)
       projections.project(
@@ -203,6 +224,10 @@ final class FeedForward {
     let pieces = RowPieces(layer.up, tokens: 1)
     worker.pieces(pieces.count) { piece in
       let neurons = pieces[piece].rows
+      if let resident = resident[index], !resident[neurons].contains(true) {
+        (work.shared.hidden.row(0) + neurons.lowerBound).update(repeating: 0, count: neurons.count)
+        return
+      }
       if let gate = layer.gate {
         kernels.multiply(gate, rows: neurons, by: input, tokens: 0..<1, into: work.gate, stride: 0)
       }

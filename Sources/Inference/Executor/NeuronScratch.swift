@@ -54,7 +54,7 @@ final class NeuronScratch {
   /// - Parameter pieces: of a layer at most.
   init(configuration c: ModelConfiguration, plan: SparsityPlan, pieces: Int, batchSize: Int, workers: Int) {
     let layerRanks = plan.layers.compactMap { $0.predictor?.rank }
-    let isPredicting = !layerRanks.isEmpty
+    let isPredicting = !layerRanks.isEmpty || plan.mode == .predictor
     let piece = Self.pieceCapacity(neurons: c.feedForwardSize)
     own = (0..<workers).map { _ in
       Own(

@@ -10,6 +10,7 @@ import PowerInferPlatform
 final class PageStore {
   let layout: PageLayout
   private let configuration: ModelConfiguration
+  private let layerCount: Int
   private let keyFormat: WeightFormat
   private let valueFormat: WeightFormat
   private let keyBytes: Int  // of one head in a page
@@ -20,19 +21,21 @@ final class PageStore {
   /// Freed pages that are kept for the next use, in bytes.
   private static let spareBytes = 32 << 20
 
+  /// - Parameter layers: the first layers, whose keys and values are kept; `nil` for all.
   /// - Throws: ``EngineError/cacheFormat(_:headSize:)`` where heads cannot be stored in a format.
-  init(configuration c: ModelConfiguration, keys: CacheFormat, values: CacheFormat) throws {
+  init(configuration c: ModelConfiguration, layers: Int? = nil, keys: CacheFormat, values: CacheFormat) throws {
     for format in [keys, values] where c.headSize % format.storage.blockElements != 0 {
       throw EngineError.cacheFormat(format, headSize: c.headSize)
     }
     configuration = c
+    layerCount = layers ?? c.layerCount
     (keyFormat, valueFormat) = (keys.storage, values.storage)
     keyBytes = Kernels.attentionTile * keyFormat.rowBytes(columns: c.headSize)
     valueBytes = Kernels.attentionTile * valueFormat.rowBytes(columns: c.headSize)
     let (layer, overflow) = (keyBytes + valueBytes).multipliedReportingOverflow(by: c.keyValueHeadCount)
     layout = PageLayout(
       positions: Kernels.attentionTile,
-      layerBytes: Array(repeating: overflow ? .max : layer, count: c.layerCount))
+      layerBytes: Array(repeating: overflow ? .max : layer, count: layerCount))
   }
 
   deinit { for page in pages.compactMap({ $0 }) + spare { free(page) } }
@@ -67,7 +70,7 @@ final class PageStore {
     let block = Kernels.keyBlock
     let keys = (positions + block - 1) / block * block * keyFormat.rowBytes(columns: configuration.headSize)
     let values = positions * valueFormat.rowBytes(columns: configuration.headSize)
-    for head in 0..<configuration.layerCount * configuration.keyValueHeadCount {
+    for head in 0..<layerCount * configuration.keyValueHeadCount {
       let start = head * (keyBytes + valueBytes)
       (to + start).update(from: from + start, count: keys)
       (to + start + keyBytes).update(from: from + start + keyBytes, count: values)

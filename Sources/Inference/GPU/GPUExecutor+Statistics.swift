@@ -13,7 +13,8 @@ extension GPUExecutor {
 
   /// Notes how many neurons the first layers listed, and how many of these gave something.
   func count(layers: Int) throws {
-    for (index, layer) in weights.layers.prefix(layers).enumerated() where layer.source != .dense && layer.isListable {
+    for (index, layer) in weights.layers.prefix(layers).enumerated()
+    where layer.source != .dense && layer.neurons?.isListable == true {
       let at = index * GPUWorkspace.countStride
       let listed = Int(try work.hostCounts.load(UInt32.self, at: at, count: 1)[0])
       counts[index].tokens += 1
@@ -44,26 +45,33 @@ extension GPUExecutor {
     statistics.reason = reason
     statistics.bytesAreBound =
       model.configuration.activation == .relu
-      && weights.layers.contains { $0.source == .dense && $0.isDownByNeuron }
+      && weights.layers.contains { $0.source == .dense && $0.neurons?.isDownByNeuron == true }
     statistics.stages = isProfiled ? times.times : nil
     return statistics
   }
 
+  /// Bytes that a decoded token reads of a layer's neurons here.
   private func readBytes(_ index: Int) -> ExecutorStatistics.ReadBytes {
-    let (layer, count, file) = (weights.layers[index], counts[index], model.weights)
+    let (layer, count) = (weights.layers[index], counts[index])
+    let predictor = layer.predictor?.matrices.map { $0.fc1.byteCount + $0.fc2.byteCount } ?? 0
+    guard let own = layer.neurons else { return ExecutorStatistics.ReadBytes(predictor: Double(predictor)) }
+    let (gate, up) = (Double(own.gate?.byteCount ?? 0), Double(own.up.matrix.byteCount))
     guard layer.source != .dense, count.tokens > 0 else {
+      guard !own.isPart else {
+        return ExecutorStatistics.ReadBytes(gateUp: gate + up, down: Double(own.down.matrix.byteCount))
+      }
+      let file = model.weights
       return ExecutorStatistics.ReadBytes(
-        gateUp: Double(file.use(.gateUp, layer: index).bytes), down: Double(file.use(.down, layer: index).bytes))
+        gateUp: Double(file.use(.gateUp, layer: firstLayer + index).bytes),
+        down: Double(file.use(.down, layer: firstLayer + index).bytes))
     }
-    let neurons = Double(count.tokens) * Double(model.configuration.feedForwardSize)
+    let neurons = Double(count.tokens) * Double(own.count)
     let (computed, fired) = (Double(count.computed) / neurons, Double(count.fired) / neurons)
-    let (gate, up) = (Double(layer.gate?.byteCount ?? 0), Double(layer.up.matrix.byteCount))
-    let down = fired * Double(layer.downByNeuron?.matrix.byteCount ?? 0)
+    let down = fired * Double(own.downByNeuron?.matrix.byteCount ?? 0)
     guard case .predictor = layer.source else {
       // The first matrix tells, be it the gate or the only one.
-      return ExecutorStatistics.ReadBytes(gateUp: layer.gate == nil ? up : gate + computed * up, down: down)
+      return ExecutorStatistics.ReadBytes(gateUp: own.gate == nil ? up : gate + computed * up, down: down)
     }
-    let predictor = layer.predictor?.matrices.map { $0.fc1.byteCount + $0.fc2.byteCount } ?? 0
     return ExecutorStatistics.ReadBytes(
       predictor: Double(predictor), gateUp: computed * (gate + up), down: down)
   }

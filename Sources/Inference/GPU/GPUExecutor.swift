@@ -39,8 +39,13 @@ public final class GPUExecutor: ModelExecutor {
   private let lists: Bool
   /// Whether rows leave out neurons that may give something, or read another matrix where they leave out any.
   private let masks: Bool
-  /// What was listed and what gave something, of each layer.
+  /// What was listed and what gave something, of each layer that is here.
   var counts: [NeuronCount]
+  /// The layers that are here: all, or the last ones.
+  let firstLayer: Int
+  let handover: GPUHandover?
+  /// Computes the rest, where the device has a part of the model. Set once, before the first pass.
+  var share: ProcessorShare?
 
   /// Logits of the last pass that are on the host.
   private var ready: Ready = .none
@@ -71,8 +76,11 @@ public final class GPUExecutor: ModelExecutor {
     /// Positions that a decoded row takes at once at least: long enough that merging costs little, short enough that the heads of
     /// one row keep a device busy.
     var leastStretch = 512
+    /// Whether device and processor meet once more in the middle of their parts of a layer, which only those can that work at the same
+    /// time. For tests.
+    var meetsInside = false
   }
-  private let limits: Limits
+  let limits: Limits
 
   public var pageLayout: PageLayout { store.layout }
 
@@ -106,11 +114,14 @@ public final class GPUExecutor: ModelExecutor {
     try self.init(model: model, device: device, options: options, limits: Limits())
   }
 
-  init(model: LanguageModel, device: any GPUDevice, options: EngineOptions, limits: Limits) throws {
+  /// - Parameter split: what the processor computes; `nil` for nothing.
+  init(
+    model: LanguageModel, device: any GPUDevice, options: EngineOptions, limits: Limits, split: GPUSplit? = nil
+  ) throws {
     self.limits = limits
     let recipe = try SparsityRecipe(model: model, options: options.sparsity)
     try GPUWeights.check(model, recipe)
-    guard options.sparsity.resident == nil else { throw GPUModelError.partOfLayers }
+    guard split != nil || options.sparsity.resident == nil else { throw GPUModelError.partOfLayers }
     guard options.observer == nil, options.activationObserver == nil else { throw GPUModelError.observers }
     try EngineOptions.check("batch size", options.batchSize, EngineOptions.batchSizeRange)
     try EngineOptions.check("number of threads", options.threads ?? 1, EngineOptions.threadRange)
@@ -122,26 +133,38 @@ public final class GPUExecutor: ModelExecutor {
     maxRows =
       device.description.kind == .software
       ? min(rows, Self.softwareRows(model, products: limits.softwareProducts)) : rows
-    let before = device.usage.bufferBytes
     let needsTeam = recipe.sources.indices.contains { !recipe.extras($0).isEmpty }
     let sources = Self.sources(model, recipe, options.sparsity.mode, device)
-    weights = try GPUWeights(
-      model, recipe, sources: sources, on: device,
-      team: ThreadTeam(workers: needsTeam ? options.threads ?? Processors.recommended : 1))
-    weightBytes = device.usage.bufferBytes - before
+    let first = split?.firstLayer ?? 0
+    firstLayer = first
+    // Buffers of a fixed size come first: where memory is short, what is left is for neurons.
     store = try GPUPageStore(
-      configuration: model.configuration, keys: options.keyFormat, values: options.valueFormat, on: device)
+      configuration: model.configuration, layers: model.configuration.layerCount - first, keys: options.keyFormat,
+      values: options.valueFormat, contextSize: split == nil ? nil : contextSize, on: device)
     tables = try GPUPassTables(
       model, rows: maxRows, contextSize: contextSize, leastStretch: limits.leastStretch, on: device)
+    let predictors =
+      recipe.sources.contains { $0.contains { $0.mode == .predictor } }
+      ? model.weights.layers[first...].compactMap { $0.predictor?.rank } : []
     work = try GPUWorkspace(
-      model, rows: maxRows, stretches: GPUPassTables.mostStretches, fewRows: Self.fewRows,
-      ranks: Set(weights.layers.compactMap { $0.predictor?.rank }), logitBytes: limits.logitBytes, on: device)
+      model, rows: maxRows, stretches: GPUPassTables.mostStretches, fewRows: Self.fewRows, ranks: Set(predictors),
+      logitBytes: split?.hasOutput == false ? 0 : limits.logitBytes, isShared: split != nil, on: device)
     chunkRows = try device.makeBuffer(byteCount: work.logitRows * 4, role: .hostWritten, label: "listed rows")
+    handover =
+      split == nil ? nil : try GPUHandover(model, rows: maxRows, predicts: !predictors.isEmpty, on: device)
+    let before = device.usage.bufferBytes
+    weights = try GPUWeights(
+      model, recipe, sources: sources, split: split, on: device,
+      team: ThreadTeam(workers: needsTeam ? options.threads ?? Processors.recommended : 1))
+    weightBytes = device.usage.bufferBytes - before
     kernels = GPUKernels(device)
     mode = options.sparsity.mode
-    reason = "the whole model is on \(device.description.name)"
+    reason =
+      split != nil
+      ? "the processor and \(device.description.name) share the model"
+      : "the whole model is on \(device.description.name)"
     lists = weights.layers.contains { $0.source != .dense }
-    masks = weights.layers.contains { !$0.source.mode.isLossless || $0.turned != nil }
+    masks = weights.layers.contains { !$0.source.mode.isLossless || $0.neurons?.turned != nil }
     counts = Array(repeating: NeuronCount(), count: weights.layers.count)
   }
 
@@ -197,7 +220,7 @@ public final class GPUExecutor: ModelExecutor {
     ready = .collected(collected)
   }
 
-  private typealias Group = [(piece: Batch.Piece, pages: ArraySlice<PageID>)]
+  typealias Group = [(piece: Batch.Piece, pages: ArraySlice<PageID>)]
 
   /// Pieces that are computed together. Where arithmetic follows the phase, prompts and answers go apart, and answers few at a time.
   private func groups(_ pass: Pass) -> [Group] {
@@ -238,13 +261,19 @@ public final class GPUExecutor: ModelExecutor {
       skipping: masks ? skipping : 0, wantedSkipping: masks ? skippers.reduce(0) { $0 + $1.piece.wanted.count } : 0,
       predictsMany: masks && (arithmetic == .byPhase ? isMany : skipping > Self.fewRows),
       lists: lists && rows == 1 && skipping == 1 && !isMany,
-      bringsLogits: wanted <= work.logitRows
+      bringsLogits: weights.output != nil && wanted <= work.logitRows
         && wanted * model.configuration.vocabularySize * 4 <= limits.broughtBytes)
     let attention = GPUPass.attention(model.configuration, tileRows: shape.tileRows, work: work).0
     try tables.fill(group, tileRows: shape.tileRows, attention: attention, stateRows: work.stateRows)
     let recording = try recording(shape)
     let start = ContinuousClock.now
-    try device.run(recording)
+    if let share {
+      share.begin(group, arithmetic, skipsInPrompts: skipsInPrompts)
+      defer { share.end() }
+      try run(recording, shape, with: share)
+    } else {
+      try device.run(recording)
+    }
     if isProfiled {
       times.add(
         hasPrompt ? .prompt : .decode,
@@ -275,8 +304,8 @@ public final class GPUExecutor: ModelExecutor {
   ) throws -> any GPURecording {
     try device.record(label, options: GPURecordingOptions(timesStages: isProfiled)) { recorder in
       var pass = GPUPass(
-        model: model, weights: weights, work: work, tables: tables, store: store, shape: shape, kernels: kernels,
-        recorder: recorder)
+        model: model, weights: weights, work: work, tables: tables, store: store, handover: handover, shape: shape,
+        meetsInside: limits.meetsInside, kernels: kernels, recorder: recorder)
       defer {
         recorder = pass.recorder
         kernels = pass.kernels
@@ -291,6 +320,9 @@ public final class GPUExecutor: ModelExecutor {
     of wanted: Range<Int>, _ body: (Range<Int>, UnsafeBufferPointer<Float>) throws -> Void
   ) throws {
     let width = model.configuration.vocabularySize
+    if weights.output == nil, let share {
+      if case .collected = ready {} else { return try share.withLogits(of: wanted, body) }
+    }
     if case .collected(let logits) = ready {
       try logits.withUnsafeBufferPointer {
         try body(wanted, UnsafeBufferPointer(rebasing: $0[wanted.lowerBound * width..<wanted.upperBound * width]))
@@ -329,7 +361,7 @@ public final class GPUExecutor: ModelExecutor {
   public func candidates(of wanted: Range<Int>, count: Int) throws -> [[TokenCandidate]] {
     // The kernel finds one at least.
     guard count > 0 else { return wanted.map { _ in [] } }
-    if case .none = ready, let shape = lastShape, shape.wanted <= work.logitRows,
+    if weights.output != nil, case .none = ready, let shape = lastShape, shape.wanted <= work.logitRows,
       count <= GPUWorkspace.candidateCount
     {
       return try candidatesOnDevice(shape, wanted, count: count)

@@ -87,6 +87,26 @@ struct GPUMatrix {
 }
 
 extension Matrix {
+  /// Some of the rows, as views of runs of them.
+  ///
+  /// - Parameter rows: ascending.
+  func runs(of rows: [UInt32]) -> [Matrix] {
+    var runs: [Matrix] = []
+    var start = 0
+    for index in rows.indices where index + 1 == rows.count || rows[index + 1] != rows[index] + 1 {
+      runs.append(self.rows(Int(rows[start])..<Int(rows[index]) + 1))
+      start = index + 1
+    }
+    return runs
+  }
+
+  /// A part of every row, of whole blocks; of a matrix whose rows are as in the file.
+  func columns(_ range: Range<Int>) -> Matrix {
+    Matrix(
+      format: format, rows: rows, columns: range.count,
+      data: data + format.rowBytes(columns: range.lowerBound), rowBytes: rowBytes)
+  }
+
   /// Lets `body` see the rows as a file has them: themselves, or a copy.
   fileprivate func withBlocks(_ body: (Matrix) -> Void) {
     guard layout == .planes else { return body(self) }

@@ -24,8 +24,14 @@ final class GPUPageStore {
 
   private static let firstPages = 8
 
+  /// - Parameters:
+  ///   - layers: those whose cache is here.
+  ///   - contextSize: positions to have room for from the beginning; `nil` for a few.
   /// - Throws: ``EngineError/cacheFormat(_:headSize:)`` where heads cannot be stored in a format, `GPUError` where there is no memory.
-  init(configuration c: ModelConfiguration, keys: CacheFormat, values: CacheFormat, on device: any GPUDevice) throws {
+  init(
+    configuration c: ModelConfiguration, layers count: Int, keys: CacheFormat, values: CacheFormat,
+    contextSize: Int? = nil, on device: any GPUDevice
+  ) throws {
     func format(_ format: CacheFormat) -> CacheLayout.Format { format == .f16 ? .f16 : .q8_0 }
     guard
       let cache = CacheLayout(
@@ -35,10 +41,11 @@ final class GPUPageStore {
     self.device = device
     let bytes = cache.keyPageBytes + cache.valuePageBytes + cache.keyScalePageBytes + cache.valueScalePageBytes
     layout = PageLayout(
-      positions: CacheLayout.pagePositions, layerBytes: Array(repeating: bytes, count: c.layerCount))
+      positions: CacheLayout.pagePositions, layerBytes: Array(repeating: bytes, count: count))
     let limits = device.description.limits
     most = min(limits.bindingBytes, limits.bufferBytes) / max(cache.keyPageBytes, cache.valuePageBytes)
-    for _ in 0..<c.layerCount { layers.append(try makeLayer(min(Self.firstPages, most))) }
+    let pages = contextSize.map { layout.pages(for: $0) } ?? Self.firstPages
+    for _ in 0..<count { layers.append(try makeLayer(min(pages, most))) }
   }
 
   private func makeLayer(_ pages: Int) throws -> Layer {
@@ -117,5 +124,5 @@ final class GPUPageStore {
   }
 
   /// Bytes that the buffers take.
-  var byteCount: Int { layers.reduce(0) { sum, layer in sum + layout.layerBytes[0] * layer.capacity } }
+  var byteCount: Int { layers.reduce(0) { sum, layer in sum + (layout.layerBytes.first ?? 0) * layer.capacity } }
 }

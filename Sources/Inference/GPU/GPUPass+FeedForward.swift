@@ -14,7 +14,7 @@ extension GPUPass {
     }
   }
 
-  /// feedForwardOutput = down · neurons(input) + bias, in parts.
+  /// feedForwardOutput = down · neurons(input) + bias, in parts, of the device's neurons.
   ///
   /// - Parameters:
   ///   - residual: what predictors read.
@@ -25,11 +25,20 @@ extension GPUPass {
   ) throws -> Int {
     let isParallel = configuration.architecture.hasParallelBlocks
     let input = isParallel && layer.feedForwardNorm != nil ? work.normedBeside ?? work.normed : work.normed
-    if shape.lists, layer.isListable, let parts = try listed(layer, index, of: input, residual) { return parts }
-    let source = skipping > 0 ? layer.source : .dense
-    if case .predictor = source {
-      try predict(layer, residual, rows, asking: skipping)
+    if skipping > 0, case .predictor = layer.source {
+      try predict(layer.predictor, residual, rows, asking: skipping)
     }
+    if layer.coldCount > 0 { try handOver(input, layer, rows, asking: skipping) }
+    guard let neurons = layer.neurons else { return 0 }
+    return try compute(neurons, index, of: input, rows, skipping: skipping)
+  }
+
+  /// The same once predictions are made.
+  private mutating func compute(
+    _ layer: GPUWeights.Neurons, _ index: Int, of input: GPUWorkspace.Form, _ rows: Int, skipping: Int
+  ) throws -> Int {
+    if shape.lists, layer.isListable, let parts = try listed(layer, index, of: input) { return parts }
+    let source = skipping > 0 ? layer.source : .dense
     enter(.gateUp)
     if let gate = layer.gate, source.mode.isLossless, !shape.isMany, gate.format == layer.up.matrix.format,
       layer.up.bias == nil
@@ -39,11 +48,11 @@ extension GPUPass {
       try neurons(layer, of: input, rows)
       try activate(layer, source, rows, skipping: skipping)
     }
-    return try down(layer, rows, byNeuron: skipping > 0)
+    return try down(layer, rows, byNeuron: skipping > 0 || layer.isPart)
   }
 
   /// gate = products of all gates, up = of all up projections.
-  private mutating func neurons(_ layer: GPUWeights.Layer, of input: GPUWorkspace.Form, _ rows: Int) throws {
+  private mutating func neurons(_ layer: GPUWeights.Neurons, of input: GPUWorkspace.Form, _ rows: Int) throws {
     if let gate = layer.gate { try gates(gate, of: input, rows) }
     try product(layer.up, of: input, into: work.up, stride: work.hidden.stride, rows, isMany: shape.isMany)
   }
@@ -57,7 +66,7 @@ extension GPUPass {
 
   /// hidden = what neurons give, 0 where a row leaves them out.
   mutating func activate(
-    _ layer: GPUWeights.Layer, _ source: ActivationSource, _ rows: Int, skipping: Int
+    _ layer: GPUWeights.Neurons, _ source: ActivationSource, _ rows: Int, skipping: Int
   ) throws {
     enter(.activation)
     let stride = work.hidden.stride
@@ -69,7 +78,7 @@ extension GPUPass {
       }
     let places = mask == .scores ? layer.predictor?.places : nil
     let constants = ActivateConstants(
-      neurons: configuration.feedForwardSize, gateStride: stride, upStride: stride, hiddenStride: stride,
+      neurons: layer.count, gateStride: stride, upStride: stride, hiddenStride: stride,
       scoreStride: stride, threshold: threshold, firstMasked: rows - skipping)
     let kernel = try kernels.kernel(
       .activate,
@@ -87,7 +96,8 @@ extension GPUPass {
   /// feedForwardOutput = down · hidden + bias.
   ///
   /// - Parameter byNeuron: whether rows leave out neurons, for which a matrix by neuron is kept.
-  mutating func down(_ layer: GPUWeights.Layer, _ rows: Int, byNeuron: Bool) throws -> Int {
+  mutating func down(_ layer: GPUWeights.Neurons, _ rows: Int, byNeuron: Bool) throws -> Int {
+    meet(layer)
     enter(.down)
     guard layer.isDownByNeuron || (byNeuron && layer.turned != nil), let down = layer.downByNeuron else {
       try product(
@@ -95,7 +105,7 @@ extension GPUPass {
         stride: work.normed.stride, rows, isMany: shape.isMany)
       return 1
     }
-    return shape.isMany ? try downOfMany(down, rows) : try downOfFew(down, rows)
+    return shape.isMany ? try downOfMany(down, rows) : try downOfFew(down, layer.runs, rows)
   }
 
   private mutating func gateUp(_ gate: GPUMatrix, _ up: GPUMatrix, of input: GPUWorkspace.Form, _ rows: Int) throws {
@@ -113,8 +123,9 @@ extension GPUPass {
     }
   }
 
-  private mutating func downOfFew(_ down: GPUWeights.Projection, _ rows: Int) throws -> Int {
-    let runs = NeuronRuns(neurons: configuration.feedForwardSize)
+  private mutating func downOfFew(
+    _ down: GPUWeights.Projection, _ runs: NeuronRuns, _ rows: Int
+  ) throws -> Int {
     for part in down.matrix.parts {
       let constants = DownConstants(
         layout: part.layout, runs: runs, firstRow: part.firstRow, tokens: rows, hiddenStride: work.hidden.stride,

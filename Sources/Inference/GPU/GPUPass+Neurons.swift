@@ -8,13 +8,12 @@ extension GPUPass {
   ///
   /// - Returns: in how many parts; `nil` for a layer that computes all neurons.
   mutating func listed(
-    _ layer: GPUWeights.Layer, _ index: Int, of input: GPUWorkspace.Form, _ residual: any GPUBuffer
+    _ layer: GPUWeights.Neurons, _ index: Int, of input: GPUWorkspace.Form
   ) throws -> Int? {
     let rule: NeuronRule
     switch layer.source {
     case .dense: return nil
     case .predictor(let threshold):
-      try predict(layer, residual, 1, asking: 1)
       try list(
         values: work.predicting?.scores ?? work.gate, layer, index, by: .from(threshold),
         places: layer.predictor?.places)
@@ -38,7 +37,7 @@ extension GPUPass {
 
   /// Neurons that are predicted to fire.
   private mutating func predicted(
-    _ layer: GPUWeights.Layer, _ index: Int, of input: GPUWorkspace.Form
+    _ layer: GPUWeights.Neurons, _ index: Int, of input: GPUWorkspace.Form
   ) throws -> Int {
     enter(.gateUp)
     var (values, isByNeuron) = (work.gate, false)
@@ -69,9 +68,9 @@ extension GPUPass {
 
   /// scores = fc2 · relu(fc1 · residual), of the last rows.
   mutating func predict(
-    _ layer: GPUWeights.Layer, _ residual: any GPUBuffer, _ rows: Int, asking count: Int
+    _ predictor: GPUPredictor?, _ residual: any GPUBuffer, _ rows: Int, asking count: Int
   ) throws {
-    guard let space = work.predicting, let predictor = layer.predictor, let (fc1, fc2) = predictor.matrices,
+    guard let space = work.predicting, let predictor, let (fc1, fc2) = predictor.matrices,
       let hidden = space.ranks[predictor.rank]
     else { return }
     enter(.predictor)
@@ -100,15 +99,13 @@ extension GPUPass {
     work.counts.slice(at: index * GPUWorkspace.countStride, byteCount: CompactConstants.countsByteCount)
   }
 
-  private var runs: NeuronRuns { NeuronRuns(neurons: configuration.feedForwardSize) }
-
   /// Lists the neurons whose values the rule keeps.
   private mutating func list(
-    values: any GPUBuffer, _ layer: GPUWeights.Layer, _ index: Int, by rule: NeuronRule,
+    values: any GPUBuffer, _ layer: GPUWeights.Neurons, _ index: Int, by rule: NeuronRule,
     places: (any GPUBuffer)? = nil
   ) throws {
     let constants = CompactConstants(
-      runs: runs, tokens: 1, stride: work.hidden.stride, rule: rule,
+      runs: layer.runs, tokens: 1, stride: work.hidden.stride, rule: rule,
       tiling: tiling(layer.up.matrix.parts[0].layout, 1))
     try recorder.dispatch(
       try kernels.kernel(.compact, rule.specialization(isMapped: places != nil)),
@@ -122,7 +119,7 @@ extension GPUPass {
 
   /// hidden = what listed neurons give, whose gates, if they have any, are computed already.
   private mutating func up(
-    _ layer: GPUWeights.Layer, _ index: Int, of input: GPUWorkspace.Form, isGated: Bool
+    _ layer: GPUWeights.Neurons, _ index: Int, of input: GPUWorkspace.Form, isGated: Bool
   ) throws {
     let (up, stride) = (layer.up.matrix.parts[0], work.hidden.stride)
     let all = MatVecConstants(
@@ -141,7 +138,7 @@ extension GPUPass {
 
   /// hidden = what listed neurons give, gate = their gates, by entry.
   private mutating func gateUpListed(
-    _ gate: GPUMatrix, _ layer: GPUWeights.Layer, _ index: Int, of input: GPUWorkspace.Form
+    _ gate: GPUMatrix, _ layer: GPUWeights.Neurons, _ index: Int, of input: GPUWorkspace.Form
   ) throws {
     let (gate, up) = (gate.parts[0], layer.up.matrix.parts[0])
     let constants = GateUpConstants(
@@ -159,12 +156,14 @@ extension GPUPass {
   }
 
   /// feedForwardOutput = the listed neurons' rows of the down projection times what they give.
-  private mutating func downListed(_ layer: GPUWeights.Layer) throws -> Int {
+  private mutating func downListed(_ layer: GPUWeights.Neurons) throws -> Int {
+    meet(layer)
     enter(.down)
     guard let projection = layer.downByNeuron else { return 0 }
     let down = projection.matrix.parts[0]
     let constants = DownConstants(
-      layout: down.layout, runs: runs, tokens: 1, hiddenStride: work.hidden.stride, partStride: work.normed.stride,
+      layout: down.layout, runs: layer.runs, tokens: 1, hiddenStride: work.hidden.stride,
+      partStride: work.normed.stride,
       rowStride: work.normed.stride, hasBias: projection.bias != nil)
     try recorder.dispatch(
       try kernels.kernel(
@@ -174,6 +173,6 @@ extension GPUPass {
         (projection.bias ?? down.codes).all, work.feedForwardOutput.all,
       ],
       constants: constants, grid: constants.grid)
-    return runs.pieces
+    return layer.runs.pieces
   }
 }

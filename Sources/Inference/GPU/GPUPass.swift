@@ -31,7 +31,10 @@ struct GPUPass {
   let work: GPUWorkspace
   let tables: GPUPassTables
   let store: GPUPageStore
+  /// Where the device and the processor meet, if they share the model.
+  let handover: GPUHandover?
   let shape: GPUPassShape
+  let meetsInside: Bool
   var kernels: GPUKernels
   var recorder: GPURecorder
 
@@ -62,10 +65,13 @@ struct GPUPass {
     try embed()
     var attended = Parts(buffer: work.attentionOutput)
     var fed = Parts(buffer: work.feedForwardOutput)
+    // What the processor gave for the layer before.
+    var cold = Parts(buffer: handover?.output ?? work.feedForwardOutput)
     for (index, layer) in weights.layers.enumerated() {
       let isLast = index == weights.layers.count - 1
       try normalize(
-        layer.attentionNorm, isParallel ? attended : nil, fed, residual, rows, into: work.normed, stage: .attentionNorm)
+        layer.attentionNorm, isParallel ? attended : cold, fed, residual, rows, into: work.normed,
+        stage: .attentionNorm)
       if isParallel, let beside = layer.feedForwardNorm, let form = work.normedBeside {
         try normalize(beside, nil, nil, residual, rows, into: form, stage: .feedForwardNorm)
       }
@@ -91,12 +97,26 @@ struct GPUPass {
       }
       let skipping = isLast && rows != shape.rows ? shape.wantedSkipping : shape.skipping
       fed.count = try feedForward(layer, index, residual, rows, skipping: skipping)
+      cold.count = 0
+      if layer.coldCount > 0 {
+        _ = recorder.waitForHost()
+        if isParallel {
+          try takeOver(rows, asPart: fed.count)
+          fed.count += 1
+        } else {
+          cold.count = 1
+        }
+      }
       if isLast, isParallel { try keepWanted(&rows, &residual, attended, fed) }
     }
     if isParallel, residual !== work.residual { (attended.count, fed.count) = (0, 0) }
     try normalize(
-      weights.outputNorm, isParallel ? attended : nil, fed, residual, rows, into: work.output, stage: .outputNorm)
+      weights.outputNorm, isParallel ? attended : cold, fed, residual, rows, into: work.output, stage: .outputNorm)
     if shape.lists { try recorder.copy(from: work.counts.all, to: work.hostCounts.all) }
+    if weights.output == nil, let handover {
+      return try recorder.copy(
+        from: work.output.values.rows(rows, work.output.stride), to: handover.normed.rows(rows, work.output.stride))
+    }
     guard shape.wanted <= work.logitRows else { return }
     try logits(of: work.output, rows)
     if shape.bringsLogits { try bringLogits(rows) }
@@ -108,7 +128,14 @@ struct GPUPass {
 
   private mutating func embed() throws {
     enter(.embedding)
-    try embed(weights.tokenEmbedding, ids: tables.tokens, adds: false)
+    if let handover {
+      let stride = work.normed.stride
+      try recorder.copy(
+        from: handover.residual.rows(shape.rows, stride), to: work.residual.rows(shape.rows, stride))
+      return
+    }
+    guard let table = weights.tokenEmbedding else { return }
+    try embed(table, ids: tables.tokens, adds: false)
     if let positions = weights.positionEmbedding { try embed(positions, ids: tables.positions, adds: true) }
   }
 
@@ -227,15 +254,17 @@ struct GPUPass {
   /// Logits of the first rows of a form.
   mutating func logits(of form: GPUWorkspace.Form, _ rows: Int) throws {
     enter(.logits)
+    guard let output = weights.output else { return }
     try product(
-      GPUWeights.Projection(matrix: weights.output, bias: nil), of: form, into: work.logits,
+      GPUWeights.Projection(matrix: output, bias: nil), of: form, into: work.logits,
       stride: configuration.vocabularySize, rows, isMany: shape.hasManyLogits)
   }
 
   /// Logits of some wanted rows that did not fit behind the pass.
   mutating func logits(ofListed list: any GPUBuffer, _ rows: Int) throws {
+    guard let output = weights.output else { return }
     try gather(list.all, from: work.output.values, stride: work.output.stride, into: work.chunk.values, rows)
-    try logits(of: try quantized(work.chunk, for: weights.output, rows), rows)
+    try logits(of: try quantized(work.chunk, for: output, rows), rows)
     try bringLogits(rows)
   }
 

@@ -58,10 +58,11 @@ struct GPUWorkspace {
 
   /// - Parameters:
   ///   - ranks: of the predictors that are asked.
-  ///   - logitBytes: most bytes of logits at a time.
+  ///   - logitBytes: most bytes of logits at a time; 0 where the processor computes them.
+  ///   - isShared: whether the processor computes some of the neurons.
   init(
     _ model: LanguageModel, rows: Int, stretches: Int, fewRows: Int, ranks: Set<Int>, logitBytes: Int,
-    on device: any GPUDevice
+    isShared: Bool, on device: any GPUDevice
   ) throws {
     let c = model.configuration
     var made: [any GPUBuffer] = []
@@ -93,8 +94,10 @@ struct GPUWorkspace {
     gate = try floats(rows, f, "gates")
     up = try floats(rows, f, "neurons")
     hidden = try form(rows, f, "what neurons give")
+    // A part of the neurons may take as many pieces as all of them. Then one more is the processor's.
     let pieces = NeuronRuns(neurons: f).pieces
-    feedForwardOutput = try floats(max(rows, pieces * min(rows, fewRows)), d, "feed-forward's output")
+    feedForwardOutput = try floats(
+      max(rows, pieces * min(rows, fewRows)) + (isShared ? rows : 0), d, "feed-forward's output")
     if ranks.isEmpty {
       predicting = nil
     } else {
@@ -111,7 +114,8 @@ struct GPUWorkspace {
     stateRows = min(min(rows, Self.splitRows) * stretches, device.description.limits.bindingBytes / stateBytes)
     states = try buffer(stateRows * stateBytes, "attention's states")
     output = try form(rows, d, "normed rows for logits")
-    let vocabulary = c.vocabularySize
+    // Somebody else's logits need no room, but a binding must be of something.
+    let vocabulary = logitBytes > 0 ? c.vocabularySize : 1
     logitRows = max(1, min(rows, logitBytes / (vocabulary * 4)))
     chunk = try form(logitRows, d, "a few normed rows")
     logits = try buffer(logitRows * vocabulary * 4, "logits")
