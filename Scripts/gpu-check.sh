@@ -8,6 +8,8 @@
 # LLAMA_BENCH       a `llama-bench` with a GPU backend, to run beside
 # TURNS             how often speeds are measured in turns (default: 3)
 # PROMPT, DECODE    tokens of a prompt and of an answer that are timed (default: 512 and 64)
+# BUDGETS           of GPU memory for hybrid runs (default: 1GiB 2GiB 3.2GiB 6GiB); models that fit run wholly on the GPU
+# LLAMA_NGL         layers that llama.cpp puts on the GPU in hybrid runs, several numbers (default: 8 16 24)
 # CHUNKS            of 256 tokens, whose perplexity is compared (default: 4)
 # A software device takes its time: PROMPT=16 DECODE=8 CHUNKS=1 TURNS=1 POWERINFER_GPU=llvmpipe Scripts/gpu-check.sh
 set -uo pipefail
@@ -29,7 +31,7 @@ step() {
 if [[ -z "${POWERINFER:-}" ]]; then
   swift build -c release --product powerinfer && swift build --build-tests || exit
   POWERINFER=.build/release/powerinfer
-  step tests swift test --skip-build --filter 'GPUTests|GPU.*Tests|ExecutorTests|onAGPU|OnAGPU'
+  step tests swift test --skip-build --filter 'GPUTests|GPU.*Tests|Hybrid.*Tests|ExecutorTests|onAGPU|OnAGPU'
   step "kernels, bytes per second" env POWERINFER_GPU_SPEED=1 swift test --skip-build --filter KernelSpeedTests
 fi
 
@@ -55,6 +57,16 @@ logits() {
 }
 step "the likeliest token by every source" logits
 
+# The same of a divided model: half of the layers wholly on the GPU, then half of the memory, by neurons.
+divided() {
+  for division in "-ngl 15" "--vram-budget 80MiB"; do
+    # shellcheck disable=SC2086
+    "$POWERINFER" logits --gpu "$gpu" $division -c 256 -b 16 "The capital of France is Paris, and the capital of Italy is" 2> /dev/null \
+      | sed -n "4s/^/$division: /p" || return
+  done
+}
+step "the likeliest token of a divided model" divided
+
 # Few tokens scatter more: rounding counts for 0.3 % of 127.
 limit=0.002
 ((chunks >= 4)) || limit=0.005
@@ -76,6 +88,22 @@ for model in "$embedded" "$@"; do
       || step "llama.cpp" "$LLAMA_BENCH" -m "$model" -p "$prompt_tokens" -n "$decode_tokens" -r 2 -ngl 99
   done
   step "stages of $model" "$POWERINFER" bench --gpu "$gpu" -m "$model" -p "$prompt_tokens" -n "$decode_tokens" -r 1 --profile
+done
+
+# Models that do not fit: for each budget the plan, the run with who waited for whom, and llama.cpp with so many layers. Give it the
+# synthetic 7B of docs/benchmarks.md, for instance.
+for model in "$@"; do
+  for budget in ${BUDGETS:-1GiB 2GiB 3.2GiB 6GiB}; do
+    step "plan of $model at $budget" "$POWERINFER" plan "$model" --vram-budget "$budget" -c 512 -q
+    for ((turn = 0; turn < turns; turn++)); do
+      step "speed of $model at $budget" "$POWERINFER" bench --gpu "$gpu" --vram-budget "$budget" -m "$model" -p 0 -n "$decode_tokens" -r 2
+    done
+    step "waits of $model at $budget" "$POWERINFER" run --gpu "$gpu" --vram-budget "$budget" -m "$model" -c 512 --raw --temp 0 \
+      -n "$decode_tokens" --profile "The"
+  done
+  for layers in ${LLAMA_NGL:-8 16 24}; do
+    [[ -z "${LLAMA_BENCH:-}" ]] || step "llama.cpp, -ngl $layers" "$LLAMA_BENCH" -m "$model" -p 0 -n "$decode_tokens" -r 2 -ngl "$layers"
+  done
 done
 
 if [[ ${#failures[@]} -gt 0 ]]; then

@@ -179,6 +179,7 @@ struct Bench: ParsableCommand {
     let longest = (batchedFlags.isAsked ? batchedFlags.tests.map(\.contextSize) : tests.map(\.contextSize)).max() ?? 1
     let isDeterministic = try determinismFlag.resolve(environment)
     let gpu = try gpuFlag.resolve(environment)
+    let hybrid = try gpuFlag.resolveHybrid(environment)
 
     let isBatched = batchedFlags.isAsked
     var table = isBatched ? nil : BenchTable(format)
@@ -188,13 +189,14 @@ struct Bench: ParsableCommand {
         ModelOptions.Resolved(
           path: path, threads: count, contextSize: .tokens(longest), batchSize: batchSize, cache: cache,
           sparsity: sparsity, residency: loadingFlags.residency, isProfiled: profile, isDeterministic: isDeterministic,
-          gpu: gpu))
+          gpu: gpu, hybrid: hybrid))
       if isBatched {
         try batched.run(batchedFlags.tests, on: loaded)
         continue
       }
       let bandwidth = try bandwidth(of: loaded.engine)
       for test in tests { try table?.add(row(test, loaded, cache: cache, bandwidth: bandwidth)) }
+      if profile { HybridText.note(loaded.engine) }
     }
     if isBatched { try batched.finish() } else { try table?.finish() }
   }

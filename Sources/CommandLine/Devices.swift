@@ -10,7 +10,8 @@ struct Devices: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "List the processor and the GPUs of this machine.",
     discussion: """
-      Bandwidth is measured, which takes a second or two for each device.
+      Bandwidth is measured, and what it costs to take turns with a GPU in the middle of its work; that takes a second or two \
+      for each device.
 
       Examples:
         powerinfer devices
@@ -65,12 +66,16 @@ struct Devices: ParsableCommand {
   private func gpu(_ description: GPUDescription) throws -> Entry {
     var lines = description.lines
     lines[0] = "GPU \(description.index): " + lines[0]
-    var bandwidth: Double?
+    var (bandwidth, turn): (Double?, Double?)
     if !quick, description.unsuited == nil {
       do {
-        let measured = try GPU.open(description.index).measureBandwidth()
+        let device = try GPU.open(description.index)
+        let measured = try device.measureBandwidth()
         bandwidth = measured.best
         lines.append(String(format: "reads %.1f GB/s", measured.best / 1e9))
+        let seconds = try device.measureTurn()
+        turn = seconds
+        lines.append(String(format: "a turn with the processor and back takes %.1f µs", seconds * 1e6))
       } catch {
         lines.append("bandwidth not measured: \(error)")
       }
@@ -83,6 +88,7 @@ struct Devices: ParsableCommand {
         "features": .text(description.features.names.joined(separator: ", ")),
         "unsuited": description.unsuited.map { .text($0) } ?? .none,
         "gb_per_s": bandwidth.map { .real($0 / 1e9) } ?? .none,
+        "turn_us": turn.map { .real($0 * 1e6) } ?? .none,
       ]),
       lines: [lines[0]] + lines.dropFirst().map { "  " + $0 })
   }

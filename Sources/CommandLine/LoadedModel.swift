@@ -43,6 +43,7 @@ final class LoadedModel {
     settings.scheduling = options.scheduling
     settings.cacheByteLimit = options.cacheByteLimit
     settings.gpu = options.gpu
+    settings.hybrid = options.hybrid
     settings.gpuOptions.cacheFolder = GPUFlag.kernelCache
     settings.tuning = try TuningChoice.options()
     settings.sparsity = try options.sparsity.options(for: model)

@@ -71,6 +71,9 @@ struct OneAnswer {
     if !isQuiet {
       StandardOutput.note("\n" + style.dim(Summary.line(result, contextSize: contextSize)) + "\n")
       if let line = Summary.line(loaded.engine.sparsityReport) { StandardOutput.note(style.dim(line) + "\n") }
+      if let hybrid = loaded.engine.statistics.hybrid {
+        StandardOutput.note(style.dim(HybridText.line(hybrid)) + "\n")
+      }
     } else if result.finishReason == .contextFull, let ending = Summary.ending(result, contextSize: contextSize) {
       StandardOutput.note("\nThe answer \(ending).\n")
     }

@@ -146,6 +146,7 @@ struct Perplexity: ParsableCommand {
       return noteLength(of: text, model)
     }
     settings.gpu = gpu
+    settings.hybrid = try gpuFlag.resolveHybrid(environment)
     settings.gpuOptions.cacheFolder = GPUFlag.kernelCache
     settings.tuning = try TuningChoice.options()
     let engine = try Engine(model: model, options: settings)

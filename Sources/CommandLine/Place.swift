@@ -20,7 +20,7 @@ struct Place: ParsableCommand {
       a context; nothing is run.
 
       With --output it writes the list of neurons on the GPU as PowerInfer reads it from MODEL.gguf.generated.gpuidx. \
-      Neurons are placed 256 at a time. Sizes: 8GiB, 8G (the same), 8GB (powers of 1000), 500MiB, or bytes.
+      Neurons are placed 256 at a time. Sizes: 8 or 8GiB, 8GB (powers of 1000), 500MiB, 512B.
 
       Examples:
         powerinfer place model.gguf --vram-budget 8GiB
@@ -41,7 +41,7 @@ struct Place: ParsableCommand {
   var output: String?
 
   func run() throws {
-    let budget = try ByteSize(vramBudget, option: "vram-budget").bytes
+    let budget = try options.bytes(ofBudget: vramBudget)
     let cost = try options.cost(measured: Self.fastPC)
     let subject = try options.open()
     if let output { try check(output, model: subject.model) }

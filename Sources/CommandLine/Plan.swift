@@ -14,8 +14,9 @@ struct Plan: ParsableCommand {
       room for it, and how many tokens a second the memories allow: of all that a token reads, at the speed at which this \
       machine reads it, which takes a moment to measure unless --cpu-bandwidth says it. No token can come faster than that.
 
-      Without --vram-budget everything is the processor's. With it the budget is divided as powerinfer place divides it; \
-      that command also writes the list of neurons on the GPU.
+      Without --vram-budget everything is the processor's. With it the plan says what a run with that budget puts on the GPU \
+      and the speed to expect of both together, and beside it how PowerInfer would divide the budget: the tables of powerinfer \
+      place, which also writes the list of neurons on the GPU. docs/hybrid.md has the model of time.
 
       Examples:
         powerinfer plan
@@ -28,26 +29,55 @@ struct Plan: ParsableCommand {
   @Option(parsing: .unconditional, help: ArgumentHelp("Video memory that may be used. (default: 0)", valueName: "size"))
   var vramBudget: String?
 
+  @Option(
+    name: [.customLong("n-gpu-layers"), .customLong("gpu-layers"), .customLong("ngl", withSingleDash: true)],
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Layers that are wholly on the GPU, the last ones. (default: as the budget allows)", valueName: "n"))
+  var nGpuLayers: Int?
+
+  @Option(help: ArgumentHelp("How the run chooses neurons. (default: auto)", valueName: "source"))
+  var sparsity: SparsityMode = .auto
+
   @OptionGroup var threadOption: ThreadOption
 
   func run() throws {
-    let budget = try vramBudget.map { try ByteSize($0, option: "vram-budget").bytes } ?? 0
+    let budget = try vramBudget.map(options.bytes(ofBudget:)) ?? 0
+    try OptionError.require(nGpuLayers, in: 0...Int(Int32.max), "n-gpu-layers")
     let threads = try threadOption.resolve(Environment()) ?? Processors.recommended
     let subject = try options.open()
     let cost = try options.cost(measured: Self.readBandwidth(threads: threads))
     let placement = try options.place(subject, budget: budget, cost: cost)
-    let report = PlanReport(
+    var report = PlanReport(
       PlacementReport(subject, cost: cost, placement), subject.model, placement,
       processorAlone: try options.place(subject, budget: 0, cost: cost).tokensPerSecond,
       allNeurons: try options.place(subject, budget: 0, cost: cost, isSparse: false).tokensPerSecond,
       isMeasured: options.cpuBandwidth == nil)
+    if budget > 0 { try forecast(subject, budget: budget, cost: cost, threads: threads, into: &report) }
     try StandardOutput.write(options.json ? JSON.text(report) + "\n" : report.text)
     options.note(subject, placement)
-    guard !options.quiet, !options.json else { return }
-    if budget > 0 {
-      StandardOutput.note(
-        "Note: this version computes on the processor alone; what it would give to a GPU is for planning, and for "
-          + "PowerInfer, which reads the list of powerinfer place.\n")
+  }
+
+  /// What a run would do; or why there would be none on a GPU.
+  private func forecast(
+    _ subject: PlacementOptions.Subject, budget: Int, cost: CostModel, threads: Int, into report: inout PlanReport
+  ) throws {
+    let formats = try options.cache.resolve(Environment())
+    var settings = EngineOptions(
+      contextSize: subject.contextSize, batchSize: options.batchSize, keyFormat: formats.keys,
+      valueFormat: formats.values)
+    settings.sparsity.mode = sparsity
+    settings.sparsity.profile = subject.profile
+    settings.hybrid.layers = nGpuLayers
+    do {
+      let forecast = try HybridForecast(
+        model: subject.model, options: settings, budget: budget,
+        speeds: MachineSpeeds(
+          processor: cost.cpu.bytesPerSecond, gpu: cost.gpu.bytesPerSecond, turn: cost.gpu.secondsPerTurn,
+          threads: threads))
+      report.forecast = PlanReport.Forecast(forecast, sparsity)
+    } catch let error as GPUModelError {
+      StandardOutput.note("Note: \(error)\n")
     }
   }
 

@@ -54,7 +54,11 @@ struct Run: ParsableCommand {
   @Flag(name: [.customShort("q"), .long], help: "Print the answer and errors, nothing else.")
   var quiet = false
 
-  @Flag(help: "Show the time per stage of a pass on standard error, after the answer or the chat.")
+  @Flag(
+    help: """
+      Show the time per stage of a pass on standard error, after the answer or the chat. Where a GPU and the processor share the \
+      model, also who computed and who waited, and a drawing of the last token.
+      """)
   var profile = false
 
   func validate() throws {
@@ -82,7 +86,10 @@ struct Run: ParsableCommand {
     // Also after an answer that was cancelled.
     defer {
       StandardOutput.note(ProfileReport.text(loaded.engine.profileReports))
-      if profile { StandardOutput.note(loaded.engine.sparsityReport.markdown) }
+      if profile {
+        StandardOutput.note(loaded.engine.sparsityReport.markdown)
+        HybridText.note(loaded.engine)
+      }
     }
     let cancellation = CancellationFlag()
     let interrupts = Interrupts(cancelling: cancellation)

@@ -355,6 +355,14 @@ enum FailureTable {
       "logits -m @model.gguf",
       "Give either tokens (--tokens) or a text (as an argument, with --prompt or with --file)."),
     .usage("logits --tokens 1,x", "\"x\" is no token id; expected numbers such as 504,3575,282."),
+    .usage(
+      "logits -m @model.gguf --vram-budget 101% hi",
+      "The option --vram-budget must look like 6, 6GiB, 80% or auto, but it is \"101%\"."),
+    .usage(
+      "logits -m @model.gguf -ngl -1 hi", "The option --n-gpu-layers must be from 0 to 2147483647, but it is -1."),
+    .usage(
+      "logits -m @model.gguf --reset-gpu-index --disable-gpu-index hi",
+      "Give either --reset-gpu-index or --disable-gpu-index, not both."),
     .usage("logits --tokens 1 --top -1", "The option --top must be 0 or more, but it is -1."),
     .usage("bench -m @model.gguf -p 2 -n 0 -t 1,0", "The option --threads must be from 1 to 512, but it is 0."),
     .usage("bench -m @model.gguf -b 0", "The option --batch-size must be from 1 to 4096, but it is 0."),
@@ -379,7 +387,7 @@ enum FailureTable {
     .usage("place @model.gguf -m @model.gguf --vram-budget 1G", "Give the model once: as an argument or with --model."),
     .usage(
       "place @model.gguf --vram-budget much",
-      "The option --vram-budget must look like 8GiB, 500M or a number of bytes, but it is \"much\"."),
+      "The option --vram-budget must look like 6, 6GiB, 80% or auto, but it is \"much\"."),
     .usage(
       "place @model.gguf --vram-budget 1G --scratch -1",
       "The option --scratch must look like 8GiB, 500M or a number of bytes, but it is \"-1\"."),

@@ -71,7 +71,7 @@ import Testing
     let all = try await json("--vram-budget 1T -c 100 --turn-cost 0")
     let parts = try #require(all["parts"] as? [[String: Any]])
     let fixed = parts.dropLast().reduce(0) { $0 + ($1["bytes"] as? Int ?? 0) }
-    let report = try await json("--vram-budget \(fixed + budget + 100) -c 100 --turn-cost 0 -o %m.gpuidx")
+    let report = try await json("--vram-budget \(fixed + budget + 100)B -c 100 --turn-cost 0 -o %m.gpuidx")
     #expect(report["profile"] as? String == "a.txt" && report["index"] as? String == folder.file("m.gpuidx"))
     let index = try GPUIndex(opening: folder.file("m.gpuidx"), shape: FeedForwardShape(layers: 2, neurons: 1024))
     #expect(index.buckets == [Array(512..<1024), []] && index.vramCapacity == budget)
@@ -104,7 +104,7 @@ import Testing
     #expect(parts.allSatisfy { $0["isOnGPU"] as? Bool == false } && report["bytes"] as? Int == 0)
     // Scratch and attention fit, predictors do not; then nothing after them goes there, though it would fit.
     let attention = 2 * 2 * (64 * 64 + 2 * 64 * 32 + 64 * 64)
-    let two = try await json("--vram-budget \(attention + 2000) -c 1 --scratch 1000 --turn-cost 0")
+    let two = try await json("--vram-budget \(attention + 2000)B -c 1 --scratch 1000 --turn-cost 0")
     let kept = try #require(two["parts"] as? [[String: Any]]).filter { $0["isOnGPU"] as? Bool == true }
     #expect(kept.map { $0["kind"] as? String } == ["scratch", "attention"])
     #expect(two["bytes"] as? Int == attention + 1000)
@@ -114,7 +114,7 @@ import Testing
     try writeProfile("m.profile.gguf")
     let attention = 2 * 2 * (64 * 64 + 2 * 64 * 32 + 64 * 64)
     #expect(
-      try await place("--vram-budget \(attention + 2000) -c 1 --scratch 1000").error
+      try await place("--vram-budget \(attention + 2000)B -c 1 --scratch 1000").error
         == "Note: what is left of the budget has no room for predictors (0.13 MiB), so that it and all parts below stay in "
         + "main memory; a shorter context (--ctx-size) needs less.\n")
   }

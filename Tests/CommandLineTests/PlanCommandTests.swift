@@ -83,8 +83,20 @@ import Testing
     #expect(!alone.output.contains("GPU"))
     let both = try await run("plan %m.gguf --vram-budget 1GiB --turn-cost 0")
     #expect(
-      both.output.contains(" with this budget\n") && both.output.contains("(measured), video memory at 1000.0 GB/s"))
-    #expect(both.error.hasPrefix("Note: this version computes on the processor alone;"))
+      both.output.contains(" with the budget divided as in the tables\n")
+        && both.output.contains("(measured), video memory at 1000.0 GB/s"))
+    // Everything fits: the whole model is on the GPU, and a row of 64 floats goes there for each token.
+    #expect(
+      both.output.contains(
+        "A run with this budget (--sparsity auto): layers 2 wholly on the GPU; 100.00 % of the neurons and the output matrix "
+          + "on the GPU, "), "\(both.output)")
+    #expect(both.output.contains(" in all, 0.00 MiB a token over the bus.\n"), "\(both.output)")
+    let layer = try await run("plan %m.gguf --vram-budget 1GiB -ngl 1 --sparsity gate")
+    #expect(
+      layer.output.contains("(--sparsity gate): layers 1 wholly on the GPU, 1 the processor's; "), "\(layer.output)")
+    let none = try await run("plan %m.gguf --vram-budget 1KiB")
+    #expect(none.output.contains("leaves everything to the processor: no layer is on the GPU.\n"), "\(none.output)")
+    #expect(try await run("plan %m.gguf --vram-budget -1").status == 64)
     #expect(try await run("plan %m.gguf --cpu-bandwidth 0").status == 64)
   }
 

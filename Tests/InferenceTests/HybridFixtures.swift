@@ -19,7 +19,7 @@ enum HybridBench {
       let f = model.configuration.feedForwardSize
       return model.weights.layers.enumerated().map { index, layer in
         guard index >= processorLayers else { return [] }
-        if let step = HybridPlacement.step(layer, mode, model: model) {
+        if let step = HybridPlacement.step(layer, mode) {
           let count =
             switch self {
             case .none: 0

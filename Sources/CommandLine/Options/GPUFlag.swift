@@ -13,7 +13,32 @@ struct GPUFlag: ParsableArguments {
       valueName: "gpu"))
   var gpu: String?
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "GPU memory that may be taken, everything counted: GiB, 6GiB, 80% of the GPU's, or auto for what is free. A model that does not "
+        + "fit is divided: hot neurons on the GPU, cold ones on the processor. (default: auto; environment: "
+        + "POWERINFER_VRAM_BUDGET)", valueName: "size"))
+  var vramBudget: String?
+
+  @Option(
+    name: [.customLong("n-gpu-layers"), .customLong("gpu-layers"), .customLong("ngl", withSingleDash: true)],
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Layers that are wholly on the GPU, the last ones; one more than there are adds the output matrix. (default: as the budget "
+        + "allows, with layers divided by neurons; environment: POWERINFER_N_GPU_LAYERS)", valueName: "n"))
+  var nGpuLayers: Int?
+
+  @Flag(help: "Place neurons anew, even if there is a MODEL.generated.gpuidx.")
+  var resetGpuIndex = false
+
+  @Flag(help: "Divide no layer by neurons: all neurons of layers that the GPU has not as a whole are the processor's.")
+  var disableGpuIndex = false
+
   func validate() throws {
+    if resetGpuIndex, disableGpuIndex {
+      throw ValidationError("Give either --reset-gpu-index or --disable-gpu-index, not both.")
+    }
     if gpu?.isEmpty == true {
       throw ValidationError("The option --gpu must be auto, none, a number or a part of a GPU's name, but it is empty.")
     }
@@ -23,9 +48,43 @@ struct GPUFlag: ParsableArguments {
   func resolve(_ environment: Environment) throws -> GPUChoice {
     try environment.value(gpu, or: "GPU").map(GPUChoice.init) ?? .automatic
   }
+
+  /// - Throws: `EnvironmentError`, `OptionError`.
+  func resolveHybrid(_ environment: Environment) throws -> HybridOptions {
+    var options = HybridOptions()
+    if let text = try environment.value(vramBudget, or: "VRAM_BUDGET") {
+      options.budget = try GPUBudget(text, option: "vram-budget")
+    }
+    options.layers = try environment.value(nGpuLayers, or: "N_GPU_LAYERS")
+    try OptionError.require(options.layers, in: 0...Int(Int32.max), "n-gpu-layers")
+    options.neurons = disableGpuIndex ? .none : resetGpuIndex ? .byFrequency : .automatic
+    return options
+  }
+
   /// Where compiled kernels are kept between runs.
   static var kernelCache: String? {
     FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask).first?.appending(path: "powerinfer").path
+  }
+}
+
+extension GPUBudget {
+  /// The option's value: a number alone is of GiB, as in PowerInfer.
+  ///
+  /// - Throws: `OptionError.malformed`.
+  init(_ text: String, option: String) throws(OptionError) {
+    let malformed = OptionError.malformed(option: option, expected: "6, 6GiB, 80% or auto", found: text)
+    if text.lowercased() == "auto" {
+      self = .automatic
+    } else if text.hasSuffix("%") {
+      guard let percent = Double(text.dropLast()), percent >= 0, percent <= 100 else { throw malformed }
+      self = .share(percent / 100)
+    } else if let number = Double(text) {
+      guard number >= 0, let bytes = Int(exactly: (number * 1_073_741_824).rounded(.down)) else { throw malformed }
+      self = .bytes(bytes)
+    } else {
+      guard let size = ByteSize(text) else { throw malformed }
+      self = .bytes(size.bytes)
+    }
   }
 }
 

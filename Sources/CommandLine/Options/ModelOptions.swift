@@ -39,6 +39,7 @@ struct ModelOptions: ParsableArguments {
     /// Whether results depend on a request alone, bit for bit.
     var isDeterministic = false
     var gpu = GPUChoice.automatic
+    var hybrid = HybridOptions()
     /// Most bytes of keys and values; nil for the engine's own limit.
     var cacheByteLimit: Int?
     /// How requests share the engine.
@@ -67,7 +68,7 @@ struct ModelOptions: ParsableArguments {
       path: needsModel ? try choice.locate(environment) : "", threads: threads, contextSize: size, batchSize: batchSize,
       cache: try cacheOptions.resolve(environment), sparsity: try sparsityFlags.resolve(environment),
       residency: loadingFlags.residency, isDeterministic: try determinismFlag.resolve(environment),
-      gpu: try gpuFlag.resolve(environment))
+      gpu: try gpuFlag.resolve(environment), hybrid: try gpuFlag.resolveHybrid(environment))
   }
 
   /// - Throws: `EnvironmentError`, `OptionError`.

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import PowerInfer
 import PowerInferGGUF
+import PowerInferGPU
 import PowerInferModel
 import PowerInferPlatform
 import PowerInferSparsity
@@ -115,6 +116,18 @@ struct PlacementOptions: ParsableArguments {
       gpu: try DeviceSpeed(
         bytesPerSecond: positive(gpuBandwidth, "gpu-bandwidth"), secondsPerTurn: turnCost / 1e6),
       cpu: try DeviceSpeed(bytesPerSecond: cpuBandwidth.map { try positive($0, "cpu-bandwidth") } ?? measured()))
+  }
+
+  /// Bytes of a budget; a share is of the best GPU's memory.
+  ///
+  /// - Throws: `OptionError`, `GPUError` where a share is of nothing.
+  func bytes(ofBudget text: String) throws -> Int {
+    let budget = try GPUBudget(text, option: "vram-budget")
+    if case .bytes(let bytes) = budget { return bytes }
+    guard let device = try GPUChoice.automatic.pick(from: GPU.descriptions(), needing: 0) else {
+      throw GPUError.noDevice
+    }
+    return budget.bytes(of: device.memory)
   }
 
   /// Divides the model.

@@ -25,7 +25,8 @@ struct ServerSettings {
     "write-timeout", "idle-timeout", "keep-alive", "shutdown-timeout", "predict", "pooling", "log-level", "log-format",
     "threads", "ctx-size", "batch-size", "cache-type-k", "cache-type-v", "sparsity", "sparse-threshold",
     "deterministic",
-    "gpu", "temp", "top-k", "top-p", "min-p", "typical", "repeat-penalty", "repeat-last-n", "frequency-penalty",
+    "gpu", "vram-budget", "n-gpu-layers", "temp", "top-k", "top-p", "min-p", "typical", "repeat-penalty",
+    "repeat-last-n", "frequency-penalty",
     "presence-penalty", "seed",
   ]
 

@@ -61,7 +61,7 @@ public struct GPUDescription: Sendable {
   public var unsuited: String?
 
   /// The device's and its driver's identity, for a cache of compiled kernels: changes when either does.
-  var identity: [UInt8]
+  public var identity: [UInt8]
 }
 
 /// How many workgroups a dispatch runs, in three directions.

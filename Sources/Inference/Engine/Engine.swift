@@ -61,7 +61,7 @@ public final class Engine: @unchecked Sendable {
     let onProcessor: () throws -> any ModelExecutor = {
       try CPUExecutor(model: model, team: team, contextSize: contextSize, options: options)
     }
-    let choice = try GPUSelection(model: model, options: options)
+    let choice = try GPUSelection(model: model, options: options, team: team)
     try self.init(
       executor: choice.executor ?? onProcessor(), team: team, options: options, gpu: choice,
       fallback: choice.executor == nil || options.gpu.isExplicit ? nil : onProcessor)

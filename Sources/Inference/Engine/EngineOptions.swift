@@ -33,6 +33,8 @@ public struct EngineOptions: Sendable {
   public var gpu = GPUChoice.none
   /// How that GPU is opened.
   public var gpuOptions = GPUOptions()
+  /// How a model is divided that the GPU's memory does not hold, or may not.
+  public var hybrid = HybridOptions()
   /// Told what neurons do.
   public var observer: (any NeuronObserver)?
   /// Told what goes into matrices.

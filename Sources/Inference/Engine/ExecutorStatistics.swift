@@ -51,6 +51,8 @@ public struct ExecutorStatistics: Sendable {
   public var bytesAreBound = false
   /// Where the time went, where the engine was asked to keep it.
   public var stages: StageTimes?
+  /// What a GPU and the processor did together, where they share the model.
+  public var hybrid: HybridStatistics?
 
   public init(layers: [Layer]) { self.layers = layers }
 

@@ -30,14 +30,17 @@ extension FeedForward {
   private func readBytes(_ weights: Weights, layer index: Int) -> ExecutorStatistics.ReadBytes {
     let (plan, layer) = (plan.layers[index], weights.layers[index])
     let sum = counters.sum(layer: index)
+    // Of the layer's neurons those that are computed here.
+    let share = Double(plan.resident.count(of: layer.up.rows)) / Double(layer.up.rows)
     guard source(index) != .dense, sum.tokens > 0 else {
       return ExecutorStatistics.ReadBytes(
-        gateUp: Double(weights.use(.gateUp, layer: index).bytes), down: Double(weights.use(.down, layer: index).bytes))
+        gateUp: share * Double(weights.use(.gateUp, layer: index).bytes),
+        down: share * Double(weights.use(.down, layer: index).bytes))
     }
     func bytes(_ matrix: Matrix?) -> Double { matrix.map { Double(WeightUse($0).bytes) } ?? 0 }
     let neurons = Double(sum.tokens) * Double(layer.up.rows)
     let fired = Double(sum.fired) / neurons
-    let asked = plan.predictor == nil ? 1 : Double(sum.computed) / neurons
+    let asked = source(index).mode == .predictor ? Double(sum.computed) / neurons : share
     return ExecutorStatistics.ReadBytes(
       predictor: bytes(plan.predictor?.fc1) + bytes(plan.predictor?.fc2),
       gateUp: asked * bytes(layer.gate ?? layer.up) + (layer.gate == nil ? 0 : fired * bytes(layer.up)),

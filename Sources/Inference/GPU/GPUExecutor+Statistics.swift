@@ -79,6 +79,7 @@ extension GPUExecutor {
   public func resetStatistics() {
     times = GPUStageTimes()
     counts = Array(repeating: NeuronCount(), count: counts.count)
+    shared = HybridTimes(layers: model.configuration.layerCount)
   }
 
   public var memory: ExecutorMemory {

@@ -26,7 +26,7 @@ public final class GPUExecutor: ModelExecutor {
   private let store: GPUPageStore
   let weightBytes: Int
   private var kernels: GPUKernels
-  private var recordings: [GPUPassShape: any GPURecording] = [:]
+  private(set) var recordings: [GPUPassShape: any GPURecording] = [:]
   private var order: [GPUPassShape] = []
   private var generation = 0
   private let chunkRows: any GPUBuffer
@@ -46,6 +46,8 @@ public final class GPUExecutor: ModelExecutor {
   let handover: GPUHandover?
   /// Computes the rest, where the device has a part of the model. Set once, before the first pass.
   var share: ProcessorShare?
+  /// What both did.
+  var shared: HybridTimes
 
   /// Logits of the last pass that are on the host.
   private var ready: Ready = .none
@@ -166,6 +168,7 @@ public final class GPUExecutor: ModelExecutor {
     lists = weights.layers.contains { $0.source != .dense }
     masks = weights.layers.contains { !$0.source.mode.isLossless || $0.neurons?.turned != nil }
     counts = Array(repeating: NeuronCount(), count: weights.layers.count)
+    shared = HybridTimes(layers: model.configuration.layerCount)
   }
 
   /// Rows of a pass on a software device, so that it ends soon; some at least, which share what is read.

@@ -92,20 +92,29 @@ extension GPUPass {
 
 extension GPUExecutor {
   /// Runs a recording while the processor computes its part: the first layers before, its neurons of the others at the same time.
+  ///
   func run(_ recording: any GPURecording, _ shape: GPUPassShape, with share: ProcessorShare) throws {
     guard let handover else { return }
-    try share.runFirstLayers(into: handover.residual, stride: work.normed.stride)
+    let stride = work.normed.stride
+    shared.beginPass(tokens: shape.rows)
+    let begin = HybridTimes.now()
+    try share.runFirstLayers(into: handover.residual, stride: stride)
+    shared.addFirstLayers(share.layerCount, from: begin, to: HybridTimes.now())
+    shared.move(toDevice: shape.rows * stride * 4)
+    let started = HybridTimes.now()
     let run = try device.start(recording)
     var (signals, waits) = (0, 0)
+    var resumed: [UInt64] = []
     for (index, layer) in weights.layers.enumerated() where layer.coldCount > 0 {
       // Without logits the last layer ends with its keys and values.
       let isLast = index == weights.layers.count - 1
       if isLast, shape.wanted == 0 { break }
       let meets = limits.meetsInside && layer.neurons != nil
+      let start = HybridTimes.now()
       try run.wait(for: signals)
-      try share.runNeurons(
-        layer: firstLayer + index, isLast: isLast, handover, stride: work.normed.stride,
-        scoreStride: work.hidden.stride
+      let begin = HybridTimes.now()
+      let rows = try share.runNeurons(
+        layer: firstLayer + index, isLast: isLast, handover, stride: stride, scoreStride: work.hidden.stride
       ) {
         guard meets else { return }
         try run.proceed(past: waits)
@@ -113,8 +122,22 @@ extension GPUExecutor {
       }
       (signals, waits) = (signals + (meets ? 2 : 1), waits + (meets ? 2 : 1))
       try run.proceed(past: waits - 1)
+      resumed.append(HybridTimes.now())
+      shared.addProcessor(
+        layer: firstLayer + index, waitedFrom: start, from: begin, to: resumed[resumed.count - 1])
+      var scores = 0
+      if case .predictor = layer.source {
+        scores = (isLast && rows != shape.rows ? shape.wantedSkipping : shape.skipping) * layer.coldCount * 4
+      }
+      shared.move(toProcessor: rows * stride * 4 + scores, toDevice: rows * stride * 4)
     }
     try run.finish()
-    if weights.output == nil, shape.wanted > 0 { try share.takeOutput(handover.normed, stride: work.normed.stride) }
+    if isProfiled {
+      shared.addDevice(try recording.timings, firstLayer: firstLayer, started: started, resumed: resumed)
+    }
+    if weights.output == nil, shape.wanted > 0 {
+      shared.move(toProcessor: shape.wanted * stride * 4)
+      try share.takeOutput(handover.normed, stride: stride)
+    }
   }
 }

@@ -32,11 +32,7 @@ final class GPUPageStore {
     configuration c: ModelConfiguration, layers count: Int, keys: CacheFormat, values: CacheFormat,
     contextSize: Int? = nil, on device: any GPUDevice
   ) throws {
-    func format(_ format: CacheFormat) -> CacheLayout.Format { format == .f16 ? .f16 : .q8_0 }
-    guard
-      let cache = CacheLayout(
-        keyFormat: format(keys), valueFormat: format(values), keyValueHeads: c.keyValueHeadCount, headSize: c.headSize)
-    else { throw EngineError.cacheFormat(keys == .f16 ? values : keys, headSize: c.headSize) }
+    let cache = try Self.cacheLayout(c, keys: keys, values: values)
     self.cache = cache
     self.device = device
     let bytes = cache.keyPageBytes + cache.valuePageBytes + cache.keyScalePageBytes + cache.valueScalePageBytes
@@ -46,6 +42,16 @@ final class GPUPageStore {
     most = min(limits.bindingBytes, limits.bufferBytes) / max(cache.keyPageBytes, cache.valuePageBytes)
     let pages = contextSize.map { layout.pages(for: $0) } ?? Self.firstPages
     for _ in 0..<count { layers.append(try makeLayer(min(pages, most))) }
+  }
+
+  /// - Throws: ``EngineError/cacheFormat(_:headSize:)`` where heads cannot be stored in a format.
+  static func cacheLayout(_ c: ModelConfiguration, keys: CacheFormat, values: CacheFormat) throws -> CacheLayout {
+    func format(_ format: CacheFormat) -> CacheLayout.Format { format == .f16 ? .f16 : .q8_0 }
+    guard
+      let cache = CacheLayout(
+        keyFormat: format(keys), valueFormat: format(values), keyValueHeads: c.keyValueHeadCount, headSize: c.headSize)
+    else { throw EngineError.cacheFormat(keys == .f16 ? values : keys, headSize: c.headSize) }
+    return cache
   }
 
   private func makeLayer(_ pages: Int) throws -> Layer {

@@ -99,6 +99,7 @@ struct GPUPass {
       fed.count = try feedForward(layer, index, residual, rows, skipping: skipping)
       cold.count = 0
       if layer.coldCount > 0 {
+        recorder.stage(HybridTimeline.waiting)
         _ = recorder.waitForHost()
         if isParallel {
           try takeOver(rows, asPart: fed.count)

@@ -18,6 +18,8 @@ public final class HybridExecutor: ModelExecutor {
   public var model: LanguageModel { gpu.model }
   public var maxRows: Int { gpu.maxRows }
   public let pageLayout: PageLayout
+  /// Of a decoded token, as the model was divided for.
+  var expectedSeconds: Double?
 
   /// - Parameters:
   ///   - model: of formats and sizes that there are kernels for.
@@ -38,7 +40,6 @@ public final class HybridExecutor: ModelExecutor {
       throw HybridError.processorLayers(layers, of: c.layerCount)
     }
     guard options.sparsity.resident == nil else { throw GPUModelError.partOfLayers }
-    guard CacheLayout.pagePositions == Kernels.attentionTile else { throw GPUModelError.partOfLayers }
     var hot: [[UInt32]] = []
     var own = options
     // The device asks about all neurons of a layer, for both.
@@ -111,8 +112,18 @@ public final class HybridExecutor: ModelExecutor {
         layer.computed += processor.computed
         layer.fired += processor.fired
         layer.tokens = max(device.tokens, processor.tokens)
+        layer.readBytes = device.readBytes + processor.readBytes
         return layer
       }
+    let own = gpu.statistics.layers.reduce(0) { $0 + $1.fired }
+    let fired = statistics.layers.reduce(0) { $0 + $1.fired }
+    let (shared, usage) = (gpu.shared, gpu.device.usage)
+    statistics.hybrid = HybridStatistics(
+      placement: placement, layers: shared.layers, passes: shared.passes, tokens: shared.tokens,
+      bytesToProcessor: shared.bytesToProcessor, bytesToDevice: shared.bytesToDevice,
+      deviceBytes: usage.deviceBytes, deviceBudget: usage.deviceBudget,
+      hitShare: fired > 0 ? Double(own) / Double(fired) : nil, expectedSeconds: expectedSeconds,
+      timeline: shared.timeline)
     return statistics
   }
 

@@ -48,7 +48,7 @@ public struct HybridPlacement: Sendable, Equatable {
   }
 
   /// The step in which a layer's neurons can be divided, from its first neuron on; `nil` where any can be taken.
-  static func step(_ layer: LayerWeights, _ mode: SparsityMode, model: LanguageModel) -> Int? {
+  static func step(_ layer: LayerWeights, _ mode: SparsityMode) -> Int? {
     guard case .rows(let down) = layer.down else { return nil }
     // By neuron it is only made where neurons may be left out.
     switch mode {
@@ -68,7 +68,7 @@ public struct HybridPlacement: Sendable, Equatable {
         throw .neurons(layer: index, below: c.feedForwardSize)
       }
       guard index >= processorLayers else { continue }
-      guard let step = step(model.weights.layers[index], mode, model: model), !list.isEmpty,
+      guard let step = step(model.weights.layers[index], mode), !list.isEmpty,
         list.count < c.feedForwardSize
       else { continue }
       guard list.count.isMultiple(of: step), Int(list[list.count - 1]) == list.count - 1 else {
@@ -84,6 +84,10 @@ public enum HybridError: Error, Equatable, CustomStringConvertible {
   case layers(Int, expected: Int)
   case neurons(layer: Int, below: Int)
   case notTheFirst(layer: Int, step: Int)
+  case budgetTooSmall(Int, needed: Int)
+  case indexTooLarge(bytes: Int, room: Int)
+  case index(GPUIndexError)
+  case notFaster(device: String)
 
   public var description: String {
     switch self {
@@ -93,6 +97,14 @@ public enum HybridError: Error, Equatable, CustomStringConvertible {
       "Neurons of \(found) layers are placed, but the model has \(expected)."
     case .neurons(let layer, let count):
       "The neurons of layer \(layer) on the GPU are not ascending numbers below \(count)."
+    case .budgetTooSmall(let budget, let needed):
+      "The GPU may take \(budget) bytes, but one layer of the model needs about \(needed)."
+    case .indexTooLarge(let bytes, let room):
+      "The neurons of the GPU index need \(bytes) bytes, but the budget leaves \(room); --reset-gpu-index places others."
+    case .index(let error):
+      "\(error) --reset-gpu-index goes without that file."
+    case .notFaster(let device):
+      "With as little of the model as there is room for, \(device) would not make it faster."
     case .notTheFirst(let layer, let step):
       "Layer \(layer) can be divided only after a multiple of \(step) neurons, for its down projection has a row per output."
     }

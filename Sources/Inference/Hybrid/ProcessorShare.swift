@@ -11,8 +11,8 @@ final class ProcessorShare {
   let executor: CPUExecutor
   /// Layers that are computed here as a whole.
   let layerCount: Int
-  /// What it took, where that is kept.
-  var times: HybridTimes?
+  /// For tests: called in the middle of each layer's part.
+  var interlude: (() throws -> Void)?
 
   init(_ executor: CPUExecutor, layerCount: Int) {
     self.executor = executor
@@ -51,10 +51,11 @@ final class ProcessorShare {
   ///   - stride: floats from row to row.
   ///   - scoreStride: the same of predictions.
   ///   - meeting: called once in the middle.
+  /// - Returns: how many rows there were.
   func runNeurons(
     layer index: Int, isLast: Bool, _ handover: GPUHandover, stride: Int, scoreStride: Int,
     meeting: () throws -> Void
-  ) throws {
+  ) throws -> Int {
     let (input, output) = (UnsafePointer(try floats(handover.input)), try floats(handover.output))
     let feedForward = executor.feedForward
     feedForward.predictions = try handover.scores.map {
@@ -62,13 +63,13 @@ final class ProcessorShare {
     }
     defer { feedForward.predictions = nil }
     let rows = executor.rows(ofLastLayer: isLast)
-    let start = times?.now()
+    try interlude?()
     try meeting()
     executor.runNeurons(layer: index, rows: rows, input: input, stride: stride)
     for row in 0..<rows.count {
       (output + row * stride).update(from: executor.work.feedForwardOutput + row * width, count: width)
     }
-    if let start { times?.addNeurons(layer: index, from: start) }
+    return rows.count
   }
 
   /// Takes what logits are made of, [wanted rows, stride].

@@ -1,4 +1,5 @@
 import PowerInferGGUF
+public import PowerInferModel
 
 /// Which neurons of a model the GPU computes: what PowerInfer keeps in `MODEL.gguf.generated.gpuidx`.
 ///
@@ -44,6 +45,9 @@ public struct GPUIndex: Sendable, Equatable {
     self.shape = shape
     self.vramCapacity = vramCapacity
   }
+
+  /// Where PowerInfer looks for the list of an open model; `nil` where it is no file.
+  public static func path(for model: LanguageModel) -> String? { model.file.paths.first.map(path(forModelAt:)) }
 
   /// Where PowerInfer looks for the list of a model.
   public static func path(forModelAt path: String) -> String { path + ".generated.gpuidx" }

@@ -16,4 +16,15 @@ struct DeviceBandwidthTests {
       #expect(try device.measureBandwidth(passes: 1).byteCount == 16 << 20)
     }
   }
+
+  /// A turn is measured, and nothing stays behind; it lasts no longer than the whole measurement.
+  @Test func turns() throws {
+    try withDevice { device in
+      let before = device.usage
+      let start = ContinuousClock.now
+      let turn = try device.measureTurn(byteCount: 4096, turns: 8, passes: 3)
+      #expect(turn > 0 && turn * 8 * 2 < (ContinuousClock.now - start) / .seconds(1))
+      #expect(device.usage == before)
+    }
+  }
 }
