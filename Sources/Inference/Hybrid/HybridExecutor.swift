@@ -103,6 +103,7 @@ public final class HybridExecutor: ModelExecutor {
 
   public var statistics: ExecutorStatistics {
     var statistics = gpu.statistics
+    let device = statistics.layers
     let processor = share.executor.statistics
     // Of layers that both compute, what both did.
     statistics.layers =
@@ -115,16 +116,30 @@ public final class HybridExecutor: ModelExecutor {
         layer.readBytes = device.readBytes + processor.readBytes
         return layer
       }
-    let own = gpu.statistics.layers.reduce(0) { $0 + $1.fired }
-    let fired = statistics.layers.reduce(0) { $0 + $1.fired }
     let (shared, usage) = (gpu.shared, gpu.device.usage)
     statistics.hybrid = HybridStatistics(
       placement: placement, layers: shared.layers, passes: shared.passes, tokens: shared.tokens,
       bytesToProcessor: shared.bytesToProcessor, bytesToDevice: shared.bytesToDevice,
       deviceBytes: usage.deviceBytes, deviceBudget: usage.deviceBudget,
-      hitShare: fired > 0 ? Double(own) / Double(fired) : nil, expectedSeconds: expectedSeconds,
+      hitShare: hitShare(device: device, processor: processor.layers), expectedSeconds: expectedSeconds,
       timeline: shared.timeline)
     return statistics
+  }
+
+  /// Share of the neurons that fired in shared layers that were the device's; `nil` unless both sides counted theirs.
+  private func hitShare(
+    device: [ExecutorStatistics.Layer], processor: [ExecutorStatistics.Layer]
+  ) -> Double? {
+    var (own, all) = (0, 0)
+    for (index, layer) in device.enumerated() {
+      let other = processor[placement.processorLayers + index]
+      let hot = placement.hot[placement.processorLayers + index].count
+      guard hot < placement.neurons else { continue }
+      guard other.tokens > 0, layer.tokens > 0 || hot == 0 else { return nil }
+      own += layer.fired
+      all += layer.fired + other.fired
+    }
+    return all > 0 ? Double(own) / Double(all) : nil
   }
 
   public func resetStatistics() {
