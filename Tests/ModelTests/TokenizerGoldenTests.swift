@@ -43,7 +43,8 @@ import Testing
   }
 
   /// The ids are those of the Python package `tokenizers`, which trained the vocabularies.
-  @Test(arguments: ["smollm", "qwen2"]) func bytePairIDs(preTokenizer: String) throws {
+  @Test(arguments: ["smollm", "qwen2", "tekken", "deepseek-v3", "gemma4"]) func bytePairIDs(preTokenizer: String) throws
+  {
     let golden = try Self.small(preTokenizer)
     let tokenizer = try Tokenizer(vocabulary: golden.vocabulary(kind: .bytePair, preTokenizer: preTokenizer))
     #expect(golden.cases.count > 80)

@@ -1,15 +1,19 @@
-/// Cuts text into words and merges the bytes of each by rank (GPT-2's byte-level byte-pair encoding).
+/// Cuts text into words and merges the bytes of each by rank (GPT-2's byte-level byte-pair encoding), or its characters where the
+/// vocabulary spells those.
 struct BytePairEncoder: Sendable {
   private let preTokenizer: PreTokenizer
   private let tokenCount: Int32
   /// Tokens by their raw bytes.
   private let tokens: ByteStringTable
-  /// The symbol of each single byte. Symbols below `tokenCount` are tokens; the others only occur in merges.
+  /// The symbol of each single byte. Symbols below `tokenCount` are tokens; the others only occur in merges. In a vocabulary of
+  /// characters, the tokens `<0xXX>`.
   private let byteSymbols: [Int32]
   private let merges: MergeTable
 
   /// Each merge may name three symbols of its own; with them and fewer than `Int32.max / 2` tokens, numbers fit 32 bits.
   static let mostMerges = Int(Int32.max) / 8
+
+  var spelling: PreTokenizer.Spelling { preTokenizer.spelling }
 
   /// - Parameters:
   ///   - isOrdinary: Whether text may become this token at all.
@@ -19,19 +23,28 @@ struct BytePairEncoder: Sendable {
     guard vocabulary.merges.count <= Self.mostMerges else { throw .tooManyMerges(vocabulary.merges.count) }
     tokenCount = Int32(vocabulary.tokens.count)
 
-    var symbols = Symbols(capacity: vocabulary.tokens.count + 256)
+    let spellsBytes = preTokenizer.spelling == .bytes
+    var symbols = Symbols(capacity: vocabulary.tokens.count + 256, spellsBytes: spellsBytes)
     var bytes: [UInt8] = []
     for (id, text) in vocabulary.tokens.enumerated() where !text.isEmpty {
       var text = text
-      guard text.withUTF8({ ByteAlphabet.decode($0[...], into: &bytes) }) else { continue }
+      guard text.withUTF8({ symbols.read($0[...], into: &bytes) }) else { continue }
       symbols.table.insert(bytes, value: isOrdinary(id) ? Int32(id) : Symbols.forbidden)
     }
     tokens = symbols.table
 
     symbols.next = tokenCount
-    byteSymbols = (UInt8.min...UInt8.max).map { byte in
-      let symbol = symbols.id(of: [byte])
-      return symbol == Symbols.forbidden ? symbols.unnamed() : symbol
+    if spellsBytes {
+      byteSymbols = (UInt8.min...UInt8.max).map { byte in
+        let symbol = symbols.id(of: [byte])
+        return symbol == Symbols.forbidden ? symbols.unnamed() : symbol
+      }
+    } else {
+      var byteSymbols = [Int32](repeating: Symbols.none, count: 256)
+      for (id, text) in vocabulary.tokens.enumerated() {
+        if let byte = SentencePieceEncoder.byte(spelt: text) { byteSymbols[Int(byte)] = Int32(id) }
+      }
+      self.byteSymbols = byteSymbols
     }
 
     var merges = MergeTable(capacity: vocabulary.merges.count)
@@ -67,13 +80,24 @@ struct BytePairEncoder: Sendable {
   private func encodeWord(
     _ word: UnsafeBufferPointer<UInt8>, with merger: inout PairMerger, to output: inout [Int32]
   ) {
-    if preTokenizer.ignoresMerges, let token = tokens.value(of: word), token != Symbols.forbidden {
+    let staysWhole = preTokenizer.ignoresMerges || preTokenizer.ignoresLineMerges && word.allSatisfy { $0 == 0x0a }
+    if staysWhole, let token = tokens.value(of: word), token != Symbols.forbidden {
       output.append(token)
       return
     }
     merger.removeAll()
-    for (index, byte) in word.enumerated() {
-      merger.append(id: byteSymbols[Int(byte)], range: index..<index + 1)
+    if spelling == .bytes {
+      for (index, byte) in word.enumerated() {
+        merger.append(id: byteSymbols[Int(byte)], range: index..<index + 1)
+      }
+    } else {
+      var start = 0
+      while start < word.count {
+        let end = start + UTF8Scan.length(word, at: start)
+        let symbol = tokens.value(of: UnsafeBufferPointer(rebasing: word[start..<end])) ?? Symbols.none
+        merger.append(id: symbol == Symbols.forbidden ? Symbols.none : symbol, range: start..<end)
+        start = end
+      }
     }
     merger.run(merges)
     merger.forEach { symbol in
@@ -91,6 +115,8 @@ struct BytePairEncoder: Sendable {
   private struct Symbols {
     /// The value of tokens that merges must not make.
     static let forbidden: Int32 = -1
+    /// What is no symbol at all: neither a token nor part of a merge.
+    static let none = Int32.max
 
     var table: ByteStringTable
     var next: Int32 = 0
@@ -99,8 +125,21 @@ struct BytePairEncoder: Sendable {
     private var whole: [UInt8] = []
     private var part: [UInt8] = []
 
-    init(capacity: Int) {
+    private let spellsBytes: Bool
+
+    init(capacity: Int, spellsBytes: Bool) {
       table = ByteStringTable(capacity: capacity)
+      self.spellsBytes = spellsBytes
+    }
+
+    /// The bytes that a spelling stands for, in place of what `output` held.
+    ///
+    /// - Returns: false where it is misspelt.
+    func read(_ text: Slice<UnsafeBufferPointer<UInt8>>, into output: inout [UInt8]) -> Bool {
+      if spellsBytes { return ByteAlphabet.decode(text, into: &output) }
+      output.removeAll(keepingCapacity: true)
+      output.append(contentsOf: text)
+      return true
     }
 
     mutating func id(of bytes: [UInt8]) -> Int32 {
@@ -112,10 +151,10 @@ struct BytePairEncoder: Sendable {
     /// The symbols of a merge spelt `left right`; nil where it is misspelt or must not happen.
     mutating func pair(in merge: UnsafeBufferPointer<UInt8>) -> (left: Int32, right: Int32, merged: Int32)? {
       guard let gap = merge.dropFirst().firstIndex(of: 0x20), gap + 1 < merge.count,
-        ByteAlphabet.decode(merge[..<gap], into: &whole)
+        read(merge[..<gap], into: &whole)
       else { return nil }
       let left = id(of: whole)
-      guard ByteAlphabet.decode(merge[(gap + 1)...], into: &part) else { return nil }
+      guard read(merge[(gap + 1)...], into: &part) else { return nil }
       let right = id(of: part)
       whole.append(contentsOf: part)
       let merged = id(of: whole)

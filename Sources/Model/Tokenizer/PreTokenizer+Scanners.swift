@@ -36,6 +36,22 @@ extension PreTokenizer.Stage {
         }
         return Self.run(text, position, piece.upperBound, members)
       }
+    case .words(let alternatives):
+      Self.search(piece, emit: emit) { position in
+        for alternative in alternatives {
+          let end = alternative.match(text, position, piece.upperBound)
+          if end > position { return end }
+        }
+        return position
+      }
+    case .beforeThousands:
+      var start = piece.lowerBound
+      while start < piece.upperBound {
+        let end = Self.digitRun(text, start, piece.upperBound)
+        for cut in stride(from: start + (end - start) % 3, to: end, by: 3) where cut > piece.lowerBound { emit(cut) }
+        start = max(end, start + 1)
+      }
+      emit(piece.upperBound)
     case .isolateTrailingSpace:
       var start = piece.upperBound
       while start > piece.lowerBound, text.class(start - 1) == .space { start -= 1 }
@@ -77,6 +93,13 @@ extension PreTokenizer.Stage {
     return position
   }
 
+  /// The end of the run of `\p{Nd}`.
+  private static func digitRun(_ text: ScalarText, _ start: Int, _ end: Int) -> Int {
+    var position = start
+    while position < end, text.detail(position) == .decimal { position += 1 }
+    return position
+  }
+
   private static func gpt2Word(_ text: ScalarText, _ start: Int, _ end: Int) -> Int {
     if let contraction = contraction(text, start, end, ignoringCase: false) { return contraction }
     // ` ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+`: one run of a kind, with at most one U+0020 in front.
@@ -94,36 +117,36 @@ extension PreTokenizer.Stage {
     // `[^\r\n\p{L}\p{N}]?\p{L}+`: letters, with any one character in front but a line break or a number.
     let kind = text.class(start)
     if !letters.isDisjoint(with: kind) { return run(text, start, end, letters) }
-    if kind != .number, !isLineBreak(text, start), start + 1 < end, !letters.isDisjoint(with: text.class(start + 1)) {
+    if kind != .number, !text.isLineBreak(start), start + 1 < end, !letters.isDisjoint(with: text.class(start + 1)) {
       return run(text, start + 1, end, letters)
     }
     // `\p{N}{1,d}`
-    if kind == .number { return run(text, start, min(end, start + digits), .number) }
+    if kind == .number { return run(text, start, start + min(end - start, digits), .number) }
     // ` ?[^\s\p{L}\p{N}]+[\r\n]*`
     let first = text.scalar(start) == 0x20 && start + 1 < end ? start + 1 : start
     let others = ScalarText.Class([.mark, .punctuation, .symbol, .other]).subtracting(letters)
     var position = run(text, first, end, others)
     if position > first {
-      while position < end, isLineBreak(text, position) { position += 1 }
+      while position < end, text.isLineBreak(position) { position += 1 }
       return position
     }
     // `\s*[\r\n]+`: white space up to the last line break of the run.
     let runEnd = run(text, start, end, .space)
     position = runEnd
-    while position > start, !isLineBreak(text, position - 1) { position -= 1 }
+    while position > start, !text.isLineBreak(position - 1) { position -= 1 }
     if position > start { return position }
     return spaces(text, start, end)
   }
 
   /// `\s+(?!\S)|\s+`: a run of white space, but for its last character where a word follows and one is left.
-  private static func spaces(_ text: ScalarText, _ start: Int, _ end: Int) -> Int {
+  static func spaces(_ text: ScalarText, _ start: Int, _ end: Int) -> Int {
     let runEnd = run(text, start, end, .space)
     if runEnd < end, runEnd - start > 1 { return runEnd - 1 }
     return max(runEnd, start + 1)
   }
 
   /// `'s|'t|'re|'ve|'m|'ll|'d`, in lower case or in either.
-  private static func contraction(_ text: ScalarText, _ start: Int, _ end: Int, ignoringCase: Bool) -> Int? {
+  static func contraction(_ text: ScalarText, _ start: Int, _ end: Int, ignoringCase: Bool) -> Int? {
     guard text.scalar(start) == 0x27, start + 1 < end else { return nil }
     func letter(_ index: Int) -> UInt8 {
       guard index < end, text.scalar(index) < 0x80 else { return 0 }
@@ -139,10 +162,5 @@ extension PreTokenizer.Stage {
     default:
       return nil
     }
-  }
-
-  @inline(__always)
-  private static func isLineBreak(_ text: ScalarText, _ index: Int) -> Bool {
-    text.scalar(index) == 0x0a || text.scalar(index) == 0x0d
   }
 }

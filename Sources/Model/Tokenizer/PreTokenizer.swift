@@ -17,6 +17,10 @@ struct PreTokenizer: Sendable {
     case isolateWithSpace(Members)
     /// `\s+$`
     case isolateTrailingSpace
+    /// `a|b|…`
+    case words([Word])
+    /// `(?=(\d{3})+(?!\d))`, which matches nothing but says where to cut: before every third digit from the end.
+    case beforeThousands
   }
 
   enum Length: Sendable {
@@ -43,9 +47,22 @@ struct PreTokenizer: Sendable {
     }
   }
 
+  /// How the vocabulary spells what is not ASCII.
+  enum Spelling: Sendable {
+    /// Byte by byte, in GPT-2's alphabet.
+    case bytes
+    /// Character by character, as it is.
+    case characters
+    /// The same, with U+2581 for a space.
+    case charactersAndMarkedSpaces
+  }
+
   let stages: [Stage]
+  let spelling: Spelling
   /// Whether a whole word that is a token stays whole, whatever the merges would make of it.
   let ignoresMerges: Bool
+  /// The same for words of nothing but line feeds.
+  let ignoresLineMerges: Bool
   /// Whether models with this pre-tokenizer expect the beginning-of-sequence token when the file does not say.
   let addsBeginningOfSequence: Bool
 

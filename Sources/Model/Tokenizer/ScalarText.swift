@@ -19,7 +19,18 @@ struct ScalarText {
     static let other = Class(rawValue: 64)
   }
 
-  /// The character's value in the low 24 bits, its class in the high 8.
+  /// What else is known of a letter or a number.
+  enum Detail: UInt32 {
+    case none = 0
+    /// `\p{Lu}` and `\p{Lt}`
+    case uppercase
+    /// `\p{Ll}`
+    case lowercase
+    /// `\p{Nd}`
+    case decimal
+  }
+
+  /// The character's value in the low 21 bits, its detail in the next 3, its class in the high 8.
   private var packed: [UInt32] = []
   /// Byte offset of each character, and of the end.
   private var offsets: [Int32] = [0]
@@ -27,7 +38,13 @@ struct ScalarText {
   var count: Int { packed.count }
 
   @inline(__always)
-  func scalar(_ index: Int) -> UInt32 { packed[index] & 0xff_ffff }
+  func scalar(_ index: Int) -> UInt32 { packed[index] & 0x1f_ffff }
+
+  @inline(__always)
+  func detail(_ index: Int) -> Detail { Detail(rawValue: packed[index] >> 21 & 7) ?? .none }
+
+  @inline(__always)
+  func isLineBreak(_ index: Int) -> Bool { scalar(index) == 0x0a || scalar(index) == 0x0d }
 
   @inline(__always)
   func `class`(_ index: Int) -> Class { Class(rawValue: UInt8(truncatingIfNeeded: packed[index] >> 24)) }
@@ -65,7 +82,7 @@ struct ScalarText {
   private static let ascii: [UInt32] = (0..<0x80 as Range<UInt8>).map { pack(Unicode.Scalar($0)) }
 
   private static func pack(_ scalar: Unicode.Scalar) -> UInt32 {
-    scalar.value | UInt32(Self.class(of: scalar).rawValue) << 24
+    scalar.value | Self.detail(of: scalar).rawValue << 21 | UInt32(Self.class(of: scalar).rawValue) << 24
   }
 
   static func `class`(of scalar: Unicode.Scalar) -> Class {
@@ -80,6 +97,15 @@ struct ScalarText {
     case .spaceSeparator, .lineSeparator, .paragraphSeparator: .space
     case .control: scalar.properties.isWhitespace ? .space : .other
     default: .other
+    }
+  }
+
+  private static func detail(of scalar: Unicode.Scalar) -> Detail {
+    switch scalar.properties.generalCategory {
+    case .uppercaseLetter, .titlecaseLetter: .uppercase
+    case .lowercaseLetter: .lowercase
+    case .decimalNumber: .decimal
+    default: .none
     }
   }
 }

@@ -32,6 +32,9 @@ public final class Tokenizer: Sendable {
   /// The tokens that end an answer, in ascending order.
   public let endOfGenerationTokens: [Int32]
 
+  /// ``Vocabulary/remarks`` of what it was made from.
+  public let remarks: [String]
+
   private let texts: [String]
   private let attributes: [TokenAttributes]
   private let idsByText: ByteStringTable
@@ -100,6 +103,7 @@ public final class Tokenizer: Sendable {
     addsEOS = eos != nil && (vocabulary.addsEndOfSequence ?? false)
     addsSpacePrefix = vocabulary.addsSpacePrefix ?? isSentencePiece
     endOfGenerationTokens = Set(ends).sorted()
+    remarks = vocabulary.remarks
     texts = vocabulary.tokens
     self.attributes = attributes
     idsByText = ids
@@ -184,6 +188,10 @@ public final class Tokenizer: Sendable {
           Self.escapingSpaces(part, prefix: addsSpacePrefix && followsToken).withUnsafeBufferPointer {
             encoder.encode($0, with: &merger, to: &output)
           }
+        case .bytePair(let encoder) where encoder.spelling == .charactersAndMarkedSpaces:
+          Self.escapingSpaces(part, prefix: false).withUnsafeBufferPointer {
+            encoder.encode($0, with: &merger, scratch: &scratch, to: &output)
+          }
         case .bytePair(let encoder):
           encoder.encode(part, with: &merger, scratch: &scratch, to: &output)
         }
@@ -228,17 +236,16 @@ public final class Tokenizer: Sendable {
     if attributes.contains(.userDefined) { return Array(text.utf8) }
     if attributes.contains(.byte) { return SentencePieceEncoder.byte(spelt: text).map { [$0] } ?? [] }
     guard attributes.contains(.normal) else { return [] }
+    let spelling: PreTokenizer.Spelling =
+      if case .bytePair(let encoder) = encoder { encoder.spelling } else { .charactersAndMarkedSpaces }
     var result: [UInt8] = []
     for scalar in text.unicodeScalars {
-      switch kind {
-      case .sentencePiece where scalar == "\u{2581}": result.append(0x20)
-      case .sentencePiece: result.append(contentsOf: UTF8.encode(scalar) ?? .init())
-      case .bytePair:
-        if let byte = ByteAlphabet.byte(of: scalar) {
-          result.append(byte)
-        } else {
-          result.append(contentsOf: UTF8.encode(scalar) ?? .init())
-        }
+      if spelling == .charactersAndMarkedSpaces, scalar == "\u{2581}" {
+        result.append(0x20)
+      } else if spelling == .bytes, let byte = ByteAlphabet.byte(of: scalar) {
+        result.append(byte)
+      } else {
+        result.append(contentsOf: UTF8.encode(scalar) ?? .init())
       }
     }
     return result

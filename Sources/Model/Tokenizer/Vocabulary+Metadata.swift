@@ -12,8 +12,18 @@ extension Vocabulary {
     guard let tokens = try metadata.strings(prefix + "tokens") else {
       throw VocabularyError.missingKey(prefix + "tokens")
     }
+    var remarks: [String] = []
     func id(_ name: String) throws -> Int32? {
-      try metadata.integer(prefix + name + "_token_id").flatMap(Int32.init(exactly:))
+      let key = prefix + name + "_token_id"
+      guard let value = try metadata.integer(key) else { return nil }
+      // Files write -1, or its unsigned form, for "there is none".
+      guard value != -1, value != Int(UInt32.max) else { return nil }
+      guard tokens.indices.contains(value) else {
+        remarks.append(
+          "Metadata key \"\(key)\" is \(value), but the vocabulary has \(tokens.count) tokens; it counts as absent.")
+        return nil
+      }
+      return Int32(exactly: value)
     }
 
     self.init(
@@ -36,6 +46,8 @@ extension Vocabulary {
     endOfTurn = try id("eot")
     endOfMessage = try id("eom")
     fillInMiddleEnds = try ["fim_pad", "fim_rep", "fim_sep"].compactMap(id)
+
+    self.remarks = remarks
 
     // Files do not say which tokens strip white space; Phi-3's are known to.
     let name = try metadata.string("general.name")?.lowercased() ?? ""

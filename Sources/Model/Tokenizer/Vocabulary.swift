@@ -59,6 +59,9 @@ public struct Vocabulary: Sendable {
   /// All special tokens swallow the white space to their right, but for `<s>`, `<unk>` and `<|endoftext|>`.
   public var specialsStripRight = false
 
+  /// What a file says that cannot be so and was passed over, in sentences.
+  public var remarks: [String] = []
+
   public init(
     kind: Kind, preTokenizer: String? = nil, tokens: [String], scores: [Float] = [], types: [TokenType] = [],
     merges: [String] = [], beginningOfSequence: Int32? = nil, endOfSequence: Int32? = nil,
