@@ -29,6 +29,11 @@ CASES = {
     "yarn, large base and small context": {**YARN, "dimensions": 64, "freq_base": 1000000.0, "original_context_length": 256},
     "yarn, attention factor": {**YARN, "freq_base": 500000.0, "factor": 32.0, "attn_factor": 1.25},
     "yarn, factor below one": {**YARN, "factor": 0.5},
+    "yarn, its own attention factor": {**YARN, "yarn_attn_factor": 1.5},
+    "yarn, attention factor one": {**YARN, "yarn_attn_factor": 1.0},
+    "yarn, magnitude of all dimensions": {**YARN, "factor": 40.0, "yarn_log_multiplier": 0.707},
+    "yarn, other ramp": {**YARN, "yarn_beta_fast": 8.0, "yarn_beta_slow": 2.0},
+    "yarn, half extrapolated": {**YARN, "yarn_ext_factor": 0.5},
     "llama 3.1": {"dimensions": 128, "freq_base": 500000.0, "context_length": 131072, "llama3": (8, 1, 4, 8192)},
     "llama 3.2": {"dimensions": 64, "freq_base": 500000.0, "context_length": 131072, "llama3": (32, 1, 4, 8192)},
 }

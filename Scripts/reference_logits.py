@@ -113,7 +113,7 @@ def rope_frequencies(key, dimensions, factors=None):
 
     `key(name, default)` looks up `rope.…` keys. Linear scaling divides every frequency by the factor. YaRN (Peng et al.,
     2023) does so only to waves longer than the original context, blends those in between, and raises the magnitude by
-    0.1 ln(factor) + 1. `factors` (Llama 3, `rope_freqs.weight`) divide each frequency.
+    0.1 ln(factor) + 1, or by what the file says. `factors` (Llama 3, `rope_freqs.weight`) divide each frequency.
     """
     base = key("rope.freq_base", 10000.0)
     pairs = np.arange(dimensions // 2)
@@ -139,8 +139,12 @@ def rope_frequencies(key, dimensions, factors=None):
     first = max(0, np.floor(pair_that_turns(key("rope.scaling.yarn_beta_fast", 32.0))))
     last = min(dimensions - 1, np.ceil(pair_that_turns(key("rope.scaling.yarn_beta_slow", 1.0))))
     kept = 1 - np.clip((pairs - first) / max(0.001, last - first), 0, 1)
-    if factor > 1:
-        magnitude *= 1 + 0.1 * np.log(factor)
+    kept = kept * key("rope.scaling.yarn_ext_factor", 1.0)
+
+    def raised(share):
+        return 1 + 0.1 * share * np.log(factor) if factor > 1 else 1.0
+
+    magnitude *= key("rope.scaling.yarn_attn_factor", raised(1) / raised(key("rope.scaling.yarn_log_multiplier", 0.0)))
     return stretched * (1 - kept) + own * kept, magnitude
 
 

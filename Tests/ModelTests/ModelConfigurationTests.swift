@@ -50,15 +50,27 @@ import Testing
         == "The metadata key \"general.name\" holds an array of 1 string values, where a string was expected.")
   }
 
-  @Test func headCountsPerLayerAreRefused() {
-    #expect(
-      message(("llama.attention.head_count", .array(MetadataArray([UInt32(4), 4]))))
-        == "The metadata key \"llama.attention.head_count\" holds an array of 2 uint32 values, where an integer was "
-        + "expected.")
+  @Test func numbersPerLayerMayBeEqual() throws {
+    let c = try configuration([
+      ("llama.attention.head_count", .array(MetadataArray([UInt32(4), 4]))),
+      ("llama.attention.head_count_kv", .array(MetadataArray([Int32(2), 2]))),
+      ("llama.feed_forward_length", .array(MetadataArray([UInt64(96), 96]))),
+    ])
+    #expect(c.headCount == 4 && c.keyValueHeadCount == 2 && c.feedForwardSize == 96)
     #expect(
       message(("llama.feed_forward_length", .array(MetadataArray([Int32(96), 64]))))
-        == "The metadata key \"llama.feed_forward_length\" holds an array of 2 int32 values, where an integer was "
-        + "expected.")
+        == "The model uses layers of different sizes (llama.feed_forward_length is 96 and 64), which this version does "
+        + "not compute.")
+    #expect(
+      message(("llama.attention.head_count", .array(MetadataArray([UInt32]()))))
+        == "Metadata key \"llama.attention.head_count\" is an array of 0, expected a number for every layer.")
+    #expect(
+      message(("llama.attention.head_count", .array(MetadataArray(["4"]))))
+        == "The metadata key \"llama.attention.head_count\" holds an array of 1 string values, where an array of "
+        + "integers was expected.")
+    #expect(
+      message(("llama.block_count", .array(MetadataArray([UInt32(2)]))))
+        == "The metadata key \"llama.block_count\" holds an array of 1 uint32 values, where an integer was expected.")
   }
 
   @Test func numbersMustBeInRange() {

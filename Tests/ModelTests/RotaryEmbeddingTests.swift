@@ -17,6 +17,11 @@ import Testing
     let scaleLinear: Double?
     let originalContextLength: Int?
     let attnFactor: Double?
+    let yarnAttnFactor: Double?
+    let yarnLogMultiplier: Double?
+    let yarnExtFactor: Double?
+    let yarnBetaFast: Double?
+    let yarnBetaSlow: Double?
     let frequencyFactors: [Float]?
     let inverseFrequencies: [Double]
     let magnitude: Double
@@ -46,13 +51,18 @@ import Testing
       if let originalContextLength {
         metadata.set("llama.rope.scaling.original_context_length", .uint32(UInt32(originalContextLength)))
       }
-      if let attnFactor { metadata.set("llama.rope.scaling.attn_factor", .float32(Float(attnFactor))) }
+      for (name, value) in [
+        ("attn_factor", attnFactor), ("yarn_attn_factor", yarnAttnFactor), ("yarn_log_multiplier", yarnLogMultiplier),
+        ("yarn_ext_factor", yarnExtFactor), ("yarn_beta_fast", yarnBetaFast), ("yarn_beta_slow", yarnBetaSlow),
+      ] {
+        if let value { metadata.set("llama.rope.scaling." + name, .float32(Float(value))) }
+      }
       return metadata
     }
   }
 
   @Test func goldenFileIsThere() {
-    #expect(Case.all.count == 13)
+    #expect(Case.all.count == 18)
   }
 
   @Test(arguments: Case.all)
@@ -83,5 +93,16 @@ import Testing
     let error = #expect(throws: ModelError.self) { try ModelConfiguration(metadata: metadata, magic: .gguf) }
     #expect(
       error?.description == "The model uses rotary scaling of type \"longrope\", which this version does not compute.")
+  }
+
+  @Test func refusesUnknownKeys() throws {
+    var metadata = TinyModel().metadata
+    metadata.set("llama.rope.scaling.finetuned", .bool(true))
+    #expect(try ModelConfiguration(metadata: metadata, magic: .gguf).rotary.scaling == .none)
+    metadata.set("llama.rope.scaling.alpha", .float32(1000))
+    let error = #expect(throws: ModelError.self) { try ModelConfiguration(metadata: metadata, magic: .gguf) }
+    #expect(
+      error?.description
+        == "The model uses the rotary setting \"llama.rope.scaling.alpha\", which this version does not compute.")
   }
 }

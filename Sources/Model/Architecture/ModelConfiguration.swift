@@ -58,10 +58,11 @@ public struct ModelConfiguration: Sendable, Equatable {
     name = try metadata.string("general.name") ?? architecture.name
     vocabularySize = try keys.vocabularySize()
     hiddenSize = try keys.count("embedding_length", in: 1...(1 << 20))
-    feedForwardSize = try keys.count("feed_forward_length", in: 1...(1 << 22))
+    feedForwardSize = try keys.count("feed_forward_length", in: 1...(1 << 22), isPerLayer: true)
     layerCount = try keys.count("block_count", in: 1...4096)
-    headCount = try keys.count("attention.head_count", in: 1...65536)
-    keyValueHeadCount = try keys.count("attention.head_count_kv", in: 1...65536, default: headCount)
+    headCount = try keys.count("attention.head_count", in: 1...65536, isPerLayer: true)
+    keyValueHeadCount = try keys.count(
+      "attention.head_count_kv", in: 1...65536, default: headCount, isPerLayer: true)
     switch architecture.positions {
     case .rotary:
       contextLength = try keys.count("context_length", in: 1...(1 << 30))
@@ -112,10 +113,25 @@ public struct ModelConfiguration: Sendable, Equatable {
     let metadata: Metadata
     let prefix: String
 
-    func count(_ key: String, in range: ClosedRange<Int>, default fallback: Int? = nil) throws -> Int {
+    /// - Parameter isPerLayer: whether files may give a number for each layer, which here must all be the same.
+    func count(
+      _ key: String, in range: ClosedRange<Int>, default fallback: Int? = nil, isPerLayer: Bool = false
+    ) throws -> Int {
       let key = "\(prefix).\(key)"
       if metadata[key] == nil, let fallback { return fallback }
-      let value = try metadata.requireInteger(key)
+      let value: Int
+      if isPerLayer, let values = metadata[key]?.array {
+        guard let numbers = try metadata.integers(key), let first = numbers.first else {
+          throw ModelError.invalidValue(
+            key: key, value: "an array of \(values.count)", expected: "a number for every layer")
+        }
+        if let other = numbers.first(where: { $0 != first }) {
+          throw ModelError.unsupportedFeature("layers of different sizes (\(key) is \(first) and \(other))")
+        }
+        value = first
+      } else {
+        value = try metadata.requireInteger(key)
+      }
       guard range.contains(value) else {
         throw ModelError.invalidValue(
           key: key, value: "\(value)", expected: "a whole number from \(range.lowerBound) to \(range.upperBound)")

@@ -7,8 +7,9 @@ public enum RotaryScaling: Sendable, Equatable {
   case none
   /// Every position is divided by `factor` (Chen et al. 2023, arXiv:2306.15595).
   case linear(factor: Double)
-  /// Low frequencies are interpolated by `factor`, high ones kept, with a ramp between (Peng et al. 2023, arXiv:2309.00071).
-  case yarn(factor: Double, originalContext: Int, betaFast: Double, betaSlow: Double)
+  /// Low frequencies are interpolated by `factor`, high ones kept, with a ramp between (Peng et al. 2023, arXiv:2309.00071);
+  /// `extrapolation` says how much of this is done: 1 all, 0 interpolates all frequencies.
+  case yarn(factor: Double, originalContext: Int, betaFast: Double, betaSlow: Double, extrapolation: Double)
 }
 
 /// The settings of the rotary position embedding (Su et al. 2021, arXiv:2104.09864) in a model file.
@@ -24,7 +25,7 @@ public struct RotaryConfiguration: Sendable, Equatable {
   public let base: Double
   /// What is done for contexts longer than the trained one.
   public let scaling: RotaryScaling
-  /// Extra factor on the rotated vectors (`rope.scaling.attn_factor`).
+  /// Factor on the rotated vectors.
   public let attentionFactor: Double
 
   /// Settings taken as they are; a file's are checked by ``ModelConfiguration/init(metadata:magic:)``.
@@ -50,7 +51,13 @@ public struct RotaryConfiguration: Sendable, Equatable {
     }
     self.dimensions = dimensions
     base = Double(try keys.real("rope.freq_base", default: 10000, expected: "a number above 0") { $0 > 0 })
-    attentionFactor = Double(
+    // Whatever else a file says of rotation changes the result, too.
+    for key in keys.metadata.keys where key.hasPrefix("\(keys.prefix).rope.") {
+      guard Self.knownKeys.contains(String(key.dropFirst(keys.prefix.count + 6))) else {
+        throw ModelError.unsupportedFeature("the rotary setting \(shown(key))")
+      }
+    }
+    let ownFactor = Double(
       try keys.real("rope.scaling.attn_factor", default: 1, expected: "a number above 0") { $0 > 0 })
 
     // Files of 2023 name the linear factor `scale_linear` and give no type.
@@ -61,9 +68,16 @@ public struct RotaryConfiguration: Sendable, Equatable {
     switch try keys.metadata.string("\(keys.prefix).rope.scaling.type") ?? "linear" {
     case "none":
       scaling = .none
+      attentionFactor = ownFactor
     case "linear":
       scaling = factor == 1 ? .none : .linear(factor: factor)
+      attentionFactor = ownFactor
     case "yarn":
+      // Below 0 stands for "not set".
+      let extrapolation = Double(
+        try keys.real("rope.scaling.yarn_ext_factor", default: 1, expected: "a number up to 1") { $0 <= 1 })
+      attentionFactor =
+        ownFactor * (try Self.yarnMagnitude(keys, factor: factor, isInterpolated: extrapolation == 0))
       scaling = .yarn(
         factor: factor,
         originalContext: try keys.count(
@@ -71,10 +85,34 @@ public struct RotaryConfiguration: Sendable, Equatable {
         betaFast: Double(
           try keys.real("rope.scaling.yarn_beta_fast", default: 32, expected: "a number above 0") { $0 > 0 }),
         betaSlow: Double(
-          try keys.real("rope.scaling.yarn_beta_slow", default: 1, expected: "a number above 0") { $0 > 0 }))
+          try keys.real("rope.scaling.yarn_beta_slow", default: 1, expected: "a number above 0") { $0 > 0 }),
+        extrapolation: extrapolation < 0 ? 1 : extrapolation)
     case let other:
       throw ModelError.unsupportedFeature("rotary scaling of type \(shown(other))")
     }
+  }
+}
+
+extension RotaryConfiguration {
+  /// What is read below `rope.`; that the model was trained with its scaling (`finetuned`) changes nothing.
+  private static let knownKeys: Set<String> = [
+    "dimension_count", "freq_base", "scale_linear", "scaling.type", "scaling.factor", "scaling.attn_factor",
+    "scaling.original_context_length", "scaling.finetuned", "scaling.yarn_ext_factor", "scaling.yarn_attn_factor",
+    "scaling.yarn_log_multiplier", "scaling.yarn_beta_fast", "scaling.yarn_beta_slow",
+  ]
+
+  /// YaRN's factor on rotated vectors: what the file says, or else 0.1 · ln(factor) + 1 (arXiv:2309.00071, §3.4), divided by the
+  /// same with `mscale_all_dim` times the logarithm, where the model applies that part to all dimensions.
+  private static func yarnMagnitude(
+    _ keys: ModelConfiguration.Keys, factor: Double, isInterpolated: Bool
+  ) throws -> Double {
+    let given = try keys.real("rope.scaling.yarn_attn_factor", default: 0, expected: "a number above 0") { $0 >= 0 }
+    let share = try keys.real("rope.scaling.yarn_log_multiplier", default: 0, expected: "a number of 0 or more") {
+      $0 >= 0
+    }
+    if given > 0 { return Double(given) }
+    if isInterpolated || factor <= 1 { return 1 }
+    return (1 + 0.1 * log(factor)) / (share > 0 ? 1 + 0.1 * Double(share) * log(factor) : 1)
   }
 }
 
@@ -94,13 +132,13 @@ public struct RotaryEmbedding: Sendable {
       pow(configuration.base, -2 * Double(pair) / Double(configuration.dimensions))
         / Double(divisors?[pair] ?? 1)
     }
-    var magnitude = configuration.attentionFactor
+    magnitude = configuration.attentionFactor
     switch configuration.scaling {
     case .none:
       break
     case .linear(let factor):
       for pair in 0..<pairs { frequencies[pair] /= factor }
-    case .yarn(let factor, let originalContext, let betaFast, let betaSlow):
+    case .yarn(let factor, let originalContext, let betaFast, let betaSlow, let extrapolation):
       // The pair that turns `rotations` times over the original context (arXiv:2309.00071, §3.2).
       func pairTurning(_ rotations: Double) -> Double {
         Double(configuration.dimensions) * log(Double(originalContext) / (rotations * 2 * .pi))
@@ -110,12 +148,11 @@ public struct RotaryEmbedding: Sendable {
       let high = min(Double(configuration.dimensions - 1), pairTurning(betaSlow).rounded(.up))
       for pair in 0..<pairs {
         let ramp = min(1, max(0, (Double(pair) - low) / max(0.001, high - low)))
-        frequencies[pair] = frequencies[pair] * (1 - ramp) + frequencies[pair] / factor * ramp
+        let kept = (1 - ramp) * extrapolation
+        frequencies[pair] = frequencies[pair] * kept + frequencies[pair] / factor * (1 - kept)
       }
-      if factor > 1 { magnitude *= 1 + 0.1 * log(factor) }
     }
     self.frequencies = frequencies
-    self.magnitude = magnitude
   }
 
   /// Writes the cosines and sines of one position, [dimensions / 2] each.
