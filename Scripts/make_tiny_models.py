@@ -426,6 +426,18 @@ def write_families(model):
         m.opt(Type.F16, (24, 40), positions=66)
         yield m
 
+    # Biases everywhere in a family that has them seldom: SiLU in the plain file, ReLU and predictors in the other.
+    for name in ("tiny-biased-f16", "tiny-biased-f16.powerinfer"):
+        m = model(name, 15, feed_forward=104, heads=4, groups=2, layers=2)
+        m.ends(Type.F16)
+        for layer in range(2):
+            m.attention(layer, *[Type.F16] * 4)
+            m.sparse_feed(layer, Type.F16, rank=24, transposed=is_powerinfer(m.path))
+            down = "ffn_down_t" if is_powerinfer(m.path) else "ffn_down"
+            for part, size in (("ffn_gate", m.feed_forward), ("ffn_up", m.feed_forward), (down, m.hidden), ("attn_output", m.hidden)):
+                m.bias(f"blk.{layer}.{part}.bias", size)
+        yield m
+
     m = model("tiny-opt-q4_0.powerinfer", 13, family="opt", hidden=128, feed_forward=256, heads=4, groups=4, context=66)
     m.opt(Type.Q4_0, (64,), positions=66)
     yield m

@@ -28,7 +28,8 @@ import Testing
     ("tiny-falcon-40b-q4_0.powerinfer", eightBitLimit), ("tiny-opt-f16", floatLimit),
     ("tiny-opt-f16.powerinfer", floatLimit), ("tiny-opt-q4_0.powerinfer", eightBitLimit),
     ("tiny-skewed-f16.powerinfer", floatLimit), ("tiny-skewed-mixed.powerinfer", eightBitLimit),
-    ("tiny-silu-f16", floatLimit), ("tiny-silu-q8_0", eightBitLimit),
+    ("tiny-silu-f16", floatLimit), ("tiny-silu-q8_0", eightBitLimit), ("tiny-biased-f16", floatLimit),
+    ("tiny-biased-f16.powerinfer", floatLimit),
   ])
   func tinyModels(name: String, limit: Double) throws {
     let resources = try #require(Bundle.module.resourceURL)

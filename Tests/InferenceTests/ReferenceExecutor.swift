@@ -233,7 +233,7 @@ final class ReferenceExecutor: ModelExecutor {
       // Scores that are not a number count as active.
       if case .predictor(let threshold) = source, scores[neuron] < Double(threshold) { continue }
       let up = dot(layer.up.rows[neuron], input) + (layer.upBias?[neuron] ?? 0)
-      let gate = layer.gate.map { dot($0.rows[neuron], input) } ?? up
+      let gate = layer.gate.map { dot($0.rows[neuron], input) + (layer.gateBias?[neuron] ?? 0) } ?? up
       let activated = activate(gate, c.activation)
       switch source {
       case .gate: if gate <= 0 { continue }

@@ -39,6 +39,7 @@ struct ReferenceLayer {
   let feedForwardNorm: ReferenceNorm?
   let gate: ReferenceMatrix?  // [f][d]
   let up: ReferenceMatrix  // [f][d]
+  let gateBias: [Double]?  // [f]
   let upBias: [Double]?  // [f]
   let down: [[Double]]  // [f][d], a row per neuron in either layout
   let downBias: [Double]?  // [d]
@@ -53,6 +54,7 @@ struct ReferenceLayer {
     feedForwardNorm = layer.feedForwardNorm.map { ReferenceNorm($0, c) }
     gate = layer.gate.map { ReferenceMatrix($0) }
     up = ReferenceMatrix(layer.up)
+    gateBias = layer.gateBias.map(numbers)
     upBias = layer.upBias.map(numbers)
     switch layer.down {
     case .neurons(let down): self.down = ReferenceMatrix(down).rows

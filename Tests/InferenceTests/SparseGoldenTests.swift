@@ -19,13 +19,13 @@ import Testing
     "tiny-relu-f16.powerinfer", "tiny-relu-q4_0.powerinfer", "tiny-bamboo-f16.powerinfer",
     "tiny-bamboo-q4_0.powerinfer", "tiny-falcon-7b-q4_0.powerinfer", "tiny-falcon-40b-f16.powerinfer",
     "tiny-falcon-40b-q4_0.powerinfer", "tiny-opt-f16.powerinfer", "tiny-opt-q4_0.powerinfer",
-    "tiny-skewed-f16.powerinfer", "tiny-skewed-mixed.powerinfer",
+    "tiny-skewed-f16.powerinfer", "tiny-skewed-mixed.powerinfer", "tiny-biased-f16.powerinfer",
   ]
 
   /// Without predictors; models with BF16 are left out, whose batches are rounded to BF16.
   static let stockModels = [
     "tiny-silu-f16", "tiny-silu-q8_0", "tiny-relu-f16", "tiny-opt-f16", "tiny-falcon-7b-f32", "tiny-yarn-f32",
-    "tiny-legacy-quants", "tiny-k-quants",
+    "tiny-legacy-quants", "tiny-k-quants", "tiny-biased-f16",
   ]
 
   /// Token by token; in batches whose lists are united; in such that all neurons are computed for, with positions that cross

@@ -12,6 +12,7 @@ import Testing
     "tiny-relu-f16.powerinfer", "tiny-relu-q4_0.powerinfer", "tiny-bamboo-f16.powerinfer",
     "tiny-bamboo-q4_0.powerinfer", "tiny-falcon-7b-q4_0.powerinfer", "tiny-falcon-40b-f16.powerinfer",
     "tiny-falcon-40b-q4_0.powerinfer", "tiny-opt-f16.powerinfer", "tiny-opt-q4_0.powerinfer",
+    "tiny-biased-f16.powerinfer",
   ]
 
   private func open(_ name: String) throws -> (LanguageModel, [Int32]) {

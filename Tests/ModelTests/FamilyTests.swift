@@ -128,7 +128,7 @@ import Testing
   @Test(arguments: [
     ("falcon", "blk.0.attn_qkv.bias", [128]), ("falcon", "blk.0.ffn_gate.weight", [64, 96]),
     ("falcon", "position_embd.weight", [64, 128]), ("opt", "rope_freqs.weight", [8]),
-    ("opt", "blk.1.attn_norm_2.weight", [64]), ("bamboo", "blk.0.ffn_up.bias", [96]),
+    ("opt", "blk.1.attn_norm_2.weight", [64]), ("falcon", "blk.0.ffn_up.bias", [96]),
   ])
   func aTensorTooManyIsNamed(architecture: String, name: String, shape: [Int]) {
     #expect(

@@ -97,9 +97,12 @@ extension FeedForward {
 
   private func computeAll(_ step: AloneStep, _ piece: Int, _ worker: Worker) {
     let (layer, own) = (step.layer, scratch.own[worker.index])
-    if let gate = layer.gate { _ = multiply(gate, step, piece, into: own.gate, own) }
+    if let gate = layer.gate {
+      let count = multiply(gate, step, piece, into: own.gate, own)
+      addBias(layer.gateBias, step, piece, to: own.gate, own, count: count)
+    }
     var count = multiply(layer.up, step, piece, into: own.up, own)
-    addUpBias(step, piece, to: own.up, own, count: count)
+    addBias(layer.upBias, step, piece, to: own.up, own, count: count)
     worker.enter(.activation)
     activate(gate: own.gate, up: own.up, into: own.up, count: count)
     // Silent ones need no row.
@@ -117,7 +120,7 @@ extension FeedForward {
   private func computeByGate(_ step: AloneStep, _ piece: Int, threshold: Float?, _ worker: Worker) {
     let (layer, own) = (step.layer, scratch.own[worker.index])
     var count = multiply(layer.gate ?? layer.up, step, piece, into: own.gate, own)
-    if layer.gate == nil { addUpBias(step, piece, to: own.gate, own, count: count) }
+    addBias(layer.gate == nil ? layer.upBias : layer.gateBias, step, piece, to: own.gate, own, count: count)
     // Silent is what ReLU makes 0 of.
     if threshold != nil { activateGate(own.gate, count: count) }
     let rule = threshold.map { SelectionRule.magnitude($0) } ?? .above(0)
@@ -201,6 +204,7 @@ extension FeedForward {
     var fired = count
     if let gate = step.layer.gate {
       kernels.multiply(gate, listed: own.listed(count), by: step.input, tokens: 0..<1, into: own.gate, stride: 0)
+      addBias(step.layer.gateBias, to: own.gate, own.list, count: count)
       if isRectified {
         fired = kernels.select(
           own.gate, list: own.list, count: count, by: .above(0), into: own.list, values: own.gate)
@@ -222,26 +226,27 @@ extension FeedForward {
   /// up = up projections of the listed neurons, with their biases.
   private func multiplyUp(_ step: AloneStep, _ own: NeuronScratch.Own, count: Int) {
     kernels.multiply(step.layer.up, listed: own.listed(count), by: step.input, tokens: 0..<1, into: own.up, stride: 0)
-    addUpBias(step.layer, to: own.up, own.list, count: count)
+    addBias(step.layer.upBias, to: own.up, own.list, count: count)
   }
 
   /// values += the biases of a piece's neurons.
-  private func addUpBias(
-    _ step: AloneStep, _ piece: Int, to values: UnsafeMutablePointer<Float>, _ own: NeuronScratch.Own, count: Int
+  private func addBias(
+    _ bias: Vector?, _ step: AloneStep, _ piece: Int, to values: UnsafeMutablePointer<Float>, _ own: NeuronScratch.Own,
+    count: Int
   ) {
-    guard let bias = step.layer.upBias else { return }
+    guard let bias else { return }
     if step.pieces.lists.isEmpty {
       kernels.add(bias.values + step.pieces.ranges[piece].lowerBound, to: values, count: count)
     } else {
-      addUpBias(step.layer, to: values, own.list, count: count)
+      addBias(bias, to: values, own.list, count: count)
     }
   }
 
   /// values += the biases of the listed neurons.
-  func addUpBias(
-    _ layer: LayerWeights, to values: UnsafeMutablePointer<Float>, _ list: UnsafePointer<UInt32>, count: Int
+  func addBias(
+    _ bias: Vector?, to values: UnsafeMutablePointer<Float>, _ list: UnsafePointer<UInt32>, count: Int
   ) {
-    guard let bias = layer.upBias else { return }
+    guard let bias else { return }
     for entry in 0..<count { values[entry] += bias.values[Int(list[entry])] }
   }
 

@@ -37,7 +37,7 @@ extension FeedForward {
         return
       }
       if let gate = layer.gate {
-        kernels.multiply(gate, rows: neurons, by: input, tokens: 0..<count, into: work.gate, stride: f)
+        projections.project(gate, neurons, bias: layer.gateBias, of: input, tokens: 0..<count, into: work.gate)
       }
       projections.project(layer.up, neurons, bias: layer.upBias, of: input, tokens: 0..<count, into: work.up)
       worker.enter(.activation)
@@ -95,7 +95,8 @@ extension FeedForward {
       gate, listed: own.listed(listed), by: input, tokens: 0..<count,
       into: own.gate, stride: stride)
     for t in 0..<count {
-      if layer.gate == nil { addUpBias(layer, to: own.gate + t * stride, own.list, count: listed) }
+      addBias(
+        layer.gate == nil ? layer.upBias : layer.gateBias, to: own.gate + t * stride, own.list, count: listed)
       if threshold != nil { activateGate(own.gate + t * stride, count: listed) }
     }
     listed = dropSilent(threshold: threshold, count: count, listed: listed, own)
@@ -156,7 +157,7 @@ extension FeedForward {
     _ layer: LayerWeights, threshold: Float?, gate: UnsafePointer<Float>, up: UnsafeMutablePointer<Float>,
     _ own: NeuronScratch.Own, _ listed: Int
   ) {
-    if layer.gate != nil { addUpBias(layer, to: up, own.list, count: listed) }
+    if layer.gate != nil { addBias(layer.upBias, to: up, own.list, count: listed) }
     switch (layer.gate, threshold) {
     case (nil, nil): activate(gate: gate, up: gate, into: up, count: listed)
     case (nil, .some): up.update(from: gate, count: listed)

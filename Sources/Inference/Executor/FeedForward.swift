@@ -229,7 +229,7 @@ final class FeedForward {
         return
       }
       if let gate = layer.gate {
-        kernels.multiply(gate, rows: neurons, by: input, tokens: 0..<1, into: work.gate, stride: 0)
+        projections.project(gate, neurons, bias: layer.gateBias, of: input, tokens: 0..<1, into: work.gate)
       }
       projections.project(layer.up, neurons, bias: layer.upBias, of: input, tokens: 0..<1, into: work.up)
       worker.enter(.activation)

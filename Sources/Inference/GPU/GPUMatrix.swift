@@ -126,6 +126,7 @@ extension WeightFormat {
 /// Why a model cannot run on a GPU.
 public enum GPUModelError: Error, Equatable, CustomStringConvertible {
   case noKernels(format: WeightFormat, tensor: String)
+  case noGateBias(tensor: String)
   case headSize(Int, most: Int)
   case partOfLayers
   case observers
@@ -134,6 +135,8 @@ public enum GPUModelError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .noKernels(let format, let tensor):
       "This model cannot run on a GPU: \(tensor) is in \(String(describing: format).uppercased()), for which there are no kernels."
+    case .noGateBias(let tensor):
+      "This model cannot run on a GPU: there are no kernels for the biases of gates, such as \(tensor)."
     case .headSize(let size, let most):
       "This model cannot run on a GPU: its heads have \(size) elements, where kernels take \(most)."
     case .partOfLayers:

@@ -91,6 +91,9 @@ struct GPUWeights {
       case .neurons(let down): add("ffn_down_t", down)
       }
     }
+    if let index = weights.layers.firstIndex(where: { $0.gateBias != nil }) {
+      throw GPUModelError.noGateBias(tensor: "blk.\(index).ffn_gate.bias")
+    }
     for (name, matrix) in matrices where matrix.format.gpuFormat == nil {
       throw GPUModelError.noKernels(format: matrix.format, tensor: name)
     }

@@ -96,8 +96,8 @@ public enum Positions: Sendable, Equatable {
 public enum Biases: Sendable, Equatable {
   /// None: a bias in the file is one too many.
   case none
-  /// Those of the attention, where the file has them.
-  case attentionIfPresent
+  /// Those that the file has.
+  case ifPresent
   /// All: a missing bias is an error.
   case everywhere
 }

@@ -5,6 +5,6 @@ extension Architecture {
   ///
   /// All else is Llama's. Song et al. 2024, arXiv:2406.05955 (dReLU); spec §4.2.
   public static let bamboo = Architecture(
-    name: "bamboo", norm: .rootMeanSquare, positions: .rotary(.neighbours), biases: .attentionIfPresent,
+    name: "bamboo", norm: .rootMeanSquare, positions: .rotary(.neighbours), biases: .ifPresent,
     gating: .gatedBoth, activation: .relu)
 }

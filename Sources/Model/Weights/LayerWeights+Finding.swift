@@ -29,10 +29,10 @@ extension LayerWeights {
       value = try find.matrix(name("attn_v.weight"), columns: d, rows: kv)
     }
     attentionOutput = try find.matrix(name("attn_output.weight"), columns: q, rows: d)
-    queryBias = try find.attentionBias(name("attn_q.bias"), count: q, family.biases)
-    keyBias = try find.attentionBias(name("attn_k.bias"), count: kv, family.biases)
-    valueBias = try find.attentionBias(name("attn_v.bias"), count: kv, family.biases)
-    attentionOutputBias = try find.attentionBias(name("attn_output.bias"), count: d, family.biases)
+    queryBias = try find.bias(name("attn_q.bias"), count: q, family.biases)
+    keyBias = try find.bias(name("attn_k.bias"), count: kv, family.biases)
+    valueBias = try find.bias(name("attn_v.bias"), count: kv, family.biases)
+    attentionOutputBias = try find.bias(name("attn_output.bias"), count: d, family.biases)
 
     gate = family.gating == .ungated ? nil : try find.matrix(name("ffn_gate.weight"), columns: d, rows: f)
     up = try find.matrix(name("ffn_up.weight"), columns: d, rows: f)
@@ -44,9 +44,9 @@ extension LayerWeights {
       downName = "ffn_down"
       down = .rows(try find.matrix(name("ffn_down.weight"), columns: f, rows: d))
     }
-    let hasFeedForwardBiases = family.biases == .everywhere
-    upBias = hasFeedForwardBiases ? try find.vector(name("ffn_up.bias"), count: f) : nil
-    downBias = hasFeedForwardBiases ? try find.vector(name(downName + ".bias"), count: d) : nil
+    gateBias = gate == nil ? nil : try find.bias(name("ffn_gate.bias"), count: f, family.biases)
+    upBias = try find.bias(name("ffn_up.bias"), count: f, family.biases)
+    downBias = try find.bias(name(downName + ".bias"), count: d, family.biases)
     predictor = try find.predictor(fc1: name("fc1.weight"), fc2: name("fc2.weight"), columns: d, neurons: f)
     find.ignore(name("rope_freqs.weight"))
     find.ignore(name("attn_rot_embd.weight"))

@@ -63,10 +63,10 @@ struct TensorFinder {
     }
   }
 
-  mutating func attentionBias(_ name: String, count: Int, _ biases: Biases) throws -> Vector? {
+  mutating func bias(_ name: String, count: Int, _ biases: Biases) throws -> Vector? {
     switch biases {
     case .none: nil
-    case .attentionIfPresent: try optionalVector(name, count: count)
+    case .ifPresent: try optionalVector(name, count: count)
     case .everywhere: try vector(name, count: count)
     }
   }

@@ -79,7 +79,8 @@ extension Weights {
       }
     case .attentionOutput: return sum { [WeightUse($0.attentionOutput)] + biases($0.attentionOutputBias) }
     case .feedForwardNorm: return sum { [$0.feedForwardNorm.map { WeightUse($0) } ?? .none] }
-    case .gateUp: return sum { [$0.gate.map { WeightUse($0) } ?? .none, WeightUse($0.up)] + biases($0.upBias) }
+    case .gateUp:
+      return sum { [$0.gate.map { WeightUse($0) } ?? .none, WeightUse($0.up)] + biases($0.gateBias, $0.upBias) }
     case .down:
       return sum {
         switch $0.down {

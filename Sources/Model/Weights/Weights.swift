@@ -42,6 +42,7 @@ public struct LayerWeights: Sendable {
   public let gate: Matrix?  // ffn_gate, [d, f], one row per neuron; nil where neurons have none
   public let up: Matrix  // ffn_up, [d, f], one row per neuron
   public let down: DownProjection  // ffn_down [f, d] or ffn_down_t [d, f]
+  public let gateBias: Vector?  // ffn_gate.bias, [f]
   public let upBias: Vector?  // ffn_up.bias, [f]; what a silent neuron gives is then act(bias), not 0
   public let downBias: Vector?  // ffn_down.bias or ffn_down_t.bias, [d]
   public let predictor: PredictorWeights?  // fc1, fc2 where the file has them

@@ -32,7 +32,8 @@ public struct NeuronLoad: Sendable, Equatable {
   }
 
   private static func bytes(of layer: LayerWeights, neurons: Int) -> Int {
-    let up = layer.up.rowBytes + (layer.upBias == nil ? 0 : MemoryLayout<Float>.stride)
+    let biases = [layer.gateBias, layer.upBias].count { $0 != nil } * MemoryLayout<Float>.stride
+    let up = layer.up.rowBytes + biases
     let gate = layer.gate?.rowBytes ?? 0
     switch layer.down {
     case .neurons(let down): return gate + up + down.rowBytes
