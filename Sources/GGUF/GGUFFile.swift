@@ -26,16 +26,20 @@ public final class GGUFFile: Sendable {
 
   /// Opens a file; for one part of a split model (`-00001-of-00003.gguf`) all parts.
   ///
+  /// - Parameters:
+  ///   - path: of the file.
+  ///   - overrides: keys that are set in place of the file's.
   /// - Throws: `GGUFError.inFile`, naming the file that is at fault.
-  public convenience init(opening path: String) throws(GGUFError) {
+  public convenience init(opening path: String, overriding overrides: [MetadataOverride] = []) throws(GGUFError) {
     let first = try GGUFFile.map(path)
     let count = try first.splitCount(path)
     guard count > 1 else {
-      try self.init(parts: [first], paths: [path])
+      try self.init(parts: [first], paths: [path], overrides: overrides)
       return
     }
     try self.init(
-      parts: GGUFFile.mapSplit(path, first, count: count), paths: SplitName(path, count: count).paths)
+      parts: GGUFFile.mapSplit(path, first, count: count), paths: SplitName(path, count: count).paths,
+      overrides: overrides)
   }
 
   /// Reads a file that is in memory; the bytes are copied.
@@ -43,12 +47,14 @@ public final class GGUFFile: Sendable {
     try self.init(parts: [FilePart(Backing(bytes))], paths: [])
   }
 
-  private init(parts: [FilePart], paths: [String]) throws(GGUFError) {
+  private init(parts: [FilePart], paths: [String], overrides: [MetadataOverride] = []) throws(GGUFError) {
     guard let first = parts.first else { throw .empty }
     magic = first.magic
     version = first.version
     alignment = first.alignment
-    metadata = first.metadata
+    var metadata = first.metadata
+    for override in overrides { metadata.set(override.key, override.value) }
+    self.metadata = metadata
     self.paths = paths
     backings = parts.map(\.backing)
     byteCount = backings.reduce(0) { $0 + $1.bytes.count }

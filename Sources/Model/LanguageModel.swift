@@ -23,9 +23,12 @@ public final class LanguageModel: Sendable {
   /// - Parameters:
   ///   - path: of the file, or of any part of a split one.
   ///   - residency: how it comes into memory.
+  ///   - overrides: keys that are set in place of the file's.
   /// - Throws: `GGUFError`, ``ModelError`` or ``VocabularyError``.
-  public convenience init(opening path: String, residency: Residency = .mapped) throws {
-    try self.init(file: GGUFFile(opening: path), residency: residency)
+  public convenience init(
+    opening path: String, residency: Residency = .mapped, overriding overrides: [MetadataOverride] = []
+  ) throws {
+    try self.init(file: GGUFFile(opening: path, overriding: overrides), residency: residency)
   }
 
   /// Checks a file that is open already.
@@ -46,6 +49,9 @@ public final class LanguageModel: Sendable {
     tokenizer = try Tokenizer(metadata: file.metadata)
     rotary = RotaryEmbedding(configuration.rotary, divisors: weights.rotaryDivisors)
   }
+
+  /// What the file says that cannot be so and was passed over, in sentences to show once.
+  public var remarks: [String] { tokenizer.remarks }
 
   /// Bytes of all tensors.
   public var byteCount: Int { file.tensors.reduce(0) { $0 + $1.byteCount } }

@@ -140,4 +140,68 @@ import Testing
     #expect(try ends(false) == 1)
     #expect(try ends(true) == 2)
   }
+
+  // MARK: Shapes
+
+  private func prompt(_ template: String, _ messages: [Message], tools: [Tool] = []) throws -> (String, [String]) {
+    let tokenizer = try FakeExecutor().model.tokenizer
+    let (tokens, remarks) = try renderer(template).prompt(of: messages, tools: tools)
+    return (tokenizer.decode(tokens, renderSpecial: true), remarks)
+  }
+
+  /// A template that reads a list of parts and drops a plain text.
+  @Test func textsComeAsPartsWhereTheTemplateReadsThose() throws {
+    let parts =
+      "{% for m in messages %}{{ m.role }}:{% for part in m.content %}{% if part.type == 'text' %}{{ part.text }}{% endif %}"
+      + "{% endfor %};{% endfor %}"
+    let (text, remarks) = try prompt(parts, [Message(.system, "Be brief."), Message(.user, "hello")])
+    #expect(text == "system:Be brief.;user:hello;" && remarks == [])
+  }
+
+  @Test func aSystemMessageThatIsRefusedGoesBeforeTheNext() throws {
+    let refusing =
+      "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('No') }}{% endif %}{{ m.content }};{% endfor %}"
+    let (text, remarks) = try prompt(refusing, [Message(.system, "Be brief."), Message(.user, "hello")])
+    #expect(text == "Be brief.\nhello;")
+    #expect(remarks == ["The chat template takes no system message: its text goes before the next message."])
+  }
+
+  @Test func whatToolsSayIsNotLost() throws {
+    let plain =
+      "{% for m in messages %}{% if m.role in ['user', 'assistant'] %}{{ m.role }}:{{ m.content }};{% endif %}{% endfor %}"
+    let tool = try Tool(name: "f")
+    let messages = [
+      Message(.user, "q"), Message(calls: [ToolCall(id: "1", name: "f", arguments: "{}")]), Message(resultOf: "1", "r"),
+    ]
+    let (text, remarks) = try prompt(plain, messages, tools: [tool])
+    #expect(
+      text
+        == #"user:q;assistant:[{"id": "1", "type": "function", "function": {"name": "f", "arguments": {}}}];user:r;"#)
+    #expect(
+      remarks == [
+        "The chat template shows no tools: the model will not know of them.",
+        "The chat template shows no calls of tools: they are given as text.",
+        "The chat template shows no results of tools: they are given as a user's messages.",
+      ])
+  }
+
+  @Test func anOmittedTextIsNoted() throws {
+    let (_, remarks) = try prompt("{{ messages[0].content }}", [Message(.user, "hello"), Message(.user, "world")])
+    #expect(remarks == ["The chat template leaves out the text of message 2 (user)."])
+  }
+
+  @Test func anotherTemplateCanBeGiven() throws {
+    let model = try FakeExecutor().model
+    let prompts = try PromptRenderer(model: model, template: "vicuna")
+    #expect(
+      try prompts.text(of: [Message(.user, "hello")]) == "USER: hello\nASSISTANT:"
+        && prompts.templateSource == ChatTemplate.builtIn("vicuna"))
+    #expect(throws: ChatTemplateError.self) { try PromptRenderer(model: model, template: "nobody") }
+  }
+
+  @Test func controlTokensCountInAFinishedPrompt() throws {
+    let prompts = try PromptRenderer(model: FakeExecutor().model)
+    #expect(prompts.tokens(of: "<|im_end|>", isFinished: true).contains { $0 <= 2 })
+    #expect(prompts.tokens(of: "<|im_end|>").allSatisfy { $0 > 2 })
+  }
 }

@@ -2,6 +2,7 @@ import Foundation
 import OrderedCollections
 import PowerInferGGUF
 import PowerInferJinja
+import PowerInferTestKit
 import Testing
 
 @testable import PowerInferModel
@@ -27,6 +28,94 @@ import Testing
         Bye<|im_end|>
 
         """)
+  }
+
+  private struct BuiltInCase: Decodable {
+    struct Message: Decodable {
+      var role: String
+      var content: String
+    }
+    var opens: Bool
+    var messages: [Message]
+    var text: String
+  }
+
+  /// The prompts are llama.cpp's; see Scripts/golden_templates.py.
+  @Test func builtInTemplatesGiveTheSamePromptsAsLlamaCpp() throws {
+    let golden = try Golden.json([String: [BuiltInCase]].self, "built-in-templates.json", in: .module)
+    #expect(Set(golden.keys).union(["alpaca"]) == Set(ChatTemplate.builtInNames))
+    #expect(ChatTemplate.builtInNames == ChatTemplate.builtInNames.sorted() && golden.count == 54)
+    for (name, cases) in golden {
+      let template = try ChatTemplate(source: #require(ChatTemplate.builtIn(name)))
+      for golden in cases {
+        let messages = golden.messages.map { ChatMessage(role: $0.role, content: $0.content) }
+        let text = try template.render(messages: messages, addGenerationPrompt: golden.opens)
+        #expect(text == golden.text, "\(name)")
+      }
+    }
+  }
+
+  /// The prompt that Alpaca was trained with.
+  @Test func alpacasPrompt() throws {
+    let template = try ChatTemplate(source: #require(ChatTemplate.builtIn("alpaca")), eosToken: "</s>")
+    #expect(
+      try template.render(messages: [.user("Name a colour.")])
+        == """
+        Below is an instruction that describes a task. Write a response that appropriately completes the request.
+
+        ### Instruction:
+        Name a colour.
+
+        ### Response:
+
+        """)
+  }
+
+  @Test func rolesOfBuiltInTemplatesMakeTokens() throws {
+    for name in ["phi3", "zephyr", "chatml", "falcon3"] {
+      let template = try ChatTemplate(source: #require(ChatTemplate.builtIn(name)))
+      let prompt = try template.rendered(messages: [.user("<|user|><|im_end|>")])
+      let opening = name == "chatml" ? "<|im_start|>user" : "<|user|>"
+      #expect(prompt.text.hasPrefix(opening) && prompt.isTrusted(0..<opening.utf8.count), "\(name)")
+      #expect(!prompt.isTrusted(opening.utf8.count + 1..<opening.utf8.count + 9), "\(name)")
+    }
+  }
+
+  @Test func aTemplateIsGivenByNameOrAsText() throws {
+    #expect(try ChatTemplate.source(named: "chatml") == ChatTemplate.builtIn("chatml"))
+    #expect(try ChatTemplate.source(named: "{{ messages }}") == "{{ messages }}")
+    let error = #expect(throws: ChatTemplateError.self) { try ChatTemplate.source(named: "chatlm") }
+    #expect(
+      error?.description.hasPrefix(
+        "There is no chat template of the name \"chatlm\", and it is not the text of one; known are alpaca, bailing, ")
+        == true)
+  }
+
+  @Test func blankTemplatesCountAsNone() throws {
+    var metadata = Metadata()
+    metadata.set("tokenizer.chat_template", .string(" \n"))
+    let error = #expect(throws: ChatTemplateError.self) { try ChatTemplate(metadata: metadata) }
+    #expect(error == .missing)
+    metadata.set("tokenizer.chat_template.tool_use", .string(""))
+    metadata.set("tokenizer.chat_template", .string("x"))
+    #expect(try ChatTemplate(metadata: metadata, variant: "tool_use").source == "x")
+  }
+
+  @Test func tokensOutsideTheVocabularyCountAsNone() throws {
+    var metadata = Metadata()
+    metadata.set("tokenizer.ggml.model", .string("llama"))
+    metadata.set("tokenizer.ggml.tokens", .array(MetadataArray(["<unk>", "<s>", "</s>"])))
+    metadata.set("tokenizer.ggml.eos_token_id", .uint32(99999))
+    metadata.set("tokenizer.ggml.bos_token_id", .int32(-1))
+    metadata.set("tokenizer.ggml.unknown_token_id", .uint32(.max))
+    metadata.set("tokenizer.chat_template", .string("{{ bos_token }}|{{ eos_token }}"))
+    #expect(try ChatTemplate(metadata: metadata).render(messages: []) == "|")
+    let tokenizer = try Tokenizer(metadata: metadata)
+    #expect(tokenizer.eos == 2)
+    #expect(
+      tokenizer.remarks == [
+        "Metadata key \"tokenizer.ggml.eos_token_id\" is 99999, but the vocabulary has 3 tokens; it counts as absent."
+      ])
   }
 
   @Test func passesWhatTemplatesExpect() throws {

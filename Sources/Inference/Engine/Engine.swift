@@ -36,6 +36,8 @@ public final class Engine: @unchecked Sendable {
   public let isDeterministic: Bool
   /// How requests share the engine.
   public let scheduling: SchedulingOptions
+  /// The name or the text of a chat template in place of the model's.
+  public let chatTemplate: String?
 
   /// The threads that compute, for work on logits between passes.
   let team: ThreadTeam
@@ -92,6 +94,7 @@ public final class Engine: @unchecked Sendable {
     isDeterministic = options.isDeterministic
     try options.scheduling.check()
     scheduling = options.scheduling
+    chatTemplate = options.chatTemplate
     let pageLimit = try options.pageLimit(executor.pageLayout, contextSize: contextSize)
     self.team = team
     core = EngineCore(

@@ -39,6 +39,8 @@ public struct EngineOptions: Sendable {
   public var observer: (any NeuronObserver)?
   /// Told what goes into matrices.
   public var activationObserver: (any ActivationObserver)?
+  /// The name or the text of a chat template in place of the model's; see `ChatTemplate.source(named:)`.
+  public var chatTemplate: String?
   /// How requests share the engine.
   public var scheduling = SchedulingOptions()
 

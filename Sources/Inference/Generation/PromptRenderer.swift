@@ -13,33 +13,48 @@ public import PowerInferModel
 public struct PromptRenderer: Sendable {
   private let tokenizer: Tokenizer
   private let template: ChatTemplate?
+  private let shape: TemplateShape
   private let trustsMessages: Bool
+
+  /// What the model's file says of prompts, or the engine's options in its place.
+  ///
+  /// - Throws: as ``init(model:template:trustsMessages:)``.
+  public init(engine: Engine, trustsMessages: Bool = false) throws {
+    try self.init(model: engine.model, template: engine.chatTemplate, trustsMessages: trustsMessages)
+  }
 
   /// What the model's file says of prompts.
   ///
   /// - Parameters:
   ///   - model: whose tokenizer and chat template they are.
+  ///   - template: the name or the text of a chat template in place of the file's; see `ChatTemplate.source(named:)`.
   ///   - trustsMessages: whether texts and messages may spell control tokens too.
-  /// - Throws: `JinjaError` where the file's chat template is none, and what reading the file's metadata throws.
-  public init(model: LanguageModel, trustsMessages: Bool = false) throws {
-    tokenizer = model.tokenizer
-    template = try model.chatTemplate()
-    self.trustsMessages = trustsMessages
+  /// - Throws: `JinjaError` where the chat template is none, `ChatTemplateError` for an unknown name, and what reading the file's
+  ///   metadata throws.
+  public init(model: LanguageModel, template: String? = nil, trustsMessages: Bool = false) throws {
+    self.init(
+      tokenizer: model.tokenizer, template: try model.chatTemplate(instead: template), trustsMessages: trustsMessages)
   }
 
   /// With another template than the file's.
   public init(tokenizer: Tokenizer, template: ChatTemplate?, trustsMessages: Bool = false) {
     self.tokenizer = tokenizer
     self.template = template
+    shape = template.map { $0.shape } ?? TemplateShape()
     self.trustsMessages = trustsMessages
   }
 
   /// Whether conversations can be rendered.
   public var hasChatTemplate: Bool { template != nil }
 
+  /// The template's text; empty where there is none.
+  public var templateSource: String { template?.source ?? "" }
+
   /// A plain text, with the special tokens that the model wants around one.
-  public func tokens(of text: String) -> [Int32] {
-    tokenizer.encode(text, addSpecial: true, parseSpecial: trustsMessages)
+  ///
+  /// - Parameter isFinished: whether the text is a whole prompt, in which control tokens count.
+  public func tokens(of text: String, isFinished: Bool = false) -> [Int32] {
+    tokenizer.encode(text, addSpecial: true, parseSpecial: isFinished || trustsMessages)
   }
 
   /// A conversation with the start of an answer after it, by the model's own template.
@@ -50,26 +65,39 @@ public struct PromptRenderer: Sendable {
   ///   - beginning: what the answer begins with, for the model to go on from.
   /// - Throws: ``PromptError/noChatTemplate``; `JinjaError`, with the template's own words where it refuses the conversation.
   public func tokens(of messages: [Message], tools: [Tool] = [], beginning: String = "") throws -> [Int32] {
-    let text = try rendered(messages, tools)
+    try prompt(of: messages, tools: tools, beginning: beginning).tokens
+  }
+
+  /// The same, with sentences about what the template does not show, or shows only in another shape.
+  ///
+  /// - Throws: as ``tokens(of:tools:beginning:)``.
+  public func prompt(
+    of messages: [Message], tools: [Tool] = [], beginning: String = ""
+  ) throws -> (tokens: [Int32], remarks: [String]) {
+    let (text, remarks) = try rendered(messages, tools)
     var tokens = tokenizer.encode(trustsMessages ? RenderedText(trusting: text.text) : text, addSpecial: false)
     if !beginning.isEmpty {
       tokens += tokenizer.encode(beginning, addSpecial: false, parseSpecial: trustsMessages)
     }
     // Some templates spell the token that begins a text, others leave it to the tokenizer.
-    guard tokenizer.addsBOS, let bos = tokenizer.bos, tokens.first != bos else { return tokens }
-    return [bos] + tokens
+    if tokenizer.addsBOS, let bos = tokenizer.bos, tokens.first != bos { tokens.insert(bos, at: 0) }
+    return (tokens, remarks)
   }
 
   /// The same conversation as the text that the template makes of it. A text alone does not say who spelt a control token in it,
   /// so that it is for people to read, not for models.
   ///
   /// - Throws: as ``tokens(of:tools:beginning:)``.
-  public func text(of messages: [Message], tools: [Tool] = []) throws -> String { try rendered(messages, tools).text }
+  public func text(of messages: [Message], tools: [Tool] = []) throws -> String {
+    try rendered(messages, tools).text.text
+  }
 
-  private func rendered(_ messages: [Message], _ tools: [Tool]) throws -> RenderedText {
+  private func rendered(_ messages: [Message], _ tools: [Tool]) throws -> (text: RenderedText, remarks: [String]) {
     guard let template else { throw PromptError.noChatTemplate }
-    return try template.rendered(
-      messages: messages.map(ChatMessage.init), tools: tools.isEmpty ? nil : tools.map(\.value))
+    let (messages, remarks) = template.adapted(
+      messages.map(ChatMessage.init), hasTools: !tools.isEmpty, to: shape)
+    let text = try template.rendered(messages: messages, tools: tools.isEmpty ? nil : tools.map(\.value))
+    return (text, remarks + template.omissions(of: messages, from: text.text))
   }
 }
 

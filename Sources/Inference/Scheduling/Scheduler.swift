@@ -32,8 +32,7 @@ final class Scheduler: Sendable {
   init(engine: Engine) {
     state = Mutex(State(engine: engine))
     options = engine.scheduling
-    let model = engine.model
-    prompts = Result { try PromptRenderer(model: model) }
+    prompts = Result { try PromptRenderer(engine: engine) }
   }
 
   /// How many requests there are.

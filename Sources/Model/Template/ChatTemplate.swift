@@ -34,31 +34,33 @@ public struct ChatTemplate: Sendable {
   }
 
   /// The template that a model's file carries: `tokenizer.chat_template`, or `tokenizer.chat_template.VARIANT` where
-  /// a variant such as `tool_use` is asked for and there is one.
+  /// a variant such as `tool_use` is asked for and there is one. Blank ones count as none.
   ///
   /// - Throws: `ChatTemplateError.missing` when the file has none.
   public init(
     metadata: Metadata, variant: String? = nil, dialect: Template.Dialect = .lenient
   ) throws {
-    let named = try variant.flatMap { try metadata.string("tokenizer.chat_template." + $0) }
-    guard let source = try named ?? metadata.string("tokenizer.chat_template") else {
-      throw ChatTemplateError.missing
+    func text(_ key: String) throws -> String? {
+      try metadata.string(key).flatMap { $0.allSatisfy(\.isWhitespace) ? nil : $0 }
     }
+    let named = try variant.flatMap { try text("tokenizer.chat_template." + $0) }
+    guard let source = try named ?? text("tokenizer.chat_template") else { throw ChatTemplateError.missing }
     try self.init(
       source: source, bosToken: try ChatTemplate.token("bos", in: metadata) ?? "",
       eosToken: try ChatTemplate.token("eos", in: metadata) ?? "", dialect: dialect)
   }
 
-  /// The text of the special token that `tokenizer.ggml.KIND_token_id` names; nil when the file names none.
+  /// The text of the special token that `tokenizer.ggml.KIND_token_id` names; nil when the file names none, or one that the
+  /// vocabulary does not have (``Vocabulary/remarks`` says so).
   public static func token(_ kind: String, in metadata: Metadata) throws -> String? {
-    let key = "tokenizer.ggml.\(kind)_token_id"
-    // Files write -1, or its unsigned form, for "there is none".
-    guard let id = try metadata.integer(key), id >= 0, id < Int(UInt32.max),
-      let tokens = try metadata.strings("tokenizer.ggml.tokens")
+    guard let id = try metadata.integer("tokenizer.ggml.\(kind)_token_id"), id >= 0,
+      let tokens = try metadata.strings("tokenizer.ggml.tokens"), id < tokens.count
     else { return nil }
-    guard id < tokens.count else { throw ChatTemplateError.tokenOutOfRange(key: key, id: id, count: tokens.count) }
     return tokens[id]
   }
+
+  /// What it makes of the parts of a conversation, found out by rendering some.
+  public var shape: TemplateShape { TemplateShape(probing: self) }
 
   /// The prompt of a conversation, as a plain text. To cut it into tokens, take
   /// ``rendered(messages:tools:addGenerationPrompt:extra:clock:limits:)``: a text alone does not say who spelt a control

@@ -1,3 +1,5 @@
+import PowerInferGGUF
+
 /// Why a conversation cannot be turned into a prompt, beyond what the template itself says (`JinjaError`).
 public enum ChatTemplateError: Error, Equatable, CustomStringConvertible, Sendable {
   /// The model's file carries no template.
@@ -6,8 +8,8 @@ public enum ChatTemplateError: Error, Equatable, CustomStringConvertible, Sendab
   case notAMessage(position: Int?)
   /// A JSON text does not hold a list of messages.
   case notAList
-  /// A token that the metadata names is not in the vocabulary.
-  case tokenOutOfRange(key: String, id: Int, count: Int)
+  /// Neither the name of a built-in template nor the text of one.
+  case unknownName(String, known: [String])
 
   public var description: String {
     switch self {
@@ -17,8 +19,9 @@ public enum ChatTemplateError: Error, Equatable, CustomStringConvertible, Sendab
       "Expected \(position.map { "message \($0)" } ?? "a message") to be an object with the text 'role', found another value."
     case .notAList:
       "Expected a JSON list of messages, found another value."
-    case .tokenOutOfRange(let key, let id, let count):
-      "Expected \(key) to be below the vocabulary's \(count) tokens, found \(id)."
+    case .unknownName(let name, let known):
+      "There is no chat template of the name \(shown(name)), and it is not the text of one; known are "
+        + known.joined(separator: ", ") + "."
     }
   }
 }

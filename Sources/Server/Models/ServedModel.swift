@@ -24,8 +24,7 @@ final class ServedModel: Sendable {
     self.path = path
     self.engine = engine
     self.loadTime = loadTime
-    let model = engine.model
-    prompts = Result { try PromptRenderer(model: model) }
+    prompts = Result { try PromptRenderer(engine: engine) }
     let file = ModelFile(path: path)
     (modified, byteCount) = (file.modified, file.byteCount)
   }
@@ -35,7 +34,7 @@ final class ServedModel: Sendable {
   var vocabularySize: Int { engine.model.configuration.vocabularySize }
 
   /// The chat template's text; empty where there is none.
-  var chatTemplate: String { (try? engine.model.chatTemplate())??.source ?? "" }
+  var chatTemplate: String { (try? prompts.get())?.templateSource ?? "" }
 
   /// Notes that it is used.
   func touch() { lastUse.withLock { $0 = .now } }
