@@ -43,13 +43,48 @@ import Testing
     #expect(
       error?.description
         == "The conversation has 31 tokens by now, but the context holds 20 and the answer needs room too: "
-        + "start anew or use a larger context.")
+        + "start anew (/reset), use a larger context (--ctx-size), or let the oldest turns go (--context-shift).")
     #expect(conversation.messages == before)
     conversation.reset()
     #expect(conversation.messages.isEmpty)
     #expect(throws: GenerationError.promptTooLong(tokens: 22, contextSize: 20)) {
       try conversation.reply(to: "a very long message")
     }
+  }
+
+  @Test func theOldestTurnsGoAndTheSystemPromptStays() throws {
+    let evaluator = ScriptedEvaluator(contextSize: 40)
+    evaluator.next = [62: 104, 104: 105, 105: 0]  // ">" h i end
+    let conversation = try conversation(evaluator, system: "S")
+    var sliding = options(4)
+    sliding.contextPolicy = .slide(keep: 0)
+    for text in ["one", "two", "three"] {
+      #expect(try conversation.reply(to: text, options: sliding).text == "hi")
+      #expect(conversation.forgottenCount == 0)
+    }
+    #expect(conversation.messages.count == 6)
+    // "sS|" and 28 characters of turns, and ten of the next: one turn must go.
+    #expect(try conversation.reply(to: "fourfour", options: sliding).text == "hi")
+    #expect(conversation.forgottenCount == 2)
+    #expect(conversation.messages.map(\.content) == ["two", "hi", "three", "hi", "fourfour", "hi"])
+    #expect(evaluator.tokens.starts(with: vocabulary.encode("sS|utwo|ahi|uthree|")))
+    // What is too long by itself is refused as ever, and nothing is lost.
+    let before = conversation.messages
+    #expect(throws: GenerationError.promptTooLong(tokens: 46, contextSize: 40)) {
+      try conversation.reply(to: String(repeating: "x", count: 40), options: sliding)
+    }
+    #expect(conversation.messages == before && conversation.forgottenCount == 0)
+  }
+
+  @Test func theSystemPromptStaysWhileAnAnswerSlides() throws {
+    let evaluator = ScriptedEvaluator(contextSize: 24)
+    evaluator.next = [62: 97, 122: 97]  // ">" a b … z a b …
+    let conversation = try conversation(evaluator, system: "System")
+    var sliding = options(40)
+    sliding.contextPolicy = .slide(keep: 0)
+    let result = try conversation.reply(to: "x", options: sliding)
+    #expect(result.contextSlides > 0 && result.tokens.count == 40)
+    #expect(evaluator.tokens.starts(with: vocabulary.encode("sSystem|u")))
   }
 
   @Test func aCancelledAnswerJoins() throws {

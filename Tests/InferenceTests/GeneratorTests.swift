@@ -150,8 +150,8 @@ import Testing
     #expect(
       message([1], sliding)
         == "The number of tokens to keep must leave room in the context of 4 tokens, but it is 3.")
-    sliding.contextPolicy = .slide(keep: -1)
-    #expect(message([1], sliding) == "The number of tokens to keep must be 0 or more, but it is -1.")
+    sliding.contextPolicy = .slide(keep: -2)
+    #expect(message([1], sliding) == "The number of tokens to keep must be -1 (the prompt), 0 or more, but it is -2.")
     #expect(message([97, 98, 99], options(max: 1)) == nil)
   }
 

@@ -125,7 +125,8 @@ struct Answer {
     if position < contextSize { return .read(token) }
     if case .slide(let keep) = options.contextPolicy {
       slides += 1
-      return .slide(keep: keep, token)
+      // Something must go for the answer to go on.
+      return .slide(keep: min(keep < 0 ? statistics.promptTokens : keep, contextSize - 2), token)
     }
     reason = .contextFull
     return .end

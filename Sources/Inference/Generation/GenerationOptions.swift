@@ -15,7 +15,7 @@ public struct GenerationOptions: Sendable, Equatable {
   public func validate() throws(GenerationError) {
     if stopStrings.contains("") { throw .emptyStopString }
     if let maxTokens, maxTokens < 0 { throw .negativeMaxTokens(maxTokens) }
-    if case .slide(let keep) = contextPolicy, keep < 0 { throw .negativeKeep(keep) }
+    if case .slide(let keep) = contextPolicy, keep < -1 { throw .negativeKeep(keep) }
   }
 }
 
@@ -23,7 +23,7 @@ public struct GenerationOptions: Sendable, Equatable {
 public enum ContextPolicy: Sendable, Equatable {
   /// The answer ends and says so.
   case stop
-  /// The first `keep` tokens and the newer half of the others stay, are read again, and the answer goes on.
+  /// The first `keep` tokens and the newer half of the others stay, are read again, and the answer goes on; -1 keeps the prompt.
   case slide(keep: Int)
 }
 
@@ -67,7 +67,7 @@ public enum GenerationError: Error, Equatable, CustomStringConvertible {
     case .negativeMaxTokens(let count):
       "The number of tokens to generate must be 0 or more, but it is \(count)."
     case .negativeKeep(let count):
-      "The number of tokens to keep must be 0 or more, but it is \(count)."
+      "The number of tokens to keep must be -1 (the prompt), 0 or more, but it is \(count)."
     case .keepTooLong(let keep, let contextSize):
       "The number of tokens to keep must leave room in the context of \(contextSize) tokens, but it is \(keep)."
     case .logProbabilitiesOutside(let count, let most):
