@@ -40,7 +40,9 @@ public final class AtomicFile {
     // A random part, so that two processes that write the same target do not meet.
     while true {
       let candidate = prefix + ".part-" + String(UInt32.random(in: .min ... .max), radix: 36)
-      let (opened, code) = retryingInterrupts { open(candidate, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666) }
+      let (opened, code) = retryingInterrupts {
+        candidate.withSystemPath { open($0, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666) }
+      }
       if opened >= 0 {
         descriptor = opened
         temporaryPath = candidate
@@ -54,7 +56,7 @@ public final class AtomicFile {
   deinit {
     if descriptor >= 0 {
       close(descriptor)
-      unlink(temporaryPath)
+      removeFile(temporaryPath)
     }
     buffer.deallocate()
   }
@@ -99,7 +101,7 @@ public final class AtomicFile {
     let (synced, syncCode) = retryingInterrupts { fsync(descriptor) }
     // Some file systems cannot flush on request and say so with EINVAL; that is no reason to lose the file.
     if synced < 0, syncCode != EINVAL { throw FileError(syncCode, action: .write, path: path) }
-    let renamingCode = rename(temporaryPath, path) == 0 ? 0 : errno
+    let renamingCode = renameFile(temporaryPath, path) == 0 ? 0 : errno
     let written = descriptor
     descriptor = -1
     // A network disk may report only here that it ran out of room.
@@ -113,7 +115,7 @@ public final class AtomicFile {
 
   /// Makes the new name itself survive a power cut; a best effort, for not every file system can.
   private func syncFolder() {
-    let folder = open(path.folderOfPath, O_RDONLY | O_CLOEXEC)
+    let folder = path.folderOfPath.withSystemPath { open($0, O_RDONLY | O_CLOEXEC) }
     guard folder >= 0 else { return }
     _ = fsync(folder)
     close(folder)

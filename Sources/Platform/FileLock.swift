@@ -14,7 +14,9 @@ public final class FileLock: Sendable {
   ///
   /// - Parameter path: of a file that is made for it, if it is not there.
   public init?(_ path: String) throws(FileError) {
-    let (opened, code) = retryingInterrupts { open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666) }
+    let (opened, code) = retryingInterrupts {
+      path.withSystemPath { open($0, O_RDWR | O_CREAT | O_CLOEXEC, 0o666) }
+    }
     guard opened >= 0 else { throw FileError(code, action: .create, path: path) }
     guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
       let code = errno

@@ -27,7 +27,7 @@ public final class MappedFile: @unchecked Sendable {
 
   /// Opens the file at `path`.
   public init(_ path: String) throws(FileError) {
-    let (descriptor, openCode) = retryingInterrupts { open(path, O_RDONLY | O_CLOEXEC) }
+    let (descriptor, openCode) = retryingInterrupts { path.withSystemPath { open($0, O_RDONLY | O_CLOEXEC) } }
     guard descriptor >= 0 else { throw FileError(openCode, action: .open, path: path) }
     do throws(FileError) {
       bytes = try Self.map(descriptor, path)

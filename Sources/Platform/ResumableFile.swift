@@ -33,7 +33,9 @@ public final class ResumableFile {
     let temporaryPath =
       (path.contains("/") ? (folder == "/" ? "/" : folder + "/") : "") + "." + path.nameOfPath + ".part"
     self.temporaryPath = temporaryPath
-    let (opened, code) = retryingInterrupts { open(temporaryPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o666) }
+    let (opened, code) = retryingInterrupts {
+      temporaryPath.withSystemPath { open($0, O_RDWR | O_CREAT | O_CLOEXEC, 0o666) }
+    }
     guard opened >= 0 else { throw FileError(code, action: .create, path: path) }
     descriptor = opened
     // Some file systems cannot lock; that is no reason not to write there.
@@ -87,10 +89,10 @@ public final class ResumableFile {
   /// stays, and it can be tried again.
   public func commit() throws(FileError) {
     try synchronize()
-    guard rename(temporaryPath, path) == 0 else { throw FileError(errno, action: .putInPlace, path: path) }
+    guard renameFile(temporaryPath, path) == 0 else { throw FileError(errno, action: .putInPlace, path: path) }
     close(descriptor)
     descriptor = -1
-    let folder = open(path.folderOfPath, O_RDONLY | O_CLOEXEC)
+    let folder = path.folderOfPath.withSystemPath { open($0, O_RDONLY | O_CLOEXEC) }
     guard folder >= 0 else { return }
     _ = fsync(folder)
     close(folder)
@@ -99,11 +101,15 @@ public final class ResumableFile {
   /// Removes what was written.
   public func discard() {
     guard descriptor >= 0 else { return }
-    unlink(temporaryPath)
+    removeFile(temporaryPath)
     close(descriptor)
     descriptor = -1
   }
 }
 
 /// Removes a file; nothing happens where there is none.
-package func removeFile(_ path: String) { unlink(path) }
+package func removeFile(_ path: String) { _ = path.withSystemPath { unlink($0) } }
+
+func renameFile(_ path: String, _ target: String) -> Int32 {
+  path.withSystemPath { path in target.withSystemPath { rename(path, $0) } }
+}

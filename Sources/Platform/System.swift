@@ -66,7 +66,7 @@ enum PathKind {
 
   init(_ path: String) {
     var information = stat()
-    guard stat(path, &information) == 0 else {
+    guard path.withSystemPath({ stat($0, &information) }) == 0 else {
       self = .nothing
       return
     }
@@ -86,7 +86,7 @@ public struct FileIdentity: Hashable, Sendable {
   /// Nil where there is no such file.
   public init?(_ path: String) {
     var information = stat()
-    guard stat(path, &information) == 0 else { return nil }
+    guard path.withSystemPath({ stat($0, &information) }) == 0 else { return nil }
     device = UInt64(truncatingIfNeeded: information.st_dev)
     number = UInt64(truncatingIfNeeded: information.st_ino)
   }
@@ -101,7 +101,7 @@ public struct FileStamp: Hashable, Sendable {
   /// Nil where there is no such file.
   public init?(_ path: String) {
     var information = stat()
-    guard stat(path, &information) == 0 else { return nil }
+    guard path.withSystemPath({ stat($0, &information) }) == 0 else { return nil }
     byteCount = Int(truncatingIfNeeded: information.st_size)
     #if canImport(Darwin)
       let time = information.st_mtimespec

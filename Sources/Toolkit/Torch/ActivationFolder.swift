@@ -18,7 +18,7 @@ public enum ActivationFolder {
   public static func write(_ profile: ActivationProfile, to folder: String) throws(ActivationFolderError) {
     if FileIdentity(folder) == nil {
       do {
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        try makeFolder(folder)
       } catch {
         throw .cannotCreate(folder)
       }
@@ -70,7 +70,7 @@ public enum ActivationFolder {
 
   /// The files for layers, by layer.
   private static func files(in folder: String) throws(ActivationFolderError) -> [(layer: Int, path: String)] {
-    guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else { throw .notFolder(folder) }
+    guard let names = namesInFolder(folder) else { throw .notFolder(folder) }
     var files: [(layer: Int, path: String)] = []
     for name in names.sorted() where name.hasSuffix(".pt") {
       let path = folder + "/" + name

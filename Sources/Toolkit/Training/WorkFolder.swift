@@ -62,27 +62,18 @@ final class WorkFolder: Sendable {
   /// - Throws: ``TrainingError`` for a folder of somebody else's, in use, or with other work in it; `FileError`.
   init(_ path: String, origin: TrainingOrigin, restarts: Bool) throws {
     self.path = path
-    var isFolder: ObjCBool = false
-    if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
-      guard isFolder.boolValue else { throw TrainingError.foreignFolder(path) }
+    if FileIdentity(path) != nil {
+      guard isFolder(path) else { throw TrainingError.foreignFolder(path) }
       let names = try Self.names(path)
       guard names.allSatisfy(Self.isOurs) else { throw TrainingError.foreignFolder(path) }
     } else {
-      do {
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
-      } catch CocoaError.fileNoSuchFile, CocoaError.fileWriteUnknown {
-        throw FileError.missingFolder(path: path, folder: URL(filePath: path).deletingLastPathComponent().path)
-      } catch CocoaError.fileWriteOutOfSpace {
-        throw FileError.diskFull(path: path)
-      } catch {
-        throw FileError.denied(action: .create, path: path)
-      }
+      try makeFolder(path)
     }
     guard let lock = try FileLock(path + "/" + Self.lockName) else { throw TrainingError.inUse(path) }
     self.lock = lock
     // What a killed process was writing.
     for name in try Self.names(path) where name.hasPrefix(".") {
-      try? FileManager.default.removeItem(atPath: file(name))
+      removeFile(file(name))
     }
     if restarts { try clear() }
     let originPath = file(Self.originName)
@@ -121,7 +112,7 @@ final class WorkFolder: Sendable {
 
   func exists(_ path: String) -> Bool { FileIdentity(path) != nil }
 
-  func remove(_ path: String) { try? FileManager.default.removeItem(atPath: path) }
+  func remove(_ path: String) { removeFile(path) }
 
   /// Bytes free on the folder's disk; nil where the system does not say.
   var freeBytes: Int? {
@@ -131,10 +122,7 @@ final class WorkFolder: Sendable {
 
   /// Bytes of all files in it.
   var usedBytes: Int {
-    ((try? Self.names(path)) ?? []).reduce(0) { sum, name in
-      let size = try? FileManager.default.attributesOfItem(atPath: file(name))[.size] as? NSNumber
-      return sum + (size?.intValue ?? 0)
-    }
+    ((try? Self.names(path)) ?? []).reduce(0) { $0 + (FileStamp(file($1))?.byteCount ?? 0) }
   }
 
   /// Removes the work, and the folder.
@@ -150,7 +138,7 @@ final class WorkFolder: Sendable {
   }
 
   private static func names(_ path: String) throws -> [String] {
-    guard let names = try? FileManager.default.contentsOfDirectory(atPath: path) else {
+    guard let names = namesInFolder(path) else {
       throw FileError.denied(action: .open, path: path)
     }
     return names
