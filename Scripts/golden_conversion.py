@@ -381,6 +381,17 @@ family(
     changes={"architectures": ["OPTForCausalLM"], "activation_function": "relu", "do_layer_norm_before": True,
              "hidden_size": 64, "num_hidden_layers": 2, "ffn_dim": 96},
 )
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}
+for name, scaling in [
+    ("yarn", {**YARN, "attention_factor": 1.5, "beta_fast": 16.0, "beta_slow": 2.0}),
+    ("yarn-mscale", {**YARN, "mscale": 1.0, "mscale_all_dim": 0.5}),
+    ("dynamic", {"rope_type": "dynamic", "factor": 2.0}),
+]:
+    family(name, llama(vocab_size=360, rope_scaling=scaling), "sentencepiece", "F16", "whole")
+family(
+    "biased", llama(vocab_size=360, mlp_bias=True, attention_bias=True, tie_word_embeddings=True), "sentencepiece", "F16",
+    "whole",
+)
 write_lines("conversion.json", families)
 if not arguments.keep:
     shutil.rmtree(work)

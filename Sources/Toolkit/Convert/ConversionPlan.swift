@@ -70,6 +70,7 @@ public struct ConversionPlan: Sendable {
       metadata.set("powerinfer.sparse_threshold", .float32(Float(threshold)))
     }
     try tokenizer.describe(in: &metadata)
+    for override in options.overrides { metadata.set(override.key, override.value) }
     History.append(try Self.step(folder, predictors: predictorFolder != nil, options: options), to: &metadata)
     self.metadata = metadata
     notes = family.notes + tokenizer.notes + Self.notes(tensors, isSparse: isSparse)

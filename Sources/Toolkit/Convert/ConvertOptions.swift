@@ -13,14 +13,18 @@ public struct ConvertOptions: Sendable, Equatable {
   /// `tokenizer.ggml.pre`, where the tokenizer's own description is of no known kind.
   public var preTokenizer: String?
 
+  /// Keys that are set in place of what the folder says.
+  public var overrides: [MetadataOverride]
+
   public init(
     type: TensorType = .f16, isPowerInfer: Bool = false, name: String? = nil, activation: String? = nil,
-    preTokenizer: String? = nil
+    preTokenizer: String? = nil, overrides: [MetadataOverride] = []
   ) {
     self.type = type
     self.isPowerInfer = isPowerInfer
     self.name = name
     self.activation = activation
     self.preTokenizer = preTokenizer
+    self.overrides = overrides
   }
 }

@@ -91,6 +91,10 @@ import Testing
       make: setting(#""hidden_act": "relu""#, #""hidden_act": "mish""#)),
     Mistake(
       name: "unknown rotary scaling",
+      sentence: "The model uses the rotary setting \"alpha\", which this version does not compute.",
+      make: setting(#""hidden_size""#, #""rope_scaling": {"type": "dynamic", "alpha": 1000}, "hidden_size""#)),
+    Mistake(
+      name: "a kind of rotary scaling",
       sentence: "The model uses rotary scaling of type \"longrope\", which this version does not compute.",
       make: setting(#""hidden_size""#, #""rope_scaling": {"type": "longrope"}, "hidden_size""#)),
     Mistake(
@@ -234,6 +238,7 @@ import Testing
     Mistake(
       name: "an end that is no token",
       sentence: "\"@/model/tokenizer_config.json\" names the token \"<end>\", which the vocabulary does not have.",
+      make: { $0.config = $0.config.replacing(#""eos_token_id": 2"#, with: #""eos_token_id": null"#) },
       damage: { try $0.write("model/tokenizer_config.json", #"{"eos_token": "<end>"}"#) }),
     Mistake(
       family: "opt", name: "no merges",

@@ -15,6 +15,7 @@ import Testing
 @Suite struct ConversionTests {
   static let families = [
     "llama2", "relullama", "bamboo", "llama3", "mistral", "qwen2", "falcon7b", "falcon40b", "opt",
+    "yarn", "yarn-mscale", "dynamic", "biased",
   ]
 
   /// Tensor by tensor, the bytes that the original's converter writes.

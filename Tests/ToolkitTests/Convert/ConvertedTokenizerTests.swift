@@ -97,6 +97,94 @@ import Testing
         == metadata("llama3").requireStrings("tokenizer.ggml.merges"))
   }
 
+  /// Of two files that differ, the one that Hugging Face's fast tokenizers read; the ids are that library's.
+  @Test func theNewerFileCounts() throws {
+    let folder = try folder("sentencepiece")
+    let resources = try #require(Bundle.module.resourceURL).appendingPathComponent("Golden/Tokenizers")
+    var text = try String(
+      contentsOf: resources.appendingPathComponent("sentencepiece-json/tokenizer.json"), encoding: .utf8)
+    try folder.write("model/tokenizer.json", text)
+    let (both, nothing) = try described(in: folder, count: 360)
+    let older = try metadata("sentencepiece")
+    #expect(nothing == [] && both["tokenizer.ggml.scores"] == older["tokenizer.ggml.scores"])
+    let sentence = "hello the river"
+    let spaced: [Int32] = [301, 259, 322, 322, 309, 264, 301, 310, 304, 265, 310]
+    #expect(try Tokenizer(metadata: both).encode(sentence, addSpecial: false) == spaced)
+
+    let prepending = #/\{"type":\s*"Prepend",\s*"prepend":\s*"▁"\},?/#
+    text = text.replacing(prepending, with: "")
+    try folder.write("model/tokenizer.json", text)
+    let (metadata, notes) = try described(in: folder, count: 360)
+    let tokenizer = try Tokenizer(metadata: metadata)
+    #expect(tokenizer.encode(sentence, addSpecial: false) == Array(spaced.dropFirst()))
+    #expect(tokenizer.encode(" hello", addSpecial: false) == [301, 259, 322, 322, 309])
+    #expect(
+      notes == [
+        "\"\(folder.file("model/tokenizer.model"))\" and \"\(folder.file("model/tokenizer.json"))\" differ on the space before a "
+          + "text: none is put there, as the latter says."
+      ])
+  }
+
+  @Test func oneBadSourceDoesNotStopTheSearch() throws {
+    let folder = try folder("qwen2")
+    try folder.write("model/tokenizer_config.json", #"{"eos_token": "<nope>", "bos_token_id": "none"}"#)
+    try folder.write("model/generation_config.json", #"{"eos_token_id": 302, "bos_token_id": 300}"#)
+    let (metadata, notes) = try described(in: folder, count: 304)
+    #expect(try metadata.integer("tokenizer.ggml.eos_token_id") == 302)
+    #expect(try metadata.integer("tokenizer.ggml.bos_token_id") == 300)
+    let path = folder.file("model/tokenizer_config.json")
+    #expect(
+      notes == [
+        "The \"bos_token_id\" in \"\(path)\" is no number of a token; it is passed over.",
+        "\"\(path)\" names the token \"<nope>\", which the vocabulary does not have; it is passed over.",
+      ])
+  }
+
+  /// The expressions as the models publish them.
+  @Test(arguments: [
+    (
+      "tekken",
+      [
+        #"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
+      ]
+    ),
+    (
+      "gpt-4o",
+      [
+        #"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
+      ]
+    ),
+    (
+      "qwen35",
+      [
+        #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
+      ]
+    ),
+    (
+      "deepseek-v3",
+      [
+        #"\p{N}{1,3}"#, "[\u{4e00}-\u{9fa5}\u{3040}-\u{309f}\u{30a0}-\u{30ff}]+",
+        "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
+      ]
+    ),
+  ])
+  func moreWaysToCutAreRecognised(name: String, expressions: [String]) throws {
+    let folder = try folder("llama3")
+    let whole = try folder.read("model/tokenizer.json")
+    var json = try #require(try JSONSerialization.jsonObject(with: Data(whole)) as? [String: Any])
+    let splits = expressions.map { expression -> [String: Any] in
+      ["type": "Split", "pattern": ["Regex": expression], "behavior": "Isolated", "invert": false]
+    }
+    json["pre_tokenizer"] = [
+      "type": "Sequence",
+      "pretokenizers": splits + [
+        ["type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false]
+      ],
+    ]
+    try folder.write("model/tokenizer.json", Array(JSONSerialization.data(withJSONObject: json)))
+    #expect(try metadata(in: folder, count: 303).string("tokenizer.ggml.pre") == name)
+  }
+
   @Test func endsOfAnswersAreAllKept() throws {
     let folder = try folder("qwen2")
     try folder.write("model/generation_config.json", #"{"eos_token_id": [302, 300, 301, 299]}"#)

@@ -50,9 +50,7 @@ struct LlamaFolder: ConvertedFamily {
     let name = try c.string("hidden_act") ?? (type == "bamboo" ? "relu" : "silu")
     activation = try ConvertedFamilies.activation(name, c, key: "hidden_act")
     rotary = try RotarySettings(c, headSize: headSize, contextLength: contextLength)
-    guard try c.bool("mlp_bias") != true else { throw .unsupported("biases in the feed-forward layers (mlp_bias)") }
-
-    var notes: [String] = []
+    var notes = rotary.notes
     if name == "fatrelu" {
       notes.append(
         "The model was trained with FATReLU, which also silences activations below a small threshold; it is run with "
@@ -109,9 +107,15 @@ struct LlamaFolder: ConvertedFamily {
         try taker.vector(output + ".bias", as: target + "attn_output.bias", count: hiddenSize)
       }
       try taker.vector(source + "post_attention_layernorm.weight", as: target + "ffn_norm.weight", count: hiddenSize)
-      try taker.matrix(source + "mlp.gate_proj.weight", as: target + "ffn_gate", rows: neurons, columns: hiddenSize)
-      try taker.matrix(source + "mlp.up_proj.weight", as: target + "ffn_up", rows: neurons, columns: hiddenSize)
-      try takeDown(source + "mlp.down_proj", layer: layer, from: &taker, isSparse: isSparse)
+      for part in ["gate", "up"] {
+        let name = source + "mlp.\(part)_proj"
+        try taker.matrix(name + ".weight", as: target + "ffn_\(part)", rows: neurons, columns: hiddenSize)
+        if taker.has(name + ".bias") {
+          try taker.vector(name + ".bias", as: target + "ffn_\(part).bias", count: neurons)
+        }
+      }
+      let down = source + "mlp.down_proj"
+      try takeDown(down, layer: layer, from: &taker, isSparse: isSparse, hasBias: taker.has(down + ".bias"))
     }
   }
 }

@@ -50,6 +50,39 @@ struct ConvertedVocabulary {
     }
   }
 
+  /// Takes the scores of an older file of the same tokens, which merges were made from.
+  ///
+  /// - Returns: sentences about where the two differ; what this one says counts.
+  mutating func adopt(_ older: ConvertedVocabulary, file: String, olderFile: String) -> [String] {
+    var notes: [String] = []
+    if (older.addsSpacePrefix ?? true) != (addsSpacePrefix ?? true) {
+      let adds = addsSpacePrefix ?? true
+      notes.append(
+        "\"\(olderFile)\" and \"\(file)\" differ on the space before a text: \(adds ? "one" : "none") is put there, as the latter "
+          + "says.")
+    }
+    let common = min(tokens.count, older.tokens.count)
+    let different = (0..<common).first { id in
+      guard let text = tokens[id]?.text, let other = older.tokens[id]?.text else { return false }
+      return !text.utf8.elementsEqual(other.utf8)
+    }
+    if let different {
+      notes.append(
+        "\"\(olderFile)\" and \"\(file)\" differ on token \(different), and perhaps on others: the latter's tokens are taken."
+      )
+      return notes
+    }
+    for id in 0..<common where tokens[id] != nil {
+      guard let other = older.tokens[id] else { continue }
+      tokens[id]?.score = other.score
+      tokens[id]?.type = other.type
+    }
+    for id in common..<max(common, older.tokens.count) {
+      if id == tokens.count { tokens.append(older.tokens[id]) }
+    }
+    return notes
+  }
+
   /// The number of a token; exact bytes, for Swift takes some different spellings for equal.
   func id(of text: String) -> Int? {
     tokens.firstIndex { $0?.text.utf8.elementsEqual(text.utf8) == true }

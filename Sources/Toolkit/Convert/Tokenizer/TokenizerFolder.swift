@@ -29,9 +29,18 @@ struct TokenizerFolder {
     if let json, json.isByteLevel {
       file = jsonPath
       vocabulary = try Self.bytePairs(json, count: count, preTokenizer: preTokenizer, file: jsonPath)
+    } else if let json, json.describesSentencePieces {
+      // What Hugging Face's library runs; the older file tells the scores that it was made from.
+      file = jsonPath
+      vocabulary = try Self.sentencePieces(json, count: count, file: jsonPath)
+      if FileIdentity(modelPath) != nil {
+        let older = try Self.sentencePieces(modelPath, count: count)
+        notes += vocabulary.adopt(older, file: jsonPath, olderFile: modelPath)
+      }
     } else if FileIdentity(modelPath) != nil {
       file = modelPath
       vocabulary = try Self.sentencePieces(modelPath, count: count)
+      if let adds = try configuration?.bool("add_prefix_space") { vocabulary.addsSpacePrefix = adds ? nil : false }
     } else if let json {
       file = jsonPath
       vocabulary = try Self.sentencePieces(json, count: count, file: jsonPath)
@@ -218,25 +227,39 @@ struct TokenizerFolder {
   }
 
   /// The numbers that settings give for a special token, by text or by number; those of the first file first.
-  private func ids(_ name: String, _ sources: [Settings]) throws(ConvertError) -> [Int] {
+  private mutating func ids(_ name: String, _ sources: [Settings]) throws(ConvertError) -> [Int] {
     var result: [Int] = []
+    var unknown: [(file: String, text: String)] = []
+    var malformed: [String] = []
     for source in sources {
       if let value = source["\(name)_token"], let text = value.string ?? value["content"]?.string {
-        guard let id = vocabulary.id(of: text) else {
+        if let id = vocabulary.id(of: text) {
+          result.append(id)
+        } else if name == "eos" || name == "bos" {
           // Half of all models name a padding token that was never added.
-          if name == "eos" || name == "bos" { throw .noToken(file: source.file, text: text) }
-          continue
+          unknown.append((source.file, text))
         }
-        result.append(id)
       }
       let value = source["\(name)_token_id"]
       for id in value?.array ?? [value].compactMap({ $0 }) {
         guard let id = id.integer else {
-          throw .wrongKey("\(name)_token_id", file: source.file, expected: "a whole number, or a list of them")
+          malformed.append(source.file)
+          continue
         }
         // Some say -1 for "none".
         if vocabulary.tokens.indices.contains(id) { result.append(id) }
       }
+    }
+    // One bad source is no reason not to believe the next; only where there is none, it is an error.
+    if result.isEmpty, let first = unknown.first { throw .noToken(file: first.file, text: first.text) }
+    if result.isEmpty, let first = malformed.first {
+      throw .wrongKey("\(name)_token_id", file: first, expected: "a whole number, or a list of them")
+    }
+    for (file, text) in unknown {
+      notes.append("\"\(file)\" names the token \(shown(text)), which the vocabulary does not have; it is passed over.")
+    }
+    for file in malformed {
+      notes.append("The \"\(name)_token_id\" in \"\(file)\" is no number of a token; it is passed over.")
     }
     var seen = Set<Int>()
     return result.filter { seen.insert($0).inserted }

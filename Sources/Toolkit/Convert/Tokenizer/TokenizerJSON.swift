@@ -111,6 +111,11 @@ struct TokenizerJSON: Decodable {
     }
   }
 
+  /// Whether it is a byte-pair model of characters with bytes behind them, as SentencePiece's models are converted.
+  var describesSentencePieces: Bool {
+    model.type ?? "BPE" == "BPE" && model.fallsBackToBytes && !model.vocabulary.isEmpty
+  }
+
   /// Whether a template of the post-processor puts a token before or after every text; nil where there is no template.
   var templateEnds: (first: Bool, last: Bool)? {
     let steps = Self.steps(postProcessor, in: "processors")
