@@ -61,6 +61,7 @@ struct Convert: ParsableCommand {
         + "recognised.", valueName: "name"))
   var preTokenizer: String?
 
+  @OptionGroup var overrideFlag: OverrideFlag
   @OptionGroup var threadOption: ThreadOption
 
   @Flag(help: "Print what was written as JSON.")
@@ -94,10 +95,11 @@ struct Convert: ParsableCommand {
 
   private var options: ConvertOptions {
     get throws {
+      let overrides = try overrideFlag.resolve()
       do throws(QuantizeError) {
         return ConvertOptions(
           type: try QuantizeOptions.type(named: type), isPowerInfer: powerinfer, name: name, activation: activation,
-          preTokenizer: preTokenizer)
+          preTokenizer: preTokenizer, overrides: overrides)
       } catch {
         throw ValidationError(error.description)
       }

@@ -15,15 +15,17 @@ final class LoadedModel {
   /// What it has read.
   let sequence: TokenSequence
   private let prompts: PromptRenderer
+  private var notedRemarks = Set<String>()
 
   /// - Throws: a sentence where the file cannot be opened or is not a model that can run.
   init(_ options: ModelOptions.Resolved) throws {
     path = options.path
     let residency = options.gpu.residency(options.residency)
-    let first = try LanguageModel(opening: options.path, residency: residency)
+    let first = try LanguageModel(opening: options.path, residency: residency, overriding: options.overrides)
     let engine = try Self.engine(first, options)
     if residency != options.residency, engine.gpuName == nil {
-      model = try LanguageModel(opening: options.path, residency: options.residency)
+      model = try LanguageModel(
+        opening: options.path, residency: options.residency, overriding: options.overrides)
       var options = options
       options.gpu = .none
       self.engine = try Self.engine(model, options)
@@ -32,7 +34,8 @@ final class LoadedModel {
     }
     if let remark = engine.gpuRemark { StandardOutput.note("Note: \(remark)\n") }
     sequence = self.engine.makeSequence()
-    prompts = try PromptRenderer(model: model, trustsMessages: options.parsesSpecial)
+    for remark in model.remarks { StandardOutput.note("Note: \(remark)\n") }
+    prompts = try PromptRenderer(engine: engine, trustsMessages: options.parsesSpecial)
   }
 
   private static func engine(_ model: LanguageModel, _ options: ModelOptions.Resolved) throws -> Engine {
@@ -41,6 +44,7 @@ final class LoadedModel {
     settings.isProfiled = options.isProfiled
     settings.isDeterministic = options.isDeterministic
     settings.scheduling = options.scheduling
+    settings.chatTemplate = options.chatTemplate
     settings.cacheByteLimit = options.cacheByteLimit
     settings.gpu = options.gpu
     settings.hybrid = options.hybrid
@@ -59,7 +63,7 @@ final class LoadedModel {
   }
 
   /// The file's name, for reports.
-  var name: String { URL(filePath: path).lastPathComponent }
+  var name: String { URL(filePath: path.withoutSystemBytes).lastPathComponent }
 
   var vocabularySize: Int { model.configuration.vocabularySize }
   var byteCount: Int { model.byteCount }
@@ -74,14 +78,22 @@ final class LoadedModel {
   }
 
   /// A plain text as tokens, with the special tokens that the model wants around one.
-  func tokens(of text: String) -> [Int32] { prompts.tokens(of: text) }
+  ///
+  /// - Parameter isFinished: whether it is a whole prompt, in which control tokens count.
+  func tokens(of text: String, isFinished: Bool = false) -> [Int32] {
+    prompts.tokens(of: text, isFinished: isFinished)
+  }
 
-  /// A conversation as tokens, with the start of an answer after it, by the model's own template.
+  /// A conversation as tokens, with the start of an answer after it, by the chat template. What that does not show is noted, once.
   ///
   /// - Throws: `LoadedModelError.noChatTemplate` and what the template throws.
   func tokens(of messages: [Message]) throws -> [Int32] {
     guard hasChatTemplate else { throw LoadedModelError.noChatTemplate(name) }
-    return try prompts.tokens(of: messages)
+    let prompt = try prompts.prompt(of: messages)
+    for remark in prompt.remarks where notedRemarks.insert(remark).inserted {
+      StandardOutput.note("Note: \(remark)\n")
+    }
+    return prompt.tokens
   }
 
   /// A token as a person reads it, control tokens spelt out.
@@ -105,7 +117,7 @@ enum LoadedModelError: Error, Equatable, CustomStringConvertible {
   var description: String {
     switch self {
     case .noChatTemplate(let name):
-      "The model \(name) has no chat template, so it cannot chat; --raw completes plain text."
+      "The model \(name) has no chat template, so it cannot chat; --chat-template names one, and --raw completes plain text."
     }
   }
 }

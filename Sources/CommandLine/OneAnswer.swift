@@ -19,6 +19,8 @@ struct OneAnswer {
   let cancellation: CancellationFlag
   let output: Output
   let isQuiet: Bool
+  /// Whether control tokens count in a prompt that no template makes.
+  let readsControlTokens: Bool
 
   /// - Parameter isRaw: goes on from the text without the chat template.
   /// - Throws: also the exit status that shells expect, where the answer was cancelled by Ctrl-C.
@@ -53,7 +55,7 @@ struct OneAnswer {
   }
 
   private func tokens(_ text: String, system: String?, isRaw: Bool) throws -> [Int32] {
-    if isRaw { return loaded.tokens(of: text) }
+    if isRaw { return loaded.tokens(of: text, isFinished: readsControlTokens) }
     if loaded.hasChatTemplate {
       return try loaded.tokens(of: (system.map { [Message(.system, $0)] } ?? []) + [Message(.user, text)])
     }
@@ -61,7 +63,7 @@ struct OneAnswer {
     if !isQuiet {
       StandardOutput.note("Note: \(loaded.name) has no chat template; it goes on from the prompt as it is (--raw).\n")
     }
-    return loaded.tokens(of: text)
+    return loaded.tokens(of: text, isFinished: readsControlTokens)
   }
 
   /// What the answer cost; even a quiet run says when an answer was cut off.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import PowerInferPlatform
 
 /// The command line's root.
 @main
@@ -30,7 +31,7 @@ struct PowerInfer: ParsableCommand {
     // A closed pipe shows where we write to it.
     signal(SIGPIPE, SIG_IGN)
     do {
-      var command = try parseAsRoot()
+      var command = try parse(ProcessInput.arguments)
       // Not for the parser's own command, which shows help.
       if configuration.subcommands.contains(where: { $0 == type(of: command) }) {
         try Environment().checkInstructionSet()
@@ -41,8 +42,25 @@ struct PowerInfer: ParsableCommand {
     } catch  where UsageMistake.isCause(of: error) {
       StandardOutput.note("Error: \(error)\n")
       exit(withError: ExitCode.validationFailure)
+    } catch  where "\(error)".hasSystemBytes {
+      StandardOutput.note("Error: \(error)\n")
+      exit(withError: ExitCode.failure)
     } catch {
       exit(withError: error)
+    }
+  }
+
+  /// The command that the arguments name.
+  ///
+  /// - Throws: as `parseAsRoot`; of a flag that other programs have, a sentence that says why it is not here.
+  private static func parse(_ arguments: [String]) throws -> any ParsableCommand {
+    do {
+      return try parseAsRoot(arguments)
+    } catch {
+      guard let flag = ForeignFlags.unknown(in: message(for: error)), let sentence = ForeignFlags.sentence(flag) else {
+        throw error
+      }
+      throw ValidationError(sentence)
     }
   }
 }

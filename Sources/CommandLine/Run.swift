@@ -17,6 +17,7 @@ struct Run: ParsableCommand {
         powerinfer run --system "Answer in French." "Good morning!"
         git diff | powerinfer run -m model.gguf --quiet
         powerinfer run --raw --stop . "The capital of France is"
+        powerinfer run -m base.gguf --chat-template chatml "Hello!"
         powerinfer run --json --seed 7 "Name a colour." | jq -r .text
         powerinfer run --grammar 'root ::= "yes" | "no"' "Is the sky blue?"
         powerinfer run --json-schema person.json "Invent a person."
@@ -26,19 +27,26 @@ struct Run: ParsableCommand {
   @OptionGroup(title: "Prompt") var promptOptions: PromptOptions
 
   @Option(
-    name: [.long, .customLong("system-prompt")], parsing: .unconditional,
+    name: [.long, .customLong("system-prompt"), .customLong("sys", withSingleDash: true)], parsing: .unconditional,
     help: ArgumentHelp("Tell the model how to behave. (environment: POWERINFER_SYSTEM)", valueName: "text"))
   var system: String?
 
-  @Flag(name: [.long, .customLong("no-template")], help: "Go on from the prompt as it is, without the chat template.")
+  @Flag(
+    name: [
+      .long, .customLong("no-template"), .customLong("no-conversation"), .customLong("no-cnv", withSingleDash: true),
+    ],
+    help: "Go on from the prompt as it is, without the chat template; control tokens spelt in it count.")
   var raw = false
 
   @Flag(
+    inversion: .prefixedNo,
     help: """
-      Read control tokens spelt anywhere in the prompt, such as <|im_end|>, as such. Without it, only those of the chat \
-      template count.
+      Read control tokens spelt anywhere in the prompt, such as <|im_end|>, as such. (default: only those of the chat \
+      template; all in a prompt that goes without one)
       """)
-  var parseSpecial = false
+  var parseSpecial: Bool?
+
+  @OptionGroup(title: "Prompt") var templateFlags: TemplateFlags
 
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
   @OptionGroup(title: "Length") var generationFlags: GenerationFlags
@@ -75,7 +83,8 @@ struct Run: ParsableCommand {
     let system = try environment.value(system, or: "SYSTEM").map(generationFlags.text)
     var model = try modelOptions.resolve(environment)
     model.isProfiled = profile
-    model.parsesSpecial = parseSpecial
+    model.parsesSpecial = parseSpecial ?? false
+    model.chatTemplate = try templateFlags.resolve(environment)
     let grammar = try grammarFlags.resolve()
     let text = try readPrompt()
     if text == nil, let option = raw ? "raw" : json ? "json" : jsonLines ? "json-lines" : nil {
@@ -103,7 +112,8 @@ struct Run: ParsableCommand {
       if let text {
         try OneAnswer(
           loaded: loaded, generator: generator, options: generation, cancellation: cancellation,
-          output: jsonLines ? .jsonLines : json ? .json : .text, isQuiet: quiet
+          output: jsonLines ? .jsonLines : json ? .json : .text, isQuiet: quiet,
+          readsControlTokens: parseSpecial ?? true
         ).answer(text, system: raw ? nil : system, isRaw: raw)
       } else {
         try chat(loaded, generator, generation, cancellation, system: system, environment)

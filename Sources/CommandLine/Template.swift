@@ -17,13 +17,25 @@ struct RenderTemplate: ParsableCommand {
         powerinfer template "What is the capital of France?"
         powerinfer template -m model.gguf --system "Be brief." --messages chat.json --tools tools.json
         powerinfer template --template-file chat.jinja --bos "<s>" --set enable_thinking=false "Hi"
+        powerinfer template --chat-template llama3 --system "Be brief." "Hi"
         powerinfer template -m model.gguf --show-source
       """)
 
   @OptionGroup var choice: ModelChoice
 
-  @Option(help: "Read the template from this file instead of the model.")
+  @Option(
+    name: [.long, .customLong("chat-template-file")], help: "Read the template from this file instead of the model.")
   var templateFile: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Use this template instead of the model's: its text, or one of the names that --list-templates prints.",
+      valueName: "name|text"))
+  var chatTemplate: String?
+
+  @Flag(help: "Print the names of the built-in templates.")
+  var listTemplates = false
 
   @Flag(help: "Use the common form ChatML instead of the model's template.")
   var chatml = false
@@ -72,8 +84,10 @@ struct RenderTemplate: ParsableCommand {
   var showSource = false
 
   func validate() throws {
-    if chatml, templateFile != nil { throw ValidationError("Give either --template-file or --chatml, not both.") }
-    if !showSource, batch == nil, messages == nil, !promptOptions.isGiven, system == nil {
+    if [chatml, templateFile != nil, chatTemplate != nil].count(where: { $0 }) > 1 {
+      throw ValidationError("Give one of --template-file, --chat-template and --chatml.")
+    }
+    if !listTemplates, !showSource, batch == nil, messages == nil, !promptOptions.isGiven, system == nil {
       throw ValidationError("Give a message, or a conversation with --messages.")
     }
     _ = try clock()
@@ -81,6 +95,9 @@ struct RenderTemplate: ParsableCommand {
   }
 
   func run() throws {
+    if listTemplates {
+      return try StandardOutput.write(ChatTemplate.builtInNames.joined(separator: "\n") + "\n")
+    }
     let template = try loadTemplate()
     guard !showSource else { return try StandardOutput.write(template.source) }
     if let batch { return try renderAll(of: batch, with: template) }
@@ -98,10 +115,15 @@ struct RenderTemplate: ParsableCommand {
         return elements
       }
     }
-    try StandardOutput.write(
-      template.render(
-        messages: conversation, tools: toolList, addGenerationPrompt: !noGenerationPrompt, extra: try extra(),
-        clock: try clock()))
+    // As the model would get it.
+    let (messages, remarks) =
+      strict
+      ? (conversation, []) : template.adapted(conversation, hasTools: toolList != nil, to: template.shape)
+    let text = try template.render(
+      messages: messages, tools: toolList, addGenerationPrompt: !noGenerationPrompt, extra: try extra(),
+      clock: try clock())
+    for remark in remarks + template.omissions(of: messages, from: text) { StandardOutput.note("Note: \(remark)\n") }
+    try StandardOutput.write(text)
   }
 
   private struct Outcome: Encodable {
@@ -140,10 +162,10 @@ struct RenderTemplate: ParsableCommand {
   }
 
   private func loadTemplate() throws -> ChatTemplate {
-    let needsModel = choice.model != nil || (templateFile == nil && !chatml)
+    let needsModel = choice.model != nil || (templateFile == nil && chatTemplate == nil && !chatml)
     let metadata = needsModel ? try GGUFFile(opening: choice.locate()).metadata : nil
     let dialect: Template.Dialect = strict ? .strict : .lenient
-    var source = chatml ? ChatTemplate.chatML : nil
+    var source = chatml ? ChatTemplate.chatML : try chatTemplate.map(ChatTemplate.source(named:))
     if let templateFile { source = try InputFile.text(templateFile) }
     let own =
       try source == nil ? metadata.map { try ChatTemplate(metadata: $0, variant: variant, dialect: dialect) } : nil

@@ -47,7 +47,8 @@ struct Tokenize: ParsableCommand {
 
   func run() throws {
     let tokenizer = try Tokenizer(metadata: GGUFFile(opening: choice.locate()).metadata)
-    let input = [UInt8](try promptOptions.data() ?? InputFile.data(InputFile.standardInput))
+    for remark in tokenizer.remarks { StandardOutput.note("Note: \(remark)\n") }
+    let input = Array(try (promptOptions.text() ?? InputFile.text(InputFile.standardInput)).utf8)
     guard nullSeparated else {
       return try show(input, tokenizer)
     }

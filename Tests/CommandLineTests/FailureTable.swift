@@ -57,7 +57,7 @@ enum FailureTable {
       "The file \"@empty\" is empty, where a text was expected."),
     Failure(
       "quantize @model.gguf @out.gguf q4_0 --compensate @utf16.txt",
-      "The file \"@utf16.txt\" does not hold UTF-8 text, which was expected."),
+      "The file \"@utf16.txt\" holds text in UTF-16, where UTF-8 was expected."),
     Failure(
       "quantize @mystery.gguf @out.gguf q4_0 --compensate @text.txt",
       "The file holds a model of architecture \"mystery\"; this version runs llama, bamboo, qwen2, falcon, opt."),
@@ -82,10 +82,11 @@ enum FailureTable {
     ),
     Failure("run -m @model.gguf -f @none", "There is no file \"@none\"."),
     Failure("run -m @model.gguf -f /", "\"/\" is a folder, where a file was expected."),
-    Failure("run -m @model.gguf -f @bytes", "The file \"@bytes\" does not hold UTF-8 text, which was expected."),
-    Failure("run -m @model.gguf", bytes: [0xFF], "Standard input does not hold UTF-8 text, which was expected."),
+    Failure(
+      "run -m @model.gguf -f @utf16.txt", "The file \"@utf16.txt\" holds text in UTF-16, where UTF-8 was expected."),
+    Failure(
+      "run -m @model.gguf", bytes: [0xFE, 0xFF], "Standard input holds text in UTF-16, where UTF-8 was expected."),
     Failure("logits -m @model.gguf ''", "The prompt is empty: at least one token is needed to go on from."),
-    Failure("logits -m @model.gguf -f @bytes", "The file \"@bytes\" does not hold UTF-8 text, which was expected."),
     Failure(
       "run -m @model.gguf --raw -c 4 -p hellohellohellohello",
       "The prompt has 4 tokens, but the context holds 4 and the answer needs room too."),
@@ -98,10 +99,13 @@ enum FailureTable {
     Failure("run -m @refusing.gguf hi", "Line 1 of the template: it refuses this conversation: Say please."),
     Failure(
       "run -m @no-template.gguf --system Brief. hi",
-      "The model no-template.gguf has no chat template, so it cannot chat; --raw completes plain text."),
+      "The model no-template.gguf has no chat template, so it cannot chat; --chat-template names one, and "
+        + "--raw completes plain text."),
     Failure("template -m @refusing.gguf hi", "Line 1 of the template: it refuses this conversation: Say please."),
     Failure("template --template-file @none hi", "There is no file \"@none\"."),
-    Failure("template --template-file @bytes hi", "The file \"@bytes\" does not hold UTF-8 text, which was expected."),
+    Failure(
+      "template --template-file @utf16.txt hi",
+      "The file \"@utf16.txt\" holds text in UTF-16, where UTF-8 was expected."),
     Failure("template --chatml --messages @none", "There is no file \"@none\"."),
     Failure(
       "template --chatml --messages @number.json",
@@ -115,6 +119,8 @@ enum FailureTable {
   ]
 
   private static let tokens: [Failure] = [
+    Failure(
+      "tokenize -m @model.gguf", bytes: [0xFF, 0xFE], "Standard input holds text in UTF-16, where UTF-8 was expected."),
     Failure("tokenize -m @model.gguf --decode x", "\"x\" is no token id; expected a number from 0 to 279."),
     Failure("tokenize -m @model.gguf --decode 280", "\"280\" is no token id; expected a number from 0 to 279."),
     Failure("tokenize -m @model.gguf -f @none", "There is no file \"@none\"."),
@@ -127,7 +133,8 @@ enum FailureTable {
     Failure("perplexity -m @model.gguf -f @empty", "The file \"@empty\" is empty, where a text was expected."),
     Failure("perplexity -m @model.gguf -f -", input: "\n", "Standard input is empty, where a text was expected."),
     Failure(
-      "perplexity -m @model.gguf -f @utf16.txt", "The file \"@utf16.txt\" does not hold UTF-8 text, which was expected."
+      "perplexity -m @model.gguf -f @utf16.txt",
+      "The file \"@utf16.txt\" holds text in UTF-16, where UTF-8 was expected."
     ),
     Failure(
       "perplexity -m @model.gguf -f @hello.txt",
@@ -160,7 +167,7 @@ enum FailureTable {
         ),
         Failure(
           "\(command) -m @sparse.gguf --compare -f @utf16.txt",
-          "The file \"@utf16.txt\" does not hold UTF-8 text, which was expected."),
+          "The file \"@utf16.txt\" holds text in UTF-16, where UTF-8 was expected."),
         Failure(
           "\(command) -m @sparse.gguf --compare -f @hello.txt",
           "The text has 2 tokens, but a context of 512 tokens needs a text of at least 1024, two chunks of it."),
@@ -185,8 +192,8 @@ enum FailureTable {
           "\(command) -m @sparse.gguf --compare -f @text.txt -c 2",
           "The option --ctx-size must be 0 or from 3 to 16777216, but it is 2."),
         .usage(
-          "\(command) -m @sparse.gguf --compare -f @text.txt -t 0",
-          "The option --threads must be from 1 to 512, but it is 0."),
+          "\(command) -m @sparse.gguf --compare -f @text.txt -t 513",
+          "The option --threads must be from 1 to 512, but it is 513."),
       ]
     } + [
       .usage("bench -m @sparse.gguf -f @text.txt", "The option --file needs --compare."),
@@ -229,8 +236,8 @@ enum FailureTable {
           "\(command) -m @model.gguf -o @out.gguf -f @empty", "The file \"@empty\" is empty, where a text was expected."
         ),
         Failure(
-          "\(command) -m @model.gguf -o @out.gguf -f @bytes",
-          "The file \"@bytes\" does not hold UTF-8 text, which was expected."),
+          "\(command) -m @model.gguf -o @out.gguf -f @utf16.txt",
+          "The file \"@utf16.txt\" holds text in UTF-16, where UTF-8 was expected."),
         Failure(
           "\(command) -m @model.gguf -o @out.gguf -f @hello.txt",
           "The text has 2 tokens, but a context of 512 tokens needs a text of at least 1024, two chunks of it."),
@@ -242,11 +249,11 @@ enum FailureTable {
           "The context size is 127, expected at most 126: the model has no learned positions past that."),
         .usage("\(command) -m @model.gguf", "Missing expected argument '--file <file> ...'"),
         .usage(
-          "\(command) -m @model.gguf -f @text.txt -o @out -t 0",
-          "The option --threads must be from 1 to 512, but it is 0."),
+          "\(command) -m @model.gguf -f @text.txt -o @out -t 513",
+          "The option --threads must be from 1 to 512, but it is 513."),
         .usage(
           "\(command) -m @model.gguf -f @text.txt -o @out -b 0",
-          "The option --batch-size must be from 1 to 4096, but it is 0."),
+          "The option --batch-size must be 1 or more, but it is 0."),
         .usage(
           "\(command) -m @model.gguf -f @text.txt -o @out -c 2",
           "The option --ctx-size must be 0 or from 3 to 16777216, but it is 2."),
@@ -285,7 +292,7 @@ enum FailureTable {
       "The file \"@empty\" is empty, where a text was expected."),
     Failure(
       "train-predictor -m @sparse.gguf -o @out.gguf -f @utf16.txt",
-      "The file \"@utf16.txt\" does not hold UTF-8 text, which was expected."),
+      "The file \"@utf16.txt\" holds text in UTF-16, where UTF-8 was expected."),
     Failure(
       "train-predictor -m @sparse.gguf -o @out.gguf -f @hello.txt",
       "The text has 2 tokens, but a context of 512 tokens needs a text of at least 1024, two chunks of it."),
@@ -330,8 +337,8 @@ enum FailureTable {
     .usage(
       "train-predictor -m @sparse.gguf -f @text.txt -o @out --passes 9", "The number of passes is 9, expected 1 to 8."),
     .usage(
-      "train-predictor -m @sparse.gguf -f @text.txt -o @out -t 0",
-      "The option --threads must be from 1 to 512, but it is 0."),
+      "train-predictor -m @sparse.gguf -f @text.txt -o @out -t 513",
+      "The option --threads must be from 1 to 512, but it is 513."),
   ]
 
   private static let usage: [Failure] = [
@@ -339,15 +346,32 @@ enum FailureTable {
     .usage("run --dance", "Unknown option '--dance'"),
     .usage("run a b", "Unexpected argument 'b'"),
     .usage("run -t x hi", "The value 'x' is invalid for '-t <n>'"),
-    .usage("run -m @model.gguf -t 0 hi", "The option --threads must be from 1 to 512, but it is 0."),
+    .usage("run -m @model.gguf -t -2 hi", "The option --threads must be from 1 to 512, but it is -2."),
     .usage("run -m @model.gguf -t 513 hi", "The option --threads must be from 1 to 512, but it is 513."),
     .usage("run -m @model.gguf -c -1 hi", "The option --ctx-size must be from 0 to 16777216, but it is -1."),
-    .usage("run -m @model.gguf -b 0 hi", "The option --batch-size must be from 1 to 4096, but it is 0."),
+    .usage("run -m @model.gguf -b 0 hi", "The option --batch-size must be 1 or more, but it is 0."),
     .usage(
       "run -m @model.gguf --temp nan hi", "The sampling option temperature must be a finite number, but it is nan."),
-    .usage("run -m @model.gguf --top-p 2 hi", "The sampling option top-p must be between 0 and 1, but it is 2.0."),
-    .usage("run -m @model.gguf -n -2 hi", "The option --predict must be -1 (no limit), 0 or more, but it is -2."),
-    .usage("run -m @model.gguf --keep -1 hi", "The option --keep must be 0 or more, but it is -1."),
+    .usage("run -m @model.gguf --top-p -1 hi", "The sampling option top-p must be between 0 and 1, but it is -1.0."),
+    .usage(
+      "run -m @model.gguf -n -3 hi",
+      "The option --predict must be -1 (no limit), -2 (until the context is full), 0 or more, but it is -3."),
+    .usage(
+      "run -m @model.gguf --keep -2 hi", "The option --keep must be -1 (the prompt), 0 or more, but it is -2."),
+    .usage(
+      "run -m @model.gguf --mirostat 2 hi",
+      "The option --mirostat of llama.cpp or PowerInfer is not here: this sampler is not made yet; there are --temp, --top-k, "
+        + "--top-p, --min-p, --typical and penalties."),
+    .usage(
+      "run -m @model.gguf -fa on hi",
+      "The option -fa of llama.cpp or PowerInfer is not here: there is one way to compute attention, which keeps no matrix of "
+        + "scores."),
+    .usage(
+      "run -m @model.gguf --override-kv x hi",
+      "A metadata override must look like KEY=TYPE:VALUE, but it is \"x\"."),
+    .usage(
+      "run -m @model.gguf --chat-template chatml --chat-template-file x hi",
+      "Give either --chat-template or --chat-template-file, not both."),
     .usage("run -m @model.gguf --stop '' hi", "A stop string must have at least one character, but one is empty."),
     .usage(
       "run -m @model.gguf --logit-bias 280+1 hi", "The logit bias names token 280, but the vocabulary has 280 tokens."),
@@ -365,13 +389,13 @@ enum FailureTable {
       "Give either --reset-gpu-index or --disable-gpu-index, not both."),
     .usage("logits --tokens 1 --top -1", "The option --top must be 0 or more, but it is -1."),
     .usage("bench -m @model.gguf -p 2 -n 0 -t 1,0", "The option --threads must be from 1 to 512, but it is 0."),
-    .usage("bench -m @model.gguf -b 0", "The option --batch-size must be from 1 to 4096, but it is 0."),
+    .usage("bench -m @model.gguf -b 0", "The option --batch-size must be 1 or more, but it is 0."),
     .usage("bench --bandwidth 0", "The option --bandwidth must be a number above 0, but it is 0.0."),
     .usage(
       "bench --profile -o csv",
       "The option --profile shows tables of their own; print them with --output md or json."),
     .usage("bench --profile --membw", "Give either --profile or --membw, not both."),
-    .usage("bench --membw -t 0", "The option --threads must be from 1 to 512, but it is 0."),
+    .usage("bench --membw -t 513", "The option --threads must be from 1 to 512, but it is 513."),
     .usage("bench -p 0 -n 0", "There is nothing to measure: --n-prompt and --n-gen are both 0."),
     .usage("perplexity -m @model.gguf", "Give a text with --file, or saved logits with --kl-with."),
     .usage("perplexity @model.gguf -m @model.gguf -f -", "Give the model once: as an argument or with --model."),
@@ -380,8 +404,8 @@ enum FailureTable {
     .usage("perplexity -f @text.txt --chunks 0", "The option --chunks must be 1 or more, but it is 0."),
     .usage(
       "perplexity -f @text.txt -c 2", "The option --ctx-size must be 0 or from 3 to 16777216, but it is 2."),
-    .usage("perplexity -f @text.txt -t 0", "The option --threads must be from 1 to 512, but it is 0."),
-    .usage("perplexity -f @text.txt -b 0", "The option --batch-size must be from 1 to 4096, but it is 0."),
+    .usage("perplexity -f @text.txt -t 513", "The option --threads must be from 1 to 512, but it is 513."),
+    .usage("perplexity -f @text.txt -b 0", "The option --batch-size must be 1 or more, but it is 0."),
     .usage("inspect @model.gguf -m @model.gguf", "Give the file once: as an argument or with --model."),
     .usage("place @model.gguf", "Missing expected argument '--vram-budget <size>'"),
     .usage("place @model.gguf -m @model.gguf --vram-budget 1G", "Give the model once: as an argument or with --model."),
@@ -402,10 +426,10 @@ enum FailureTable {
       "The option --turn-cost must be a number of 0 or more, but it is nan."),
     .usage(
       "place @model.gguf --vram-budget 1G -c -1", "The option --ctx-size must be from 0 to 16777216, but it is -1."),
-    .usage("place @model.gguf --vram-budget 1G -b 0", "The option --batch-size must be from 1 to 4096, but it is 0."),
+    .usage("place @model.gguf --vram-budget 1G -b 0", "The option --batch-size must be 1 or more, but it is 0."),
     .usage("template", "Give a message, or a conversation with --messages."),
     .usage("template --set x hi", "Expected --set key=value, found \"x\"."),
-    .usage("quantize @model.gguf @out.gguf q8_0 -t 0", "The option --threads must be from 1 to 512, but it is 0."),
+    .usage("quantize @model.gguf @out.gguf q8_0 -t 513", "The option --threads must be from 1 to 512, but it is 513."),
     .usage(
       "quantize @model.gguf @out.gguf q9",
       "There is no type \"q9\" to write; expected one of f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, "

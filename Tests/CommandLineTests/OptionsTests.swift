@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
 import PowerInfer
+import PowerInferGGUF
+import PowerInferModel
 import PowerInferTestKit
 import Testing
 
@@ -72,7 +74,7 @@ import Testing
       message("POWERINFER_TOP_K", "1.5")
         == "The environment variable POWERINFER_TOP_K must be a whole number, but it is \"1.5\".")
     #expect(
-      message("POWERINFER_TOP_P", "2") == "The sampling option top-p must be between 0 and 1, but it is 2.0.")
+      message("POWERINFER_TOP_P", "-1") == "The sampling option top-p must be between 0 and 1, but it is -1.0.")
     #expect(message("POWERINFER_SEED", "-2") == "The option --seed must be -1 (random), 0 or more, but it is -2.")
   }
 
@@ -93,10 +95,19 @@ import Testing
     for flags in [["-n", "-1"], ["--predict", "-1"], ["--n-predict", "-1"]] {
       #expect(try GenerationFlags.parse(flags).resolve(Environment([:]), ignoreEnd: false).maxTokens == nil)
     }
+    // Until the context is full, whatever else is said.
+    let full = try GenerationFlags.parse(["-n", "-2", "--context-shift", "-r", "x", "--no-escape"])
+      .resolve(Environment([:]), ignoreEnd: false)
+    #expect(full.maxTokens == nil && full.contextPolicy == .stop && full.stopStrings == ["x"])
+    let whole = try GenerationFlags.parse(["--context-shift", "--keep", "-1"]).resolve(
+      Environment([:]), ignoreEnd: false)
+    #expect(whole.contextPolicy == .slide(keep: -1))
     let error = #expect(throws: OptionError.self) {
-      try GenerationFlags.parse(["-n", "-2"]).resolve(Environment([:]), ignoreEnd: false)
+      try GenerationFlags.parse(["-n", "-3"]).resolve(Environment([:]), ignoreEnd: false)
     }
-    #expect(error?.description == "The option --predict must be -1 (no limit), 0 or more, but it is -2.")
+    #expect(
+      error?.description
+        == "The option --predict must be -1 (no limit), -2 (until the context is full), 0 or more, but it is -3.")
     #expect(throws: GenerationError.emptyStopString) {
       try GenerationFlags.parse(["--stop", ""]).resolve(Environment([:]), ignoreEnd: false)
     }
@@ -134,13 +145,73 @@ import Testing
       wrong?.description
         == "The environment variable POWERINFER_CACHE_TYPE_V must be f16 or q8_0, but it is \"f32\".")
     for (flags, sentence) in [
-      (["-t", "0"], "The option --threads must be from 1 to 512, but it is 0."),
+      (["-t", "513"], "The option --threads must be from 1 to 512, but it is 513."),
       (["-c", "-5"], "The option --ctx-size must be from 0 to 16777216, but it is -5."),
-      (["-b", "0"], "The option --batch-size must be from 1 to 4096, but it is 0."),
+      (["-b", "0"], "The option --batch-size must be 1 or more, but it is 0."),
     ] {
       let error = #expect(throws: OptionError.self) { try ModelOptions.parse(flags).resolve(Environment([:])) }
       #expect(error?.description == sentence)
     }
+  }
+
+  /// What llama.cpp takes and means.
+  @Test func habitsOfLlamaCpp() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.write("a.gguf", "")
+    for threads in ["0", "-1"] {
+      #expect(try ModelOptions.parse(["-m", path, "-t", threads]).resolve(Environment([:])).threads == nil)
+    }
+    #expect(try ModelOptions.parse(["-m", path, "-b", "8192"]).resolve(Environment([:])).batchSize == 4096)
+    let options = try sampling(["--temp", "-1", "--top-p", "1.1", "--top-k", "-1", "--min-p", "-1", "--typical", "2"])
+    #expect(options.topP == 1 && options.minP == 0 && options.typicalP == 1)
+    let run = try Run.parse(["-sys", "Be brief.", "-r", "x", "Hi"])
+    #expect(run.system == "Be brief." && run.generationFlags.stop == ["x"])
+    #expect(try Run.parse(["-no-cnv", "Hi"]).raw)
+    #expect(try Run.parse(["Hi"]).parseSpecial == nil && Run.parse(["--no-parse-special", "Hi"]).parseSpecial == false)
+    let overrides = try ModelOptions.parse([
+      "-m", path, "--override-kv", "tokenizer.ggml.eos_token_id=int:2", "--override-kv", "a=str:b=c:d",
+    ]).resolve(Environment([:])).overrides
+    #expect(
+      try overrides == [
+        MetadataOverride("tokenizer.ggml.eos_token_id=int:2"), MetadataOverride("a=str:b=c:d"),
+      ])
+  }
+
+  @Test func everyForeignFlagHasItsSentence() {
+    let message = "Error: Unknown option '-ub'. Did you mean '-b'?\nUsage: powerinfer run"
+    #expect(ForeignFlags.unknown(in: message) == "-ub")
+    #expect(
+      ForeignFlags.sentence("-ub")
+        == "The option -ub of llama.cpp or PowerInfer is not here: --batch-size is the number of tokens computed at once."
+    )
+    #expect(ForeignFlags.sentence("--mirostat=2")?.hasPrefix("The option --mirostat of ") == true)
+    #expect(ForeignFlags.sentence("--dance") == nil && ForeignFlags.unknown(in: "Missing value for '-c'") == nil)
+    for (flag, reason) in ForeignFlags.reasons { #expect(flag.hasPrefix("-") && !reason.hasSuffix("."), "\(flag)") }
+  }
+
+  /// `docs/flags.md` says the same of the flags that are not here as the program.
+  @Test func theListOfFlagsIsComplete() throws {
+    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let text = try String(contentsOf: root.appending(path: "docs/flags.md"), encoding: .utf8)
+    for flag in ForeignFlags.reasons.keys { #expect(text.contains("`\(flag)`"), "\(flag)") }
+  }
+
+  @Test func templatesAreGivenByNameTextOrFile() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.write("t.jinja", "{{ messages }}")
+    let none = Environment([:])
+    #expect(try TemplateFlags.parse([]).resolve(none) == nil)
+    #expect(
+      try TemplateFlags.parse(["--jinja", "--chat-template", "chatml"]).resolve(none) == ChatTemplate.builtIn("chatml"))
+    #expect(try TemplateFlags.parse(["--chat-template", "{{ x }}"]).resolve(none) == "{{ x }}")
+    #expect(try TemplateFlags.parse(["--chat-template-file", path]).resolve(none) == "{{ messages }}")
+    #expect(
+      try TemplateFlags.parse([]).resolve(Environment(["POWERINFER_CHAT_TEMPLATE": "gemma"]))
+        == ChatTemplate.builtIn("gemma"))
+    #expect(
+      try TemplateFlags.parse([]).resolve(Environment(["POWERINFER_CHAT_TEMPLATE_FILE": path])) == "{{ messages }}")
+    #expect(throws: ChatTemplateError.self) { try TemplateFlags.parse(["--chat-template", "chatlm"]).resolve(none) }
   }
 
   @Test func runTakesItsPromptOnce() throws {

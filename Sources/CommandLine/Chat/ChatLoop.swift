@@ -84,6 +84,12 @@ final class ChatLoop {
     progress?.finish()
     lastResult = result
     try write(endsLine ? "" : "\n")
+    if conversation.forgottenCount > 0 {
+      let count = conversation.forgottenCount
+      try write(
+        style.dim("The context is full: the oldest \(count == 1 ? "message is" : "\(count) messages are") forgotten.")
+          + "\n")
+    }
     let contextSize = conversation.generator.evaluator.contextSize
     if !isQuiet {
       try write(style.dim(Summary.line(result, contextSize: contextSize)) + "\n")

@@ -23,7 +23,7 @@ struct CalibrationTexts {
     var lines: [String] = []
     for file in files {
       let content = try InputFile.data(file)
-      guard var text = String(validating: content, as: UTF8.self) else { throw InputError.notUTF8(file) }
+      var text = try InputFile.text(of: content, named: file)
       // As llama.cpp reads it: without the line break at the file's end.
       if text.utf8.last == UInt8(ascii: "\n") { text = String(text.unicodeScalars.dropLast()) }
       if text.isEmpty { throw InputError.emptyText(file) }

@@ -1,12 +1,12 @@
 import ArgumentParser
-import Foundation
 import PowerInferKernels
+import PowerInferPlatform
 
 /// The `POWERINFER_*` variables that stand behind the flags: a flag wins over its variable, a variable over the default.
 struct Environment {
   var variables: [String: String]
 
-  init(_ variables: [String: String] = ProcessInfo.processInfo.environment) {
+  init(_ variables: [String: String] = ProcessInput.environment) {
     self.variables = variables
   }
 

@@ -7,36 +7,35 @@ enum InputFile {
 
   /// - Throws: `FileError`, `InputError.unreadable`.
   static func data(_ path: String) throws -> Data {
-    if path == standardInput { return try read(.standardInput, named: path) }
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-      throw FileError.missing(path: path)
-    }
-    if isFolder.boolValue { throw FileError.isFolder(path: path) }
-    return try read(FileHandle(forReadingAtPath: path), named: path)
-  }
-
-  /// Reads to the end, whatever it is that is read: the shell's `<(command)` names a pipe.
-  private static func read(_ file: FileHandle?, named path: String) throws -> Data {
+    guard path == standardInput else { return Data(try wholeFile(path)) }
     do {
-      guard let file else { throw InputError.unreadable(path) }
-      return try file.readToEnd() ?? Data()
+      return try FileHandle.standardInput.readToEnd() ?? Data()
     } catch {
       throw InputError.unreadable(path)
     }
   }
 
+  /// The text of a file in UTF-8, without a byte order mark. Bytes that are no part of a character become U+FFFD, and a note says
+  /// so: a diff or a log with a few of them is still a text.
+  ///
   /// - Throws: `FileError`, `InputError`.
-  static func text(_ path: String) throws -> String {
-    guard let text = String(validating: try data(path), as: UTF8.self) else { throw InputError.notUTF8(path) }
-    return text
+  static func text(_ path: String) throws -> String { try text(of: data(path), named: path) }
+
+  /// - Throws: `InputError.otherEncoding` for a text that is not in UTF-8 at all.
+  static func text(of data: Data, named path: String) throws(InputError) -> String {
+    if data.starts(with: [0xFF, 0xFE]) || data.starts(with: [0xFE, 0xFF]) { throw .otherEncoding(path) }
+    let bytes = data.starts(with: [0xEF, 0xBB, 0xBF]) ? data.dropFirst(3) : data
+    if let text = String(validating: bytes, as: UTF8.self) { return text }
+    StandardOutput.note(
+      "Note: \(InputError.name(path)) is not all UTF-8; what is not was replaced by U+FFFD.\n")
+    return String(decoding: bytes, as: UTF8.self)
   }
 }
 
 /// Why a file that a person named is no use.
 enum InputError: Error, Equatable, CustomStringConvertible {
   case unreadable(String)
-  case notUTF8(String)
+  case otherEncoding(String)
   /// Nil for a text on the command line.
   case empty(String?)
   case emptyText(String)
@@ -45,7 +44,7 @@ enum InputError: Error, Equatable, CustomStringConvertible {
   var description: String {
     switch self {
     case .unreadable(let path): "\(Self.name(path)) cannot be read."
-    case .notUTF8(let path): "\(Self.name(path)) does not hold UTF-8 text, which was expected."
+    case .otherEncoding(let path): "\(Self.name(path)) holds text in UTF-16, where UTF-8 was expected."
     case .empty(nil): "The prompt is empty: at least one character is needed."
     case .empty(let path?): "\(Self.name(path)) is empty, where a prompt of at least one character was expected."
     case .emptyText(let path): "\(Self.name(path)) is empty, where a text was expected."
@@ -53,7 +52,7 @@ enum InputError: Error, Equatable, CustomStringConvertible {
     }
   }
 
-  private static func name(_ path: String) -> String {
+  static func name(_ path: String) -> String {
     path == InputFile.standardInput ? "Standard input" : "The file \"\(path)\""
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import PowerInferPlatform
 
 /// Finds the model to run when the command line names none.
 struct ModelLocator {
@@ -8,7 +9,7 @@ struct ModelLocator {
   var environment = Environment()
   var currentFolder = FileManager.default.currentDirectoryPath
   var executableFolder = Bundle.main.executableURL?.resolvingSymlinksInPath().deletingLastPathComponent().path ?? "/"
-  var fileExists: (String) -> Bool = { FileManager.default.fileExists(atPath: $0) }
+  var fileExists: (String) -> Bool = { FileIdentity($0) != nil }
 
   /// The path of the model: the one given, the one `POWERINFER_MODEL` names, or the embedded one in a folder above the
   /// current one or above the executable.

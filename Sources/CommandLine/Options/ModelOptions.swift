@@ -1,5 +1,6 @@
 import ArgumentParser
 import PowerInfer
+import PowerInferGGUF
 import PowerInferGPU
 import PowerInferPlatform
 
@@ -20,6 +21,7 @@ struct ModelOptions: ParsableArguments {
     help: ArgumentHelp("Tokens of a prompt read at once. (environment: POWERINFER_BATCH_SIZE)", valueName: "n"))
   var batchSize: Int?
 
+  @OptionGroup var overrideFlag: OverrideFlag
   @OptionGroup var cacheOptions: CacheOptions
   @OptionGroup var sparsityFlags: SparsityFlags
   @OptionGroup var loadingFlags: LoadingFlags
@@ -46,6 +48,10 @@ struct ModelOptions: ParsableArguments {
     var scheduling = SchedulingOptions()
     /// Whether control tokens count wherever a prompt spells them.
     var parsesSpecial = false
+    /// The name or the text of a chat template in place of the model's.
+    var chatTemplate: String?
+    /// Metadata in place of the file's.
+    var overrides: [MetadataOverride] = []
   }
 
   enum ContextSize: Equatable {
@@ -68,14 +74,16 @@ struct ModelOptions: ParsableArguments {
       path: needsModel ? try choice.locate(environment) : "", threads: threads, contextSize: size, batchSize: batchSize,
       cache: try cacheOptions.resolve(environment), sparsity: try sparsityFlags.resolve(environment),
       residency: loadingFlags.residency, isDeterministic: try determinismFlag.resolve(environment),
-      gpu: try gpuFlag.resolve(environment), hybrid: try gpuFlag.resolveHybrid(environment))
+      gpu: try gpuFlag.resolve(environment), hybrid: try gpuFlag.resolveHybrid(environment),
+      overrides: try overrideFlag.resolve())
   }
 
   /// - Throws: `EnvironmentError`, `OptionError`.
   static func resolve(batchSize: Int?, _ environment: Environment) throws -> Int? {
-    let size = try environment.value(batchSize, or: "BATCH_SIZE")
-    try OptionError.require(size, in: EngineOptions.batchSizeRange, "batch-size")
-    return size
+    guard let size = try environment.value(batchSize, or: "BATCH_SIZE") else { return nil }
+    guard size > 0 else { throw OptionError.outOfRange(option: "batch-size", expected: "1 or more", found: "\(size)") }
+    // Larger batches are common elsewhere; here they gain nothing.
+    return min(size, EngineOptions.batchSizeRange.upperBound)
   }
 }
 

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Foundation
+import PowerInferPlatform
 
 /// A text to work on: given on the command line or read from a file.
 struct PromptOptions: ParsableArguments {
@@ -19,17 +19,10 @@ struct PromptOptions: ParsableArguments {
     }
   }
 
-  /// The text as an argument.
-  var given: String? { positional ?? prompt }
+  /// The text as an argument; bytes that are no part of a character are U+FFFD in it.
+  var given: String? { (positional ?? prompt)?.withoutSystemBytes }
 
   var isGiven: Bool { given != nil || file != nil }
-
-  /// The bytes of the text; nil where there is none.
-  ///
-  /// - Throws: as ``InputFile/data(_:)``.
-  func data() throws -> Data? {
-    try given.map { Data($0.utf8) } ?? file.map(InputFile.data)
-  }
 
   /// The text; nil where there is none.
   ///

@@ -6,7 +6,8 @@ struct SamplingFlags: ParsableArguments {
   @Option(
     name: [.long, .customLong("temperature")], parsing: .unconditional,
     help: ArgumentHelp(
-      "Temperature; 0 always takes the likeliest token. (default: 0.8; environment: POWERINFER_TEMP)", valueName: "x"))
+      "Temperature; 0 and below always take the likeliest token. (default: 0.8; environment: POWERINFER_TEMP)",
+      valueName: "x"))
   var temp: Float?
 
   @Option(
@@ -72,7 +73,7 @@ struct SamplingFlags: ParsableArguments {
   var seed: Int64?
 
   @Option(
-    parsing: .unconditionalSingleValue,
+    name: [.customShort("l"), .long], parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
       "Make a token likelier (15043+1), less likely (15043-1) or impossible (15043-inf); may be repeated.",
       valueName: "id±value"))
@@ -102,6 +103,10 @@ struct SamplingFlags: ParsableArguments {
     try set(\.repeatLastN, repeatLastN, "REPEAT_LAST_N")
     try set(\.frequencyPenalty, frequencyPenalty, "FREQUENCY_PENALTY")
     try set(\.presencePenalty, presencePenalty, "PRESENCE_PENALTY")
+    // What is beyond a range's end means that end, as llama.cpp has it; what is not a number is refused below.
+    if options.topP > 1 { options.topP = 1 }
+    if options.minP < 0 { options.minP = 0 }
+    if options.typicalP > 1 { options.typicalP = 1 }
     if let seed = try environment.value(seed, or: "SEED") {
       guard seed >= -1 else {
         throw OptionError.outOfRange(option: "seed", expected: "-1 (random), 0 or more", found: "\(seed)")

@@ -5,7 +5,9 @@ import PowerInfer
 struct ThreadOption: ParsableArguments {
   @Option(
     name: [.customShort("t"), .long], parsing: .unconditional,
-    help: ArgumentHelp("Threads. (default: the physical cores; environment: POWERINFER_THREADS)", valueName: "n"))
+    help: ArgumentHelp(
+      "Threads; 0 and -1 as many as by default. (default: the physical cores; environment: POWERINFER_THREADS)",
+      valueName: "n"))
   var threads: Int?
 
   /// Nil for the physical cores.
@@ -13,6 +15,8 @@ struct ThreadOption: ParsableArguments {
   /// - Throws: `EnvironmentError`, `OptionError`.
   func resolve(_ environment: Environment = Environment()) throws -> Int? {
     let threads = try environment.value(threads, or: "THREADS")
+    // As llama.cpp has it.
+    if threads == 0 || threads == -1 { return nil }
     try Self.check(threads)
     return threads
   }

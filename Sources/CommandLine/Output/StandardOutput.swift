@@ -17,6 +17,6 @@ enum StandardOutput {
 
   /// Text on standard error; lost where nobody reads it.
   static func note(_ text: String) {
-    try? Terminal.Stream.error.write(text)
+    try? Terminal.Stream.error.write(text.withoutSystemBytes)
   }
 }

@@ -28,6 +28,7 @@ struct Serve: ParsableCommand {
   @OptionGroup(title: "Limits") var limitFlags: ServerLimitFlags
   @OptionGroup(title: "Models") var libraryFlags: LibraryFlags
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
+  @OptionGroup(title: "Model") var templateFlags: TemplateFlags
   @OptionGroup(title: "Sampling") var samplingFlags: SamplingFlags
 
   @Option(
@@ -102,6 +103,7 @@ struct Serve: ParsableCommand {
     settings.hasMainModel =
       settings.modelsFolder == nil || modelOptions.choice.model != nil || environment["POWERINFER_MODEL"] != nil
     settings.model = try modelOptions.resolve(environment, needsModel: settings.hasMainModel)
+    settings.model.chatTemplate = try templateFlags.resolve(environment)
     (settings.model.scheduling, settings.model.cacheByteLimit) = (settings.scheduling, settings.cacheByteLimit)
     return settings
   }

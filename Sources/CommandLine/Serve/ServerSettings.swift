@@ -26,8 +26,7 @@ struct ServerSettings {
     "threads", "ctx-size", "batch-size", "cache-type-k", "cache-type-v", "sparsity", "sparse-threshold",
     "deterministic",
     "gpu", "vram-budget", "n-gpu-layers", "temp", "top-k", "top-p", "min-p", "typical", "repeat-penalty",
-    "repeat-last-n", "frequency-penalty",
-    "presence-penalty", "seed",
+    "repeat-last-n", "frequency-penalty", "presence-penalty", "seed", "chat-template", "chat-template-file",
   ]
 
   /// What a client reaches the server by.
@@ -81,6 +80,7 @@ struct ServerSettings {
     case .tokens(let count): add("ctx-size", count)
     }
     add("batch-size", model.batchSize)
+    add("chat-template", model.chatTemplate)
     add("cache-type-k", model.cache.keys.rawValue)
     add("cache-type-v", model.cache.values.rawValue)
     add("sparsity", model.sparsity.options.mode.rawValue)
