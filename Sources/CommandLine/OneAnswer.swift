@@ -61,7 +61,9 @@ struct OneAnswer {
     }
     if system != nil { throw LoadedModelError.noChatTemplate(loaded.name) }
     if !isQuiet {
-      StandardOutput.note("Note: \(loaded.name) has no chat template; it goes on from the prompt as it is (--raw).\n")
+      StandardOutput.note(
+        "Note: \(loaded.name) has no chat template; it goes on from the prompt as it is (--raw). --chat-template names one.\n"
+      )
     }
     return loaded.tokens(of: text, isFinished: readsControlTokens)
   }

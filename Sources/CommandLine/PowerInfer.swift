@@ -57,9 +57,9 @@ struct PowerInfer: ParsableCommand {
     do {
       return try parseAsRoot(arguments)
     } catch {
-      guard let flag = ForeignFlags.unknown(in: message(for: error)), let sentence = ForeignFlags.sentence(flag) else {
-        throw error
-      }
+      // A flag such as -fa may also have been taken for -f with the value a.
+      let flag = ForeignFlags.unknown(in: message(for: error)) ?? arguments.first(where: ForeignFlags.isOneHyphened)
+      guard let sentence = flag.flatMap(ForeignFlags.sentence) else { throw error }
       throw ValidationError(sentence)
     }
   }

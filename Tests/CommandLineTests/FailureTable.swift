@@ -426,7 +426,8 @@ enum FailureTable {
       "The option --turn-cost must be a number of 0 or more, but it is nan."),
     .usage(
       "place @model.gguf --vram-budget 1G -c -1", "The option --ctx-size must be from 0 to 16777216, but it is -1."),
-    .usage("place @model.gguf --vram-budget 1G -b 0", "The option --batch-size must be 1 or more, but it is 0."),
+    .usage(
+      "place @model.gguf --vram-budget 1G -b 0", "The option --batch-size must be from 1 to 4096, but it is 0."),
     .usage("template", "Give a message, or a conversation with --messages."),
     .usage("template --set x hi", "Expected --set key=value, found \"x\"."),
     .usage("quantize @model.gguf @out.gguf q8_0 -t 513", "The option --threads must be from 1 to 512, but it is 513."),

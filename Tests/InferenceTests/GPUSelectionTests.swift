@@ -29,6 +29,10 @@ import Testing
   @Test(arguments: [
     ("tiny-llama3-bf16", bf16), ("tiny-legacy-quants", sentence("blk.0.attn_v is in Q5_1")),
     ("tiny-k-quants", sentence("blk.0.attn_v is in Q5_K")),
+    (
+      "tiny-biased-f16",
+      "This model cannot run on a GPU: there are no kernels for the biases of gates, such as blk.0.ffn_gate.bias."
+    ),
   ])
   func refusesFormatsWithoutKernels(name: String, sentence: String) throws {
     let model = try ExecutorBench.open(name)

@@ -1,5 +1,7 @@
 import Foundation
 import PowerInfer
+import PowerInferGGUF
+import PowerInferJinja
 import PowerInferModel
 import PowerInferTestKit
 import Testing
@@ -188,6 +190,17 @@ import Testing
   @Test func anOmittedTextIsNoted() throws {
     let (_, remarks) = try prompt("{{ messages[0].content }}", [Message(.user, "hello"), Message(.user, "world")])
     #expect(remarks == ["The chat template leaves out the text of message 2 (user)."])
+  }
+
+  @Test func aBrokenTemplateIsNoMatterForPlainTexts() throws {
+    let folder = try TemporaryFolder()
+    var tiny = TinyModel()
+    tiny.extraMetadata.set("tokenizer.chat_template", .string("{% if %}"))
+    let model = try LanguageModel(opening: tiny.write(to: folder.file("model.gguf")))
+    let prompts = try PromptRenderer(model: model)
+    #expect(prompts.hasChatTemplate && !prompts.tokens(of: "hello").isEmpty)
+    #expect(throws: JinjaError.self) { try prompts.tokens(of: [Message(.user, "hello")]) }
+    #expect(try PromptRenderer(model: model, template: "chatml").tokens(of: [Message(.user, "hello")]).count > 3)
   }
 
   @Test func anotherTemplateCanBeGiven() throws {

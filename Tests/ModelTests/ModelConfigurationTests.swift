@@ -73,6 +73,14 @@ import Testing
         == "The metadata key \"llama.block_count\" holds an array of 1 uint32 values, where an integer was expected.")
   }
 
+  @Test func attentionMustBeCausal() {
+    #expect(message(("llama.attention.causal", .bool(true))) == nil)
+    #expect(
+      message(("llama.attention.causal", .bool(false)))
+        == "The model uses attention to later tokens (llama.attention.causal is false), which this version does not "
+        + "compute.")
+  }
+
   @Test func numbersMustBeInRange() {
     #expect(
       message(("llama.embedding_length", .int32(-64)))

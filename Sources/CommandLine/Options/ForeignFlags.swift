@@ -1,11 +1,16 @@
 /// Flags of llama.cpp and of the original PowerInfer that are not here, and why, or what takes their place: people paste commands.
 ///
-/// `docs/flags.md` lists all flags of theirs; a test compares the two.
+/// `docs/flags.md` has them all, and those that are here; a test makes sure that it has these.
 enum ForeignFlags {
   /// The flag that a message of the argument parser does not know; nil where it is about something else.
   static func unknown(in message: String) -> String? {
     guard let match = message.firstMatch(of: #/Unknown option '(-[^']*)'/#) else { return nil }
     return String(match.1)
+  }
+
+  /// Whether it is one of these flags with one hyphen and several letters.
+  static func isOneHyphened(_ argument: String) -> Bool {
+    argument.hasPrefix("-") && !argument.hasPrefix("--") && argument.count > 2 && reasons[argument] != nil
   }
 
   /// The sentence about a flag, with one hyphen or two; nil where nothing is known of it.

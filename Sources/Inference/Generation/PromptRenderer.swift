@@ -15,6 +15,8 @@ public struct PromptRenderer: Sendable {
   private let template: ChatTemplate?
   private let shape: TemplateShape
   private let trustsMessages: Bool
+  /// Why the file's template is none; plain texts do not need it.
+  private var templateFailure: JinjaError?
 
   /// What the model's file says of prompts, or the engine's options in its place.
   ///
@@ -29,11 +31,17 @@ public struct PromptRenderer: Sendable {
   ///   - model: whose tokenizer and chat template they are.
   ///   - template: the name or the text of a chat template in place of the file's; see `ChatTemplate.source(named:)`.
   ///   - trustsMessages: whether texts and messages may spell control tokens too.
-  /// - Throws: `JinjaError` where the chat template is none, `ChatTemplateError` for an unknown name, and what reading the file's
-  ///   metadata throws.
+  /// - Throws: `JinjaError` where the given chat template is none, `ChatTemplateError` for an unknown name, and what reading the
+  ///   file's metadata throws. That the file's own template is none shows where a conversation is to be rendered.
   public init(model: LanguageModel, template: String? = nil, trustsMessages: Bool = false) throws {
-    self.init(
-      tokenizer: model.tokenizer, template: try model.chatTemplate(instead: template), trustsMessages: trustsMessages)
+    var (found, failure): (ChatTemplate?, JinjaError?)
+    do {
+      found = try model.chatTemplate(instead: template)
+    } catch let error as JinjaError where template == nil {
+      failure = error
+    }
+    self.init(tokenizer: model.tokenizer, template: found, trustsMessages: trustsMessages)
+    templateFailure = failure
   }
 
   /// With another template than the file's.
@@ -45,7 +53,7 @@ public struct PromptRenderer: Sendable {
   }
 
   /// Whether conversations can be rendered.
-  public var hasChatTemplate: Bool { template != nil }
+  public var hasChatTemplate: Bool { template != nil || templateFailure != nil }
 
   /// The template's text; empty where there is none.
   public var templateSource: String { template?.source ?? "" }
@@ -93,6 +101,7 @@ public struct PromptRenderer: Sendable {
   }
 
   private func rendered(_ messages: [Message], _ tools: [Tool]) throws -> (text: RenderedText, remarks: [String]) {
+    if let templateFailure { throw templateFailure }
     guard let template else { throw PromptError.noChatTemplate }
     let (messages, remarks) = template.adapted(
       messages.map(ChatMessage.init), hasTools: !tools.isEmpty, to: shape)

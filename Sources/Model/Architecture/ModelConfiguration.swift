@@ -96,6 +96,9 @@ public struct ModelConfiguration: Sendable, Equatable {
     activation =
       try keys.activation(of: architecture.gating.activations)
       ?? (magic == .powerInfer ? architecture.sparseActivation : architecture.activation)
+    guard try metadata.bool("\(architecture.name).attention.causal") ?? true else {
+      throw ModelError.unsupportedFeature("attention to later tokens (\(architecture.name).attention.causal is false)")
+    }
     let experts = try keys.count("expert_count", in: 0...65536, default: 0)
     guard experts == 0 else {
       throw ModelError.unsupportedFeature("\(experts) experts per layer (a mixture of experts)")

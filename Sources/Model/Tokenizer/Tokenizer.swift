@@ -2,7 +2,8 @@ public import PowerInferJinja
 
 /// Turns text into the token ids of one vocabulary and back.
 ///
-/// The ids are those that llama.cpp gives for the same metadata. Immutable, so that any number of threads may share it.
+/// The ids are those that llama.cpp gives for the same metadata, but where its expression for cutting words only comes near the one that a
+/// model was trained with (GPT-4o's, Tekken's, Kimi's): there they are Hugging Face's. Immutable, so that any number of threads may share it.
 public final class Tokenizer: Sendable {
   private enum Encoder: Sendable {
     case sentencePiece(SentencePieceEncoder)

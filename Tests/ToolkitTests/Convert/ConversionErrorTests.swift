@@ -98,6 +98,10 @@ import Testing
       sentence: "The model uses rotary scaling of type \"longrope\", which this version does not compute.",
       make: setting(#""hidden_size""#, #""rope_scaling": {"type": "longrope"}, "hidden_size""#)),
     Mistake(
+      family: "falcon40b", name: "rotary scaling of a Falcon",
+      sentence: "The model uses rotary scaling of type \"longrope\", which this version does not compute.",
+      make: setting(#""hidden_size""#, #""rope_scaling": {"type": "longrope"}, "hidden_size""#)),
+    Mistake(
       name: "rotary scaling without a factor",
       sentence: "The \"rope_scaling.factor\" in \"@/model/config.json\" is not a number above 0, which was expected.",
       make: setting(#""hidden_size""#, #""rope_scaling": {"type": "linear"}, "hidden_size""#)),

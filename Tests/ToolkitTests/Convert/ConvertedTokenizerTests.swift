@@ -125,6 +125,15 @@ import Testing
       ])
   }
 
+  @Test func aDamagedOlderFileIsPassedOver() throws {
+    let folder = try folder("sentencepiece-json")
+    try folder.write("model/tokenizer.model", "no protocol buffer")
+    let (metadata, notes) = try described(in: folder, count: 360)
+    #expect(try metadata.requireStrings("tokenizer.ggml.tokens").count == 360)
+    let path = folder.file("model/tokenizer.model")
+    #expect(notes == ["\"\(path)\" is passed over: \"\(path)\" is no SentencePiece model, or it is damaged."])
+  }
+
   @Test func oneBadSourceDoesNotStopTheSearch() throws {
     let folder = try folder("qwen2")
     try folder.write("model/tokenizer_config.json", #"{"eos_token": "<nope>", "bos_token_id": "none"}"#)

@@ -15,12 +15,12 @@ struct FalconFolder: ConvertedFamily {
   let vocabularySize: Int
   let isTied: Bool
   let activation: Activation
-  let notes: [String] = []
+  let notes: [String]
   private let heads: Int
   private let keyValueHeads: Int
   private let epsilon: Double
   private let contextLength: Int
-  private let base: Double?
+  private let rotary: RotarySettings
 
   init(_ folder: ModelFolder) throws(ConvertError) {
     let c = folder.configuration
@@ -48,7 +48,8 @@ struct FalconFolder: ConvertedFamily {
     }
     epsilon = try c.number("layer_norm_epsilon")
     contextLength = try c.optionalCount("max_position_embeddings") ?? 2048
-    base = try c.optionalNumber("rope_theta")
+    rotary = try RotarySettings(c, headSize: hiddenSize / heads, contextLength: contextLength)
+    notes = rotary.notes
     isTied = try c.bool("tie_word_embeddings") ?? (folder.weights["lm_head.weight"] == nil)
     let (name, key) = (try c.string("activation"), try c.string("hidden_act"))
     activation = try ConvertedFamilies.activation(name ?? key ?? "gelu", c, key: "activation")
@@ -65,7 +66,7 @@ struct FalconFolder: ConvertedFamily {
     metadata.set("falcon.attention.head_count", .uint32(UInt32(heads)))
     metadata.set("falcon.attention.head_count_kv", .uint32(UInt32(keyValueHeads)))
     metadata.set("falcon.attention.layer_norm_epsilon", .float32(Float(epsilon)))
-    if let base { metadata.set("falcon.rope.freq_base", .float32(Float(base))) }
+    rotary.describe(in: &metadata, prefix: "falcon.")
   }
 
   func take(from taker: inout TensorTaker, isSparse: Bool) throws(ConvertError) {
@@ -73,6 +74,7 @@ struct FalconFolder: ConvertedFamily {
     try taker.matrix("word_embeddings.weight", as: "token_embd", rows: vocabularySize, columns: hiddenSize)
     try taker.layerNorm("ln_f", as: "output_norm", count: hiddenSize)
     try taker.output(rows: vocabularySize, columns: hiddenSize, isTied: isTied)
+    if let divisors = rotary.divisors { taker.computed(divisors, as: "rope_freqs.weight") }
     for layer in 0..<layers {
       let (source, target) = ("h.\(layer).", "blk.\(layer).")
       if taker.has(source + "ln_attn.weight") {

@@ -34,8 +34,12 @@ struct TokenizerFolder {
       file = jsonPath
       vocabulary = try Self.sentencePieces(json, count: count, file: jsonPath)
       if FileIdentity(modelPath) != nil {
-        let older = try Self.sentencePieces(modelPath, count: count)
-        notes += vocabulary.adopt(older, file: jsonPath, olderFile: modelPath)
+        do throws(ConvertError) {
+          let older = try Self.sentencePieces(modelPath, count: count)
+          notes += vocabulary.adopt(older, file: jsonPath, olderFile: modelPath)
+        } catch {
+          notes.append("\"\(modelPath)\" is passed over: \(error)")
+        }
       }
     } else if FileIdentity(modelPath) != nil {
       file = modelPath
