@@ -82,11 +82,13 @@ struct ScalarText {
   private static let ascii: [UInt32] = (0..<0x80 as Range<UInt8>).map { pack(Unicode.Scalar($0)) }
 
   private static func pack(_ scalar: Unicode.Scalar) -> UInt32 {
-    scalar.value | Self.detail(of: scalar).rawValue << 21 | UInt32(Self.class(of: scalar).rawValue) << 24
+    let category = scalar.properties.generalCategory
+    return scalar.value | Self.detail(of: category).rawValue << 21
+      | UInt32(Self.class(of: scalar, category).rawValue) << 24
   }
 
-  static func `class`(of scalar: Unicode.Scalar) -> Class {
-    switch scalar.properties.generalCategory {
+  private static func `class`(of scalar: Unicode.Scalar, _ category: Unicode.GeneralCategory) -> Class {
+    switch category {
     case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter: .letter
     case .decimalNumber, .letterNumber, .otherNumber: .number
     case .nonspacingMark, .spacingMark, .enclosingMark: .mark
@@ -100,8 +102,8 @@ struct ScalarText {
     }
   }
 
-  private static func detail(of scalar: Unicode.Scalar) -> Detail {
-    switch scalar.properties.generalCategory {
+  private static func detail(of category: Unicode.GeneralCategory) -> Detail {
+    switch category {
     case .uppercaseLetter, .titlecaseLetter: .uppercase
     case .lowercaseLetter: .lowercase
     case .decimalNumber: .decimal
