@@ -145,7 +145,8 @@ let package = Package(
       resources: [.copy("Golden")]),
     tests("SparsityTests", rooms("Sparsity", "Model", "GGUF", "Platform") + [testKit]),
     tests(
-      "InferenceTests", rooms("Inference", "Sparsity", "Model", "Jinja", "GPU", "GGUF", "Kernels") + [testKit],
+      "InferenceTests",
+      rooms("Inference", "Sparsity", "Model", "Jinja", "GPU", "GGUF", "Kernels", "Platform") + [testKit],
       resources: [.copy("Golden")]),
     tests(
       "ToolkitTests",

@@ -12,14 +12,17 @@ writes a JSON list with one entry per prompt: `prompt`, `tokens` and, under `den
 [token, logit] and `logsumexp`, and for each position `argmax_each_position` and `margin_each_position` (best logit minus
 second best: how much error the arg max survives). `--all-logits` adds the last position's `logits`.
 
-Two more modes leave neurons out at every position, and say the same of the logits that remain:
+Three more modes leave neurons out at every position, and say the same of the logits that remain:
 
 - `--predictor`, under `predictor`: neurons whose prediction fc2 · relu(fc1 · p) is below `powerinfer.sparse_threshold` (0
   where the file has none). p is the residual stream before the feed-forward's norm (Falcon: the layer's input).
 - `--gate-thresholds T0,T1,…`, one for each layer, under `threshold`: neurons whose |act(gate)|, or |act(up)| in families
   without a gate, is below the layer's threshold. The thresholds are kept as `gate_thresholds`.
+- `--bits-margin K`, under `leading_bits`: neurons that give nothing by the two leading bits of their gate's codes (of up, in families
+  without a gate; of both in Bamboo), even if these are K standard deviations too low (`leading_bits.py`). With gate thresholds, neurons
+  that reach no threshold within K standard deviations, and those whose activation does not. The margin is kept as `margin`.
 
-A score that is not a number leaves nothing out. `--masks all` (or `last`, for the last position only) adds `masks` to both:
+A score that is not a number leaves nothing out. `--masks all` (or `last`, for the last position only) adds `masks` to them:
 
 - `first_position`: the position that the lists below begin with;
 - `active`: for each layer, for each position, the neurons that were computed, as hexadecimal bytes: neuron i is bit i % 8
@@ -44,6 +47,8 @@ from unittest import mock
 
 import gguf
 import numpy as np
+
+from leading_bits import LeadingBits
 
 MAGICS = {b"GGUF": False, b"PWRI": True}
 NEAR = 1e-3  # how far from the threshold a score is beyond the reach of rounding
@@ -86,6 +91,17 @@ class ModelFile:
         y = x @ self.weights(f"{name}.weight").T
         bias = self.weights(f"{name}.bias")
         return y if bias is None else y + bias
+
+
+    def rounded(self, x):
+        """`x` as products with quantised weights read it."""
+        return x
+
+    def leading(self, x, name):
+        """The product by leading bits, with the bias, and its standard deviation."""
+        leading = LeadingBits(self.tensors[f"{name}.weight"])
+        z, bias = leading.z(self.rounded(x)), self.weights(f"{name}.bias")
+        return (z if bias is None else z + bias), leading.deviation(x)
 
 
 class EightBitModel(ModelFile):
@@ -186,10 +202,11 @@ class Selection:
 
     masks = None
 
-    def keep(self, h, activated, predicted):
+    def keep(self, h, activated, predicted, leading):
         """`h` [tokens, neurons] of the next layer with those left out at zero.
 
-        `activated` are the gates (or whatever takes their place) after the activation; `predicted()` gives predictions.
+        `activated` are the gates (or whatever takes their place) after the activation; `predicted()` gives predictions,
+        `leading()` the products by leading bits that can silence a neuron, with their deviations, and the activation.
         """
         return h
 
@@ -225,7 +242,7 @@ class PredictorSelection(RecordedSelection):
         super().__init__()
         self.threshold = model.key("powerinfer.sparse_threshold", 0.0)
 
-    def keep(self, h, activated, predicted):
+    def keep(self, h, activated, predicted, leading):
         return self.cut(h, predicted(), self.threshold)
 
 
@@ -234,8 +251,26 @@ class ThresholdSelection(RecordedSelection):
         super().__init__()
         self.thresholds = thresholds
 
-    def keep(self, h, activated, predicted):
+    def keep(self, h, activated, predicted, leading):
         return self.cut(h, np.abs(activated), self.thresholds[len(self.masks)])
+
+
+class LeadingSelection(RecordedSelection):
+    def __init__(self, margin, thresholds):
+        super().__init__()
+        self.margin, self.thresholds = margin, thresholds
+
+    def keep(self, h, activated, predicted, leading):
+        products, activation = leading()
+        if not self.thresholds:
+            highest = [z + self.margin * deviation for z, deviation in products]
+            return self.cut(h, np.minimum.reduce(highest), 0)
+        threshold = self.thresholds[len(self.masks)]
+        (z, deviation), *_ = products
+        # The largest |activation| anywhere within the margin, by trying many places of it.
+        places = [z + self.margin * deviation * place for place in np.linspace(-1, 1, 201)]
+        reached = np.maximum.reduce([np.abs(activation(place)) for place in places])
+        return self.cut(h, np.minimum(reached, np.abs(activated)), threshold)
 
 
 class Family:
@@ -243,6 +278,7 @@ class Family:
 
     activations = {"relu": relu, "silu": silu, "gelu": gelu}
     default_activation = "relu"
+    silencing = ("ffn_gate",)  # what makes a neuron silent where it is not above 0
 
     def __init__(self, model, selection):
         self.model, self.key, self.selection = model, model.key, selection
@@ -292,8 +328,11 @@ class Family:
         def predicted():
             return self.model.product(relu(self.model.product(predictor_input, name + "fc1")), name + "fc2")
 
+        def leading():
+            return [self.model.leading(n, name + part) for part in self.silencing], self.activation
+
         activated, h = self.neurons(n, name)
-        h = self.selection.keep(h, activated, predicted)
+        h = self.selection.keep(h, activated, predicted, leading)
         transposed = self.model.weights(name + "ffn_down_t.weight")
         if transposed is None:
             return self.model.product(h, name + "ffn_down")
@@ -318,6 +357,8 @@ class Llama(Family):
 
 
 class Bamboo(Family):
+    silencing = ("ffn_gate", "ffn_up")
+
     def neurons(self, n, name):
         activated = relu(self.model.product(n, name + "ffn_gate"))
         return activated, activated * relu(self.model.product(n, name + "ffn_up"))
@@ -325,6 +366,7 @@ class Bamboo(Family):
 
 class Falcon(Family):
     default_activation = "gelu"
+    silencing = ("ffn_up",)
 
     def norm(self, x, name):
         weight, bias = (self.model.weights(f"{name}.{part}") for part in ("weight", "bias"))
@@ -350,6 +392,8 @@ class Falcon(Family):
 
 
 class OPT(Family):
+    silencing = ("ffn_up",)
+
     def embed(self, tokens):
         # The first two rows belong to padding.
         positions = self.model.weights("position_embd.weight", rows=slice(2, 2 + len(tokens)))
@@ -427,7 +471,7 @@ def is_quantized(model):
     )
 
 
-def golden(model, prompts, with_predictor=False, all_logits=False, gate_thresholds=None, masks=None):
+def golden(model, prompts, with_predictor=False, all_logits=False, gate_thresholds=None, masks=None, margin=None):
     """Golden entries for [(prompt, tokens)]; `masks` are those of "all" positions, of the "last", or None."""
 
     def sparse(tokens, selection):
@@ -450,6 +494,10 @@ def golden(model, prompts, with_predictor=False, all_logits=False, gate_threshol
         if gate_thresholds:
             description = sparse(tokens, lambda: ThresholdSelection(gate_thresholds))
             entry["threshold"] = {"gate_thresholds": gate_thresholds, **description}
+        if margin is not None:
+            description = sparse(tokens, lambda: LeadingSelection(margin, gate_thresholds))
+            thresholds = {"gate_thresholds": gate_thresholds} if gate_thresholds else {}
+            entry["leading_bits"] = {"margin": margin, **thresholds, **description}
         entries.append(entry)
     return entries
 
@@ -463,6 +511,7 @@ def main():
     parser.add_argument("--prompt", default="", help="the text --tokens stand for, kept as a note")
     parser.add_argument("--predictor", action="store_true", help="also with the file's predictors")
     parser.add_argument("--gate-thresholds", help="also with these thresholds on activated gates, one for each layer")
+    parser.add_argument("--bits-margin", type=float, help="also by leading bits, which may be so many deviations too low")
     parser.add_argument("--masks", choices=("all", "last"), help="also which neurons were computed, and at which positions")
     parser.add_argument("--all-logits", action="store_true", help="also every logit of the last position")
     arguments = parser.parse_args()
@@ -477,7 +526,7 @@ def main():
         thresholds = [float(threshold) for threshold in arguments.gate_thresholds.split(",")]
         if len(thresholds) != model.key("block_count"):
             sys.exit(f"Expected {model.key('block_count')} gate thresholds, one for each layer, found {len(thresholds)}.")
-    entries = golden(model, prompts, arguments.predictor, arguments.all_logits, thresholds, arguments.masks)
+    entries = golden(model, prompts, arguments.predictor, arguments.all_logits, thresholds, arguments.masks, arguments.bits_margin)
     sys.stdout.write(to_json(entries))
 
 

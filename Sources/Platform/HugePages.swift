@@ -7,8 +7,9 @@
 #endif
 
 /// Memory in pages of 2 MiB, as far as the system gives them.
-struct HugePages {
-  let start: UnsafeMutableRawPointer
+public struct HugePages {
+  /// Aligned to a page.
+  public let start: UnsafeMutableRawPointer
   /// All that was asked for, `start` somewhere in its beginning.
   private let region: UnsafeMutableRawBufferPointer
   private let size: Int
@@ -16,13 +17,14 @@ struct HugePages {
   private static let pageSize = 2 << 20
 
   /// Whether the system gives huge pages to who asks for them.
-  static var areAvailable: Bool {
+  public static var areAvailable: Bool {
     let setting = smallFile("/sys/kernel/mm/transparent_hugepage/enabled") ?? ""
     return setting.contains("[always]") || setting.contains("[madvise]")
   }
 
+  /// - Parameter size: in bytes.
   /// - Returns: nil where the system has no such memory.
-  init?(size: Int) {
+  public init?(size: Int) {
     let length = size + Self.pageSize
     guard let base = mmap(nil, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0), base != MAP_FAILED else {
       return nil
@@ -37,7 +39,8 @@ struct HugePages {
   }
 
   /// From now on writing to it is a fault.
-  func protect() { mprotect(start, size, PROT_READ) }
+  public func protect() { mprotect(start, size, PROT_READ) }
 
-  func giveBack() { munmap(region.baseAddress, region.count) }
+  /// The memory is gone; nothing may point to it.
+  public func giveBack() { munmap(region.baseAddress, region.count) }
 }

@@ -6,7 +6,7 @@ import PowerInferPlatform
 ///
 /// A sidecar is a GGUF file without tensors, with the same keys as the model file would have, a `general.type` that says what
 /// it holds, and the ``ModelSignature`` of the model it belongs to. Beside `MODEL.gguf` it is found without being named, as
-/// `MODEL.profile.gguf` or `MODEL.thresholds.gguf`; of a model in several files the first gives the name.
+/// `MODEL.profile.gguf`, `MODEL.thresholds.gguf` or `MODEL.margins.gguf`; of a model in several files the first gives the name.
 public protocol NeuronRecord: Sendable, Equatable {
   /// What it is a record of.
   static var kind: NeuronRecordKind { get }
@@ -34,12 +34,15 @@ public enum NeuronRecordKind: String, Sendable, CaseIterable {
   case profile
   /// ``GateThresholds``
   case thresholds
+  /// ``LeadingBitMargins``
+  case margins
 
   /// What a message calls it.
   public var name: String {
     switch self {
     case .profile: "activation profile"
     case .thresholds: "gate thresholds"
+    case .margins: "margins of leading bits"
     }
   }
 
@@ -48,10 +51,11 @@ public enum NeuronRecordKind: String, Sendable, CaseIterable {
     switch self {
     case .profile: "powerinfer.profile."
     case .thresholds: "powerinfer.threshold."
+    case .margins: "powerinfer.bits."
     }
   }
 
-  /// `MODEL.gguf` becomes `MODEL.profile.gguf` or `MODEL.thresholds.gguf`; other names get the ending added.
+  /// `MODEL.gguf` becomes `MODEL.profile.gguf`, and so on for other kinds; other names get the ending added.
   public func sidecarPath(forModelAt path: String) -> String {
     let stem = path.hasSuffix(".gguf") ? String(path.dropLast(".gguf".count)) : path
     return stem + ".\(rawValue).gguf"
@@ -62,6 +66,7 @@ public enum NeuronRecordKind: String, Sendable, CaseIterable {
     switch self {
     case .profile: "neuron-profile"
     case .thresholds: "gate-thresholds"
+    case .margins: "bit-margins"
     }
   }
 }
@@ -87,7 +92,7 @@ extension NeuronRecord {
     model.file.paths.first.map(sidecarPath(forModelAt:))
   }
 
-  /// `MODEL.gguf` becomes `MODEL.profile.gguf` or `MODEL.thresholds.gguf`; other names get the ending added.
+  /// `MODEL.gguf` becomes `MODEL.profile.gguf`, and so on for other kinds; other names get the ending added.
   public static func sidecarPath(forModelAt path: String) -> String { kind.sidecarPath(forModelAt: path) }
 
   /// The record that a model file itself has among its metadata; nil where it has none.

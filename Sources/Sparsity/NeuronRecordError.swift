@@ -20,6 +20,9 @@ public enum NeuronRecordError: Error, Equatable, CustomStringConvertible {
   case frequency(layer: Int, neuron: Int, Float)
   case contribution(layer: Int, neuron: Int, Float)
   case threshold(layer: Int, Float)
+  case marginLayers(expected: Int, found: Int)
+  case margin(layer: Int, Float)
+  case loss(Float)
 
   public var description: String {
     switch self {
@@ -57,6 +60,12 @@ public enum NeuronRecordError: Error, Equatable, CustomStringConvertible {
       return "The contribution of neuron \(neuron) in layer \(layer) is \(value), expected a number of 0 or more."
     case .threshold(let layer, let value):
       return "The threshold of layer \(layer) is \(value), expected a number of 0 or more."
+    case .marginLayers(let expected, let found):
+      return "There are margins of leading bits for \(found) layers, but the model has \(expected)."
+    case .margin(let layer, let value):
+      return "The margin of layer \(layer) is \(value), expected a number of 0 or more."
+    case .loss(let loss):
+      return "The loss is \(loss), expected a share above 0 and less than 1."
     }
   }
 }

@@ -4,6 +4,9 @@ public enum SparsityError: Error, Equatable, CustomStringConvertible {
   case thresholdNotANumber
   case gateIsNeverSilent(activation: String)
   case noGateThresholds
+  case bitsMargin(Float)
+  case bitsNeedThresholds(activation: String)
+  case bitsOnGPU
   case notEnoughMemory(bytes: Int, what: String)
   case residentNeurons(layers: Int, expected: Int, neurons: Int)
 
@@ -18,6 +21,13 @@ public enum SparsityError: Error, Equatable, CustomStringConvertible {
         + "never exactly zero; the threshold source is made for it."
     case .noGateThresholds:
       "The threshold source needs the thresholds that `powerinfer calibrate` finds, but the model has none."
+    case .bitsMargin(let margin):
+      "The margin of leading bits is \(margin), expected a finite number, 0 or more."
+    case .bitsNeedThresholds(let activation):
+      "The bits source needs neurons that are silent, as ReLU's are, or the thresholds that `powerinfer calibrate` finds, but the "
+        + "model's activation is \(activation) and it has none."
+    case .bitsOnGPU:
+      "The bits source runs on the processor alone, expected another source for a GPU."
     case .notEnoughMemory(let bytes, let what):
       "The \(what) in memory need \(bytes) bytes, more than this machine gives."
     case .residentNeurons(let layers, let expected, let neurons):

@@ -6,6 +6,9 @@ public enum SparsityMode: String, Sendable, Codable, CaseIterable {
   case predictor
   /// Every gate is computed; up and down only where the activation is not zero. Lossless for ReLU.
   case gate
+  /// The two leading bits of every gate are read, the others only where the neuron may fire, and what fires is computed. Nothing is
+  /// trained. With thresholds also for gates that are never exactly zero.
+  case bits
   /// Up and down only where the activation of the gate reaches a calibrated magnitude (CATS, arXiv:2404.08763; TEAL,
   /// arXiv:2408.14690). For gates that are never exactly zero, such as SiLU's.
   case threshold
@@ -18,7 +21,7 @@ extension SparsityMode {
   public var isLossless: Bool {
     switch self {
     case .auto, .gate, .dense: true
-    case .predictor, .threshold: false
+    case .predictor, .bits, .threshold: false
     }
   }
 }

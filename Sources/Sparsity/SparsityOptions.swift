@@ -5,6 +5,12 @@ public struct SparsityOptions: Sendable, Equatable {
   /// What a prediction must reach; `nil` takes the file's `powerinfer.sparse_threshold`. Infinities leave out all neurons, or
   /// none.
   public var predictorThreshold: Float?
+  /// By how many standard deviations the leading bits of a gate may be wrong in ``SparsityMode/bits``: finite, 0 or more, the same in
+  /// every layer; `nil` takes ``bitsMargins``.
+  public var bitsMargin: Float?
+  /// The same for each layer, where ``bitsMargin`` does not say one for all; `nil` takes what lies beside the model or in its file, else
+  /// ``defaultBitsMargin``.
+  public var bitsMargins: LeadingBitMargins?
   /// How predictors are kept in memory.
   public var predictorFormat = PredictorFormat.automatic
   /// How often neurons fire, so that hot ones are computed without asking; `nil` takes what lies beside the model or in its
@@ -18,6 +24,9 @@ public struct SparsityOptions: Sendable, Equatable {
 
   /// The neurons of each layer that are computed here, [layers]; `nil` for all. Others are left to another executor.
   public var resident: [ResidentNeurons]?
+
+  /// What was measured to cost next to nothing.
+  public static let defaultBitsMargin: Float = 1
 
   /// Lossless, by what is measured to be fastest.
   public init(mode: SparsityMode = .auto) { self.mode = mode }

@@ -13,6 +13,8 @@ public struct LayerPlan: Sendable {
   public let neurons: Matrix?  // [d, f]
   /// The neurons that are computed here.
   public let resident: ResidentNeurons
+  /// What leading bits are asked of, where they are.
+  public let leading: LeadingWeights?
   // Keeps the memory of `neurons`, where it is not the file's.
   let turned: NeuronRows?
 }
@@ -24,7 +26,9 @@ public final class SparsityPlan: Sendable {
   public let layers: [LayerPlan]
   /// Bytes of weights that are kept in another form than the file's.
   public var copiedBytes: Int {
-    layers.reduce(0) { $0 + ($1.turned?.byteCount ?? 0) + ($1.predictor?.copiedBytes ?? 0) }
+    layers.reduce(0) {
+      $0 + ($1.turned?.byteCount ?? 0) + ($1.predictor?.copiedBytes ?? 0) + ($1.leading?.byteCount ?? 0)
+    }
   }
   /// Whether prompts leave out neurons as decoding does.
   public let masksPrompts: Bool
@@ -46,8 +50,8 @@ public final class SparsityPlan: Sendable {
     mode = options.mode
     masksPrompts = options.masksPrompts
     reason = recipe.reason
-    layers = recipe.sources.indices.map { index in
-      recipe.layer(index, team: team, predicts: predictedLayers.map { index < $0 } ?? true)
+    layers = try recipe.sources.indices.map { index in
+      try recipe.layer(index, team: team, predicts: predictedLayers.map { index < $0 } ?? true)
     }
   }
 }

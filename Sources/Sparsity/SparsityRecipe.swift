@@ -14,6 +14,8 @@ public struct SparsityRecipe: Sendable {
   private let wish: (format: PredictorFormat, frequencies: [[Float]]?)?
   private let weights: [LayerWeights]
   private let resident: [ResidentNeurons]?
+  /// Whether up projections silence neurons as gates do.
+  private let isGatedBoth: Bool
 
   /// A matrix that a layer needs beside those of the file.
   public struct Extra: Sendable, Equatable {
@@ -29,6 +31,7 @@ public struct SparsityRecipe: Sendable {
     let c = model.configuration
     let layers = model.weights.layers
     (weights, resident) = (layers, options.resident)
+    isGatedBoth = c.architecture.gating == .gatedBoth
     if let resident = options.resident {
       guard resident.count == layers.count, resident.allSatisfy({ $0.isValid(of: c.feedForwardSize) }) else {
         throw SparsityError.residentNeurons(layers: resident.count, expected: layers.count, neurons: c.feedForwardSize)
@@ -53,6 +56,20 @@ public struct SparsityRecipe: Sendable {
       // Of a part of a layer all neurons are asked about.
       wish = (options.predictorFormat, options.resident == nil ? profile?.frequencies : nil)
       sources = layers.map { _ in [.predictor(threshold: threshold)] }
+    case .bits:
+      let margins = try Self.margins(options, model)
+      var thresholds: GateThresholds?
+      if c.activation != .relu {
+        thresholds = try options.gateThresholds ?? GateThresholds.find(for: model)
+        guard let thresholds else { throw SparsityError.bitsNeedThresholds(activation: c.activation.rawValue) }
+        try thresholds.check(FeedForwardShape(c))
+      }
+      sources = layers.enumerated().map { index, layer in
+        let threshold = thresholds?.thresholds[index]
+        guard (layer.gate ?? layer.up).format.hasLeadingBits else { return [threshold.map { .threshold($0) } ?? .gate] }
+        return [.bits(margin: margins[index], threshold: threshold)]
+      }
+      reason = Self.withoutLeadingBits(layers)
     case .threshold:
       guard let found = try options.gateThresholds ?? GateThresholds.find(for: model) else {
         throw SparsityError.noGateThresholds
@@ -78,6 +95,28 @@ public struct SparsityRecipe: Sendable {
     return (layers.map { $0.downByNeuron == nil ? [.dense] : [.dense, .gate] }, "measured while decoding")
   }
 
+  /// How far the leading bits of each layer may be wrong.
+  private static func margins(_ options: SparsityOptions, _ model: LanguageModel) throws -> [Float] {
+    let layers = model.configuration.layerCount
+    if let margin = options.bitsMargin {
+      guard margin >= 0, margin.isFinite else { throw SparsityError.bitsMargin(margin) }
+      return Array(repeating: margin, count: layers)
+    }
+    guard let found = try options.bitsMargins ?? LeadingBitMargins.find(for: model) else {
+      return Array(repeating: SparsityOptions.defaultBitsMargin, count: layers)
+    }
+    try found.check(FeedForwardShape(model.configuration))
+    return found.margins
+  }
+
+  /// Which layers ask whole gates, for these have no leading bits; `nil` where all have some.
+  private static func withoutLeadingBits(_ layers: [LayerWeights]) -> String? {
+    let others = layers.filter { !($0.gate ?? $0.up).format.hasLeadingBits }
+    guard let first = others.first else { return nil }
+    let name = "\((first.gate ?? first.up).format)".uppercased()
+    return "\(others.count) of \(layers.count) layers ask whole gates: \(name) has no leading bits"
+  }
+
   // MARK: Layers
 
   /// Makes what a layer needs.
@@ -86,7 +125,8 @@ public struct SparsityRecipe: Sendable {
   ///   - index: of the layer.
   ///   - team: what converts matrices.
   ///   - predicts: whether the layer's predictor is wanted, if neurons are predicted at all.
-  public func layer(_ index: Int, team: ThreadTeam, predicts: Bool = true) -> LayerPlan {
+  /// - Throws: ``SparsityError/notEnoughMemory(bytes:what:)``.
+  public func layer(_ index: Int, team: ThreadTeam, predicts: Bool = true) throws(SparsityError) -> LayerPlan {
     let layer = weights[index]
     let turned = turns(index).map { NeuronRows(turning: $0, team: team) }
     let predictor = (predicts ? wish : nil).flatMap { wish in
@@ -96,7 +136,7 @@ public struct SparsityRecipe: Sendable {
     }
     return LayerPlan(
       sources: sources[index], predictor: predictor, neurons: turned?.matrix ?? layer.downByNeuron,
-      resident: resident?[index] ?? .all, turned: turned)
+      resident: resident?[index] ?? .all, leading: try leading(index, team), turned: turned)
   }
 
   /// What ``layer(_:team:)`` gives beside the file's own matrices of the feed-forward.
@@ -115,6 +155,25 @@ public struct SparsityRecipe: Sendable {
         Extra(name: "ffn_down", format: NeuronRows.format(of: down), rows: down.columns, columns: down.rows))
     }
     return matrices
+  }
+
+  /// What leading bits are asked of: the gate or, without gates, the up projection; both where both can silence a neuron.
+  private func asked(_ index: Int) -> (gate: Matrix, up: Matrix?)? {
+    guard case .bits = sources[index].first else { return nil }
+    let layer = weights[index]
+    let up = isGatedBoth && layer.up.format.hasLeadingBits ? layer.up : nil
+    return (layer.gate ?? layer.up, up)
+  }
+
+  private func leading(_ index: Int, _ team: ThreadTeam) throws(SparsityError) -> LeadingWeights? {
+    guard let asked = asked(index) else { return nil }
+    func split(_ matrix: Matrix) throws(SparsityError) -> SplitRows {
+      if let rows = SplitRows(splitting: matrix, team: team) { return rows }
+      throw .notEnoughMemory(bytes: SplitRows.byteCount(of: matrix), what: "leading bits of gates")
+    }
+    var up: SplitRows?
+    if let matrix = asked.up { up = try split(matrix) }
+    return LeadingWeights(gate: try split(asked.gate), up: up)
   }
 
   /// The down projection that has to be turned, so that neurons can be left out.
@@ -141,6 +200,11 @@ public struct SparsityRecipe: Sendable {
     guard Memory.canAllocate(copied) else {
       throw .notEnoughMemory(bytes: copied, what: "down projections by neuron")
     }
+    let split = weights.indices.reduce(0) { sum, index in
+      guard let asked = asked(index) else { return sum }
+      return sum + SplitRows.byteCount(of: asked.gate) + (asked.up.map(SplitRows.byteCount) ?? 0)
+    }
+    guard Memory.canAllocate(split) else { throw .notEnoughMemory(bytes: split, what: "leading bits of gates") }
     guard let wish, wish.format != .file else { return }
     let predicted = weights.reduce(0) { $0 + ($1.predictor.map(NeuronPredictor.byteBound) ?? 0) }
     guard Memory.canAllocate(predicted) else { throw .notEnoughMemory(bytes: predicted, what: "predictors") }

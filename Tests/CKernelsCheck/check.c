@@ -337,6 +337,8 @@ static void check_tiles(const pi_kernels *tiles, const pi_kernels *vectors) {
 
 #include "check_planar.h"
 
+#include "check_leading.h"
+
 #include "check_training.h"
 
 // With an argument, only the sets whose names begin with it.
@@ -367,6 +369,7 @@ int main(int count, char **arguments) {
     check_streams(sets[i].name, sets[i].table);
     check_sparse(sets[i].name, sets[i].table);
     check_planar(sets[i].name, sets[i].table);
+    check_leading(sets[i].name, sets[i].table);
     check_training(sets[i].name, sets[i].table);
     if (sets[i].table == pi_kernels_amx()) check_tiles(sets[i].table, pi_kernels_avx512());
     printf("%s: %d checks\n", sets[i].name, passed + failed - before);

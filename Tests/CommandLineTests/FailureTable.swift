@@ -221,6 +221,16 @@ enum FailureTable {
         "perplexity -m @model.gguf -f @text.txt -c 16 --sparsity predictor",
         "The predictor source needs a predictor in every layer, but the file has no \"blk.0.fc1.weight\"."),
       Failure(
+        "perplexity -m @sparse.gguf -f @text.txt -c 16 --sparsity bits --bits-margin -1",
+        "The margin of leading bits is -1.0, expected a finite number, 0 or more."),
+      Failure(
+        "perplexity -m @sparse.gguf -f @text.txt -c 16 --sparsity bits --bits-margin nan",
+        "The margin of leading bits is nan, expected a finite number, 0 or more."),
+      Failure(
+        "perplexity -m @model.gguf -f @text.txt -c 16 --sparsity bits",
+        "The bits source needs neurons that are silent, as ReLU's are, or the thresholds that `powerinfer calibrate` finds, but the "
+          + "model's activation is silu and it has none."),
+      Failure(
         "bench -m @sparse.gguf --compare -f @text.txt -c 16 --gate-thresholds @none", "There is no file \"@none\"."),
       Failure(
         "perplexity -m @sparse.gguf --compare -f @text.txt -c 16 --gate-thresholds @none",

@@ -22,7 +22,8 @@ import Testing
     #expect(throws: (any Error).self) { try resolve(["--sparsity", "none"]) }
     #expect(
       throws: EnvironmentError(
-        variable: "POWERINFER_SPARSITY", expected: "one of auto, predictor, gate, threshold, dense", found: "some")
+        variable: "POWERINFER_SPARSITY", expected: "one of auto, predictor, gate, bits, threshold, dense", found: "some"
+      )
     ) { try resolve([], ["POWERINFER_SPARSITY": "some"]) }
   }
 
@@ -39,6 +40,18 @@ import Testing
     #expect(
       throws: EnvironmentError(variable: "LLAMA_SPARSE_PRED_THRESHOLD", expected: "a number", found: "low")
     ) { try resolve([], ["LLAMA_SPARSE_PRED_THRESHOLD": "low"]) }
+  }
+
+  /// Whether a number is a margin is for the model to say, which may not need one.
+  @Test func marginOfLeadingBits() throws {
+    let variable = ["POWERINFER_BITS_MARGIN": "0.5"]
+    #expect(try resolve([]).options.bitsMargin == nil)
+    #expect(try resolve([], variable).options.bitsMargin == 0.5)
+    #expect(try resolve(["--bits-margin", "2"], variable).options.bitsMargin == 2)
+    #expect(try resolve(["--bits-margin", "-1"]).options.bitsMargin == -1)
+    #expect(throws: EnvironmentError(variable: "POWERINFER_BITS_MARGIN", expected: "a number", found: "wide")) {
+      try resolve([], ["POWERINFER_BITS_MARGIN": "wide"])
+    }
   }
 
   @Test func filesAndTypes() throws {

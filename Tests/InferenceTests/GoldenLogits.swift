@@ -20,9 +20,11 @@ struct GoldenPrompt: Decodable {
     let rounding: GoldenRounding?
     /// One for each layer.
     let gateThresholds: [Float]?
+    /// By how many standard deviations leading bits may be too low.
+    let margin: Float?
 
     enum CodingKeys: String, CodingKey {
-      case top20, logsumexp, logits, masks, rounding
+      case top20, logsumexp, logits, masks, rounding, margin
       case gateThresholds = "gate_thresholds"
       case argmaxEachPosition = "argmax_each_position"
       case marginEachPosition = "margin_each_position"
@@ -36,6 +38,13 @@ struct GoldenPrompt: Decodable {
   let predictor: Mode?
   /// Those whose activated gate reaches a threshold.
   let threshold: Mode?
+  /// Those that may fire by the leading bits of their gates.
+  let leadingBits: Mode?
+
+  enum CodingKeys: String, CodingKey {
+    case tokens, dense, predictor, threshold
+    case leadingBits = "leading_bits"
+  }
 
   static func load(_ name: String) throws -> [GoldenPrompt] {
     try Golden.json([GoldenPrompt].self, name, in: .module)

@@ -11,6 +11,8 @@ final class MaskRecorder: NeuronObserver {
     case prediction(threshold: Float)
     /// The magnitude of the activated gate (up, where there is no gate), with a threshold for each layer.
     case gate(Activation, thresholds: [Float])
+    /// What leading bits allow and, with thresholds, the same of the neurons that are left.
+    case leadingBits(Activation, thresholds: [Float]?)
   }
 
   private struct Seen {
@@ -48,9 +50,15 @@ final class MaskRecorder: NeuronObserver {
     case .prediction(let threshold):
       guard let prediction = view.prediction else { return false }
       return !(prediction[index] < threshold)
-    case .gate(let activation, let thresholds):
-      return !(abs(activated(Double((view.gate ?? view.up)[index]), activation)) < Double(thresholds[view.layer]))
+    case .gate(let activation, let thresholds): return reaches(activation, thresholds, view, index)
+    case .leadingBits(let activation, let thresholds):
+      guard let prediction = view.prediction, !(prediction[index] < 0) else { return false }
+      return thresholds.map { reaches(activation, $0, view, index) } ?? true
     }
+  }
+
+  private func reaches(_ activation: Activation, _ thresholds: [Float], _ view: NeuronView, _ index: Int) -> Bool {
+    !(abs(activated(Double((view.gate ?? view.up)[index]), activation)) < Double(thresholds[view.layer]))
   }
 
   private func activated(_ x: Double, _ activation: Activation) -> Double {

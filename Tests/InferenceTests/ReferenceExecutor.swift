@@ -50,7 +50,8 @@ final class ReferenceExecutor: ModelExecutor {
     sources = try (0..<c.layerCount).map { layer in
       switch sparsity.mode {
       case .dense, .auto: return .dense
-      case .gate: return .gate
+      // Leading bits have NumPy's golden masks; where there are none, whole gates are asked.
+      case .gate, .bits: return .gate
       case .predictor: return .predictor(threshold: sparsity.predictorThreshold ?? c.sparseThreshold)
       case .threshold:
         guard let found = sparsity.gateThresholds else { throw SparsityError.noGateThresholds }
@@ -238,7 +239,7 @@ final class ReferenceExecutor: ModelExecutor {
       switch source {
       case .gate: if gate <= 0 { continue }
       case .threshold(let threshold): if abs(activated) < Double(threshold) { continue }
-      case .dense, .predictor: break
+      case .dense, .predictor, .bits: break
       }
       computed += 1
       if c.activation != .relu || gate > 0 || mode == .threshold { fired += 1 }

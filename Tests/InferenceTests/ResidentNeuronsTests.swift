@@ -33,7 +33,7 @@ import Testing
     ]
   }
 
-  @Test(arguments: floatModels + blockModels, [SparsityMode.dense, .gate, .predictor, .threshold])
+  @Test(arguments: floatModels + blockModels, [SparsityMode.dense, .gate, .bits, .predictor, .threshold])
   func partsAddUpToTheWhole(name: String, mode: SparsityMode) throws {
     let model = try ExecutorBench.open(name)
     let c = model.configuration
@@ -98,7 +98,7 @@ import Testing
 
   /// `nil` where the model does not have what the mode needs.
   static func options(_ model: LanguageModel, _ mode: SparsityMode) throws -> SparsityOptions? {
-    if mode == .gate, model.configuration.activation != .relu { return nil }
+    if mode == .gate || mode == .bits, model.configuration.activation != .relu { return nil }
     if mode == .predictor, model.weights.layers[0].predictor == nil { return nil }
     var options = SparsityOptions(mode: mode)
     options.predictorFormat = .file

@@ -36,7 +36,8 @@ import Testing
     let model = try model(family)
     let outcome = try comparison(model).run()
     #expect(outcome.isComplete && outcome.sources.map(\.mode) == [.dense, .gate, .predictor])
-    #expect(outcome.leftOut.map(\.mode) == [.threshold])
+    #expect(outcome.leftOut.map(\.mode) == [.bits, .threshold])
+    #expect(outcome.leftOut[0].reason == "2 of 2 layers ask whole gates: F16 has no leading bits.")
     let (dense, gate, predictor) = (outcome.sources[0], outcome.sources[1], outcome.sources[2])
     #expect(dense.change == Estimate(0, error: 0) && dense.overall.computedShare == 1 && dense.overall.recall == 1)
     // Lossless; and active is the same share, for nothing is lost of the input.
@@ -121,6 +122,8 @@ import Testing
       outcome.leftOut.map(\.reason) == [
         "The gate source needs neurons that are silent, as ReLU's are, but the model's activation is silu, which is never "
           + "exactly zero; the threshold source is made for it.",
+        "The bits source needs neurons that are silent, as ReLU's are, or the thresholds that `powerinfer calibrate` finds, but the "
+          + "model's activation is silu and it has none.",
         "The predictor source needs a predictor in every layer, but the file has no \"blk.0.fc1.weight\".",
         "The threshold source needs the thresholds that `powerinfer calibrate` finds, but the model has none.",
       ])
@@ -176,6 +179,6 @@ import Testing
     var isCancelled = false
     let outcome = try comparison(model).run(
       onProgress: { step, _, _ in isCancelled = step == .reading(.gate) }, isCancelled: { isCancelled })
-    #expect(!outcome.isComplete && outcome.sources.map(\.mode) == [.dense] && outcome.leftOut.count == 1)
+    #expect(!outcome.isComplete && outcome.sources.map(\.mode) == [.dense] && outcome.leftOut.count == 2)
   }
 }

@@ -50,6 +50,21 @@ import Testing
     }
   }
 
+  /// Gates in Q4_0, of families with and without gates and with two that must fire; and gates that are never silent, in Q8_0, Q4_1 and Q6_K,
+  /// with thresholds.
+  @Test(arguments: [
+    "tiny-relu-q4_0.powerinfer", "tiny-bamboo-q4_0.powerinfer", "tiny-falcon-7b-q4_0.powerinfer",
+    "tiny-falcon-40b-q4_0.powerinfer", "tiny-opt-q4_0.powerinfer", "tiny-skewed-mixed.powerinfer", "tiny-silu-q8_0",
+    "tiny-legacy-quants", "tiny-k-quants",
+  ])
+  func leadingBits(name: String) throws {
+    let comparison = try Comparison(name, \.leadingBits, .bits)
+    for (batchSize, threads) in Self.passes {
+      try comparison.expectLogits(batchSize: batchSize, threads: threads)
+      try comparison.expectMasks(batchSize: batchSize, threads: threads)
+    }
+  }
+
   /// Neurons whose gates are silent give nothing: the logits are those of all neurons.
   @Test(arguments: predictorModels + ["tiny-relu-f16", "tiny-opt-f16"])
   func gate(name: String) throws {
@@ -130,6 +145,7 @@ private struct Comparison {
     var sparsity = SparsityOptions(mode: source)
     sparsity.predictorFormat = .file
     sparsity.masksPrompts = true
+    sparsity.bitsMargin = self.mode.margin
     sparsity.gateThresholds = try self.mode.gateThresholds.map {
       try GateThresholds(thresholds: $0.map { Float($0) }, target: 0.5, tokens: golden.tokens.count, text: "golden")
     }
@@ -164,7 +180,9 @@ private struct Comparison {
   /// Compares masks, and the logits of a session that is observed: single tokens take the way of batches then.
   func expectMasks(batchSize: Int, threads: Int, location: SourceLocation = #_sourceLocation) throws {
     let score: MaskRecorder.Score =
-      if let thresholds = sparsity.gateThresholds?.thresholds {
+      if sparsity.mode == .bits {
+        .leadingBits(model.configuration.activation, thresholds: sparsity.gateThresholds?.thresholds)
+      } else if let thresholds = sparsity.gateThresholds?.thresholds {
         .gate(model.configuration.activation, thresholds: thresholds)
       } else {
         .prediction(threshold: model.configuration.sparseThreshold)

@@ -249,4 +249,6 @@ PI_INLINE void read_floats(uint32_t format, const uint8_t *row, size_t b, size_t
 
 #include "blockwise/blockwise_accumulate.h"
 
+#include "leading/leading_avx2.h"
+
 #include "blockwise/blockwise_table.h"

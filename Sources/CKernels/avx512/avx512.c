@@ -77,6 +77,8 @@ PI_INLINE vi dot_codes(vi sum, key_codes keys, int32_t query) {
 
 #include "avx512/avx512_accumulate.h"
 
+#include "leading/leading_avx512.h"
+
 #pragma clang attribute pop
 
 #pragma clang attribute push(__attribute__((target(PI_TARGET ",avx512bf16"))), apply_to = function)

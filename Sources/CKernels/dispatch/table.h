@@ -2,6 +2,8 @@
 #define PI_TABLE(panel_from, product)                       \
   {                                                         \
       .panel_tokens = (panel_from),                         \
+      .arrange_leading = PI_NAME(arrange_leading),          \
+      .multiply_leading = PI_NAME(multiply_leading),        \
       .multiply = (product),                                \
       .multiply_listed = PI_NAME(multiply_listed),          \
       .accumulate_rows = PI_NAME(accumulate_rows),          \

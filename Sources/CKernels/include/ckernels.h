@@ -67,6 +67,26 @@ typedef struct {
   uint32_t order;
 } pi_activations;
 
+// Rows in two areas: `leading` holds what scales the codes of a row have and the two leading bits of every code, `rest` all
+// other bits; together as many bytes as the rows had. Of the quantised formats, whose number is here without PI_PLANAR.
+typedef struct {
+  const uint8_t *PI_NONNULL leading;  // [rows, pi_leading_bytes]
+  const uint8_t *PI_NONNULL rest;     // [rows, pi_rest_bytes]
+  size_t columns;
+  uint32_t format;
+} pi_split_matrix;
+
+// One token as products with leading bits read it. `codes` are those of PI_BY_ROWS in an order that belongs to the instruction set,
+// zero up to a multiple of 256. `scales` and `sums` are as in pi_activations; `energies`, [2, block_stride], are the sums of squares of
+// each block's first and second half, zero past the last block.
+typedef struct {
+  const int8_t *PI_NONNULL codes;
+  const float *PI_NONNULL scales;
+  const float *PI_NONNULL sums;
+  const float *PI_NONNULL energies;
+  size_t block_stride;
+} pi_leading_input;
+
 // Which elements of a head a rotation takes as pairs.
 enum {
   PI_PAIR_NEIGHBOURS = 0,  // 2j and 2j + 1
@@ -136,6 +156,13 @@ typedef struct {
 typedef struct {
   // From this many tokens on, products with quantised weights are faster by panels; 0 where they never are.
   size_t panel_tokens;
+  // Arranges the codes of a token, PI_BY_ROWS, for `multiply_leading`; `target` has room for a multiple of 256.
+  void (*PI_NONNULL arrange_leading)(const int8_t *PI_NONNULL codes, size_t columns, int8_t *PI_NONNULL target);
+  // What the leading bits of a row say of its product with the token: z[r - row_begin] is the product with every code in the middle
+  // of what its other bits can make of it, deviation[r - row_begin] the standard deviation of what they add if they are uniform.
+  void (*PI_NONNULL multiply_leading)(const pi_split_matrix *PI_NONNULL w, size_t row_begin, size_t row_end,
+                                      const pi_leading_input *PI_NONNULL x, float *PI_NONNULL z,
+                                      float *PI_NONNULL deviation);
   // y[t * stride + r] = sum over c of w[r, c] * x[t, c], for the given rows and tokens.
   void (*PI_NONNULL multiply)(const pi_matrix *PI_NONNULL w, size_t row_begin, size_t row_end,
                               const pi_activations *PI_NONNULL x, size_t token_begin, size_t token_end,
@@ -235,6 +262,19 @@ void pi_prefetch(const void *PI_NONNULL data, size_t bytes);
 // A row of `columns` from blocks to planes, or back, into memory that does not overlap; for the formats that have planes.
 void pi_make_planar(uint32_t format, const void *PI_NONNULL blocks, size_t columns, void *PI_NONNULL row);
 void pi_make_blocks(uint32_t format, const void *PI_NONNULL row, size_t columns, void *PI_NONNULL blocks);
+
+// Bytes of a row's leading bits with its scales, and of its other bits. Both 0 for formats of plain floats.
+size_t pi_leading_bytes(uint32_t format, size_t columns);
+size_t pi_rest_bytes(uint32_t format, size_t columns);
+// Takes a row apart, whose format may have PI_PLANAR added.
+void pi_split_row(uint32_t format, const void *PI_NONNULL row, size_t columns, uint8_t *PI_NONNULL leading,
+                  uint8_t *PI_NONNULL rest);
+// Puts entries `begin` to `end` of a list of rows together again, one after the other, planar where the format can be. The rest of
+// those that follow on the list is asked for.
+void pi_join_listed(const pi_split_matrix *PI_NONNULL w, const uint32_t *PI_NONNULL list, size_t count, size_t begin,
+                    size_t end, uint8_t *PI_NONNULL rows);
+// The sums of squares of each half block of 32, [2, stride], zero past the last.
+void pi_block_energies(const float *PI_NONNULL x, size_t columns, float *PI_NONNULL energies, size_t stride);
 
 // Elements `begin` to `end` of a row of `columns`, multiples of the format's block.
 void pi_dequantize_part(uint32_t format, const void *PI_NONNULL row, size_t columns, size_t begin, size_t end,

@@ -191,4 +191,6 @@ PI_INLINE float32x4_t add_pair(uint32_t format, code_pair w, pair_activations x,
 
 #include "blockwise/blockwise_accumulate.h"
 
+#include "leading/leading_neon.h"
+
 #include "blockwise/blockwise_table.h"

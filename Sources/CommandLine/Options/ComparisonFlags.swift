@@ -5,7 +5,7 @@ import PowerInferGPU
 struct ComparisonFlags: ParsableArguments {
   @Flag(
     help: ArgumentHelp(
-      "Compare all activation sources that the model has (dense, gate, predictor, threshold) on the text: speed of decoding, "
+      "Compare all activation sources that the model has (dense, gate, bits, predictor, threshold) on the text: speed of decoding, "
         + "neurons that fire and that are computed, how many of the first are among the second (recall), how much of their "
         + "contribution is kept, perplexity."))
   var compare = false

@@ -6,8 +6,8 @@ import PowerInferSparsity
 struct SparsityFlags: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Which neurons are computed: those that fire (gate: lossless, for ReLU), those that the file's predictors expect "
-        + "to fire (predictor), those above calibrated thresholds (threshold), all (dense), or what is measured to be fastest "
+      "Which neurons are computed: those that fire (gate: lossless, for ReLU), those that may fire by the leading bits of their gates "
+        + "(bits), those that the file's predictors expect to fire (predictor), those above calibrated thresholds (threshold), all (dense), or what is measured to be fastest "
         + "without a loss (auto). (default: auto; environment: POWERINFER_SPARSITY)",
       valueName: "source"))
   var sparsity: SparsityMode?
@@ -18,6 +18,20 @@ struct SparsityFlags: ParsableArguments {
       "What a prediction must reach for a neuron to be computed. (default: the file's; environment: "
         + "POWERINFER_SPARSE_THRESHOLD, LLAMA_SPARSE_PRED_THRESHOLD)", valueName: "x"))
   var sparseThreshold: Float?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "By how many standard deviations the leading bits of a gate may be wrong before a neuron that fires is missed. (default: "
+        + "those of --bit-margins, else \(SparsityOptions.defaultBitsMargin); environment: POWERINFER_BITS_MARGIN)",
+      valueName: "k"))
+  var bitsMargin: Float?
+
+  @Option(
+    help: ArgumentHelp(
+      "The margins that `powerinfer calibrate --loss` found. (default: MODEL.margins.gguf, or the model file)",
+      valueName: "file"))
+  var bitMargins: String?
 
   @Option(
     help: ArgumentHelp(
@@ -42,6 +56,7 @@ struct SparsityFlags: ParsableArguments {
     var options = SparsityOptions()
     var profilePath: String?
     var thresholdsPath: String?
+    var marginsPath: String?
 
     /// Opens the files.
     ///
@@ -50,6 +65,7 @@ struct SparsityFlags: ParsableArguments {
       var options = options
       options.profile = try profilePath.map { try ActivationProfile(sidecar: $0, for: model) }
       options.gateThresholds = try thresholdsPath.map { try GateThresholds(sidecar: $0, for: model) }
+      options.bitsMargins = try marginsPath.map { try LeadingBitMargins(sidecar: $0, for: model) }
       return options
     }
   }
@@ -58,10 +74,12 @@ struct SparsityFlags: ParsableArguments {
   func resolve(_ environment: Environment) throws -> Resolved {
     var options = SparsityOptions(mode: try environment.value(sparsity, or: "SPARSITY") ?? .auto)
     options.predictorFormat = predictorType
+    options.bitsMargin = try environment.value(bitsMargin, or: "BITS_MARGIN")
     options.predictorThreshold =
       try environment.value(sparseThreshold, or: "SPARSE_THRESHOLD")
       ?? environment.value(of: "LLAMA_SPARSE_PRED_THRESHOLD")
-    return Resolved(options: options, profilePath: neuronProfile, thresholdsPath: gateThresholds)
+    return Resolved(
+      options: options, profilePath: neuronProfile, thresholdsPath: gateThresholds, marginsPath: bitMargins)
   }
 }
 

@@ -23,7 +23,7 @@ struct ServerSettings {
     "allowed-hosts", "tls-cert", "tls-key", "parallel", "queue", "max-body", "max-connections", "timeout",
     "read-timeout",
     "write-timeout", "idle-timeout", "keep-alive", "shutdown-timeout", "predict", "pooling", "log-level", "log-format",
-    "threads", "ctx-size", "batch-size", "cache-type-k", "cache-type-v", "sparsity", "sparse-threshold",
+    "threads", "ctx-size", "batch-size", "cache-type-k", "cache-type-v", "sparsity", "sparse-threshold", "bits-margin",
     "deterministic",
     "gpu", "vram-budget", "n-gpu-layers", "temp", "top-k", "top-p", "min-p", "typical", "repeat-penalty",
     "repeat-last-n", "frequency-penalty", "presence-penalty", "seed", "chat-template", "chat-template-file",
@@ -85,6 +85,7 @@ struct ServerSettings {
     add("cache-type-v", model.cache.values.rawValue)
     add("sparsity", model.sparsity.options.mode.rawValue)
     add("sparse-threshold", model.sparsity.options.predictorThreshold)
+    add("bits-margin", model.sparsity.options.bitsMargin)
     add("deterministic", model.isDeterministic)
     add("temp", sampling.temperature)
     add("top-k", sampling.topK)

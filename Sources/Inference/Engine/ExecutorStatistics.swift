@@ -16,7 +16,7 @@ public struct ExecutorStatistics: Sendable {
     public var microsecondsPerToken: Double?
     /// Median microseconds per token of each source that was tried, where several were.
     public var tried: [SparsityMode: Double] = [:]
-    /// Bytes of feed-forward weights that a decoded token reads on average: predictor, gate and up, down.
+    /// Bytes of feed-forward weights that a decoded token reads on average.
     public var readBytes = ReadBytes()
 
     public init(source: ActivationSource) { self.source = source }
@@ -28,15 +28,21 @@ public struct ExecutorStatistics: Sendable {
   /// that compute all neurons count all weights, which is a bound where rows of silent neurons in the down projection are skipped.
   public struct ReadBytes: Sendable, Equatable {
     public var predictor = 0.0
+    /// Of gates, with their scales.
+    public var leadingBits = 0.0
+    /// But for leading bits that were read before.
     public var gateUp = 0.0
     public var down = 0.0
 
-    public init(predictor: Double = 0, gateUp: Double = 0, down: Double = 0) {
-      (self.predictor, self.gateUp, self.down) = (predictor, gateUp, down)
+    public init(predictor: Double = 0, leadingBits: Double = 0, gateUp: Double = 0, down: Double = 0) {
+      (self.predictor, self.leadingBits) = (predictor, leadingBits)
+      (self.gateUp, self.down) = (gateUp, down)
     }
 
     static func + (a: ReadBytes, b: ReadBytes) -> ReadBytes {
-      ReadBytes(predictor: a.predictor + b.predictor, gateUp: a.gateUp + b.gateUp, down: a.down + b.down)
+      ReadBytes(
+        predictor: a.predictor + b.predictor, leadingBits: a.leadingBits + b.leadingBits, gateUp: a.gateUp + b.gateUp,
+        down: a.down + b.down)
     }
   }
 

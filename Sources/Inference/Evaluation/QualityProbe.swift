@@ -84,6 +84,13 @@ public final class QualityProbe: NeuronObserver, @unchecked Sendable {
       // An engine that predicts shows its predictions.
       guard let prediction = view.prediction else { return }
       count(view) { !(prediction[$0] < threshold) }
+    case .bits(_, let threshold):
+      guard let prediction = view.prediction else { return }
+      if let threshold {
+        count(view, gate: gate, threshold: threshold, prediction: prediction)
+      } else {
+        count(view) { !(prediction[$0] < 0) }
+      }
     case .threshold(let threshold): count(view, gate: gate, threshold: threshold)
     }
   }
@@ -100,8 +107,10 @@ public final class QualityProbe: NeuronObserver, @unchecked Sendable {
     }
   }
 
-  /// Counts neurons whose |act(gate)| reaches the threshold.
-  private func count(_ view: NeuronView, gate: UnsafePointer<Float>, threshold: Float) {
+  /// Counts neurons whose |act(gate)| reaches the threshold and, with a prediction, of which that is not below 0.
+  private func count(
+    _ view: NeuronView, gate: UnsafePointer<Float>, threshold: Float, prediction: UnsafePointer<Float>? = nil
+  ) {
     let counts = counts + view.layer * neurons
     withUnsafeTemporaryAllocation(of: Float.self, capacity: Self.width) { buffer in
       guard let activated = buffer.baseAddress else { return }
@@ -111,7 +120,9 @@ public final class QualityProbe: NeuronObserver, @unchecked Sendable {
           let count = min(Self.width, view.neurons.upperBound - first)
           activate(gate + token * view.stride + first, into: activated, count: count)
           for index in 0..<count {
-            counts[first + index].add(hidden[first + index], isListed: !(abs(activated[index]) < threshold))
+            let mayFire = prediction.map { !($0[token * view.stride + first + index] < 0) } ?? true
+            counts[first + index].add(
+              hidden[first + index], isListed: mayFire && !(abs(activated[index]) < threshold))
           }
         }
       }

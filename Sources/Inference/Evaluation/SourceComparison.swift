@@ -8,7 +8,7 @@ public import PowerInferSparsity
 /// batches that leave out the neurons that decoding leaves out.
 public struct SourceComparison {
   /// What is compared, the measure of all others first.
-  public static let modes: [SparsityMode] = [.dense, .gate, .predictor, .threshold]
+  public static let modes: [SparsityMode] = [.dense, .gate, .bits, .predictor, .threshold]
 
   /// What is read.
   public let text: ScoredText
@@ -121,6 +121,11 @@ public struct SourceComparison {
     for mode in Self.modes {
       do {
         let engine = try engine(mode, observer: nil)
+        let chosen = engine.statistics.layers.map(\.source.mode)
+        if mode == .bits, !chosen.contains(.bits) {
+          leftOut.append(LeftOut(mode: mode, reason: "\(engine.sparsityReport.choice ?? "No gate has leading bits.")"))
+          continue
+        }
         runners.append(Runner(mode: mode, sources: engine.statistics.layers.map(\.source)))
         sequences.append(engine.makeSequence())
       } catch  where mode != .dense {

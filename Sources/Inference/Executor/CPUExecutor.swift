@@ -51,7 +51,8 @@ final class CPUExecutor: ModelExecutor {
     let needsPredictions = options.sparsity.mode == .predictor
     let bytes = Workspace.byteCount(
       configuration: c, batchSize: maxRows, contextSize: contextSize, workers: team.count,
-      ranks: needsPredictions ? model.weights.layers.compactMap { $0.predictor?.rank } : nil)
+      ranks: needsPredictions ? model.weights.layers.compactMap { $0.predictor?.rank } : nil,
+      asksLeadingBits: options.sparsity.mode == .bits)
     guard let bytes, Memory.canAllocate(bytes) else {
       throw EngineError.workspaceTooLarge(
         batchSize: maxRows, threads: team.count, contextSize: contextSize, bytes: bytes ?? .max)

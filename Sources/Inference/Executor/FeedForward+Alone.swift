@@ -18,12 +18,19 @@ extension FeedForward {
     if case .predictor = source, let predictor = plan.layers[index].predictor {
       predicted = predict(predictor, layer: index, rows: RowGroup(count: 1, panelCount: 0, skipping: 0..<1), worker)
     }
+    if case .bits = source {
+      worker.enter(.leadingBits)
+      let leading = scratch.own[worker.index].leading
+      kernels.arrange(input, token: 0, into: leading, slot: 0)
+    }
     worker.enter(.gateUp)
     worker.pieces(step.pieces.count) { piece in
       switch source {
       case .dense: computeAll(step, piece, worker)
       case .gate: computeByGate(step, piece, threshold: nil, worker)
       case .threshold(let threshold): computeByGate(step, piece, threshold: threshold, worker)
+      case .bits(let margin, let threshold):
+        computeByBits(step, piece, margin: margin, threshold: threshold, worker)
       case .predictor(let threshold):
         if let predictions {
           computeBy(predictions, step, piece, threshold: threshold, worker)
@@ -123,11 +130,60 @@ extension FeedForward {
     addBias(layer.gate == nil ? layer.upBias : layer.gateBias, step, piece, to: own.gate, own, count: count)
     // Silent is what ReLU makes 0 of.
     if threshold != nil { activateGate(own.gate, count: count) }
-    let rule = threshold.map { SelectionRule.magnitude($0) } ?? .above(0)
-    count = select(step, piece, count: count, by: rule, values: own.gate, own)
+    count = select(step, piece, count: count, by: Self.rule(threshold), values: own.gate, own)
+    computeGated(step, own, count: count, threshold: threshold, up: nil, sum: piece, worker)
+    counters.add(layer: step.index, worker: worker.index, computed: count, fired: count)
+  }
+
+  /// What is kept of gates: with a threshold, of activated ones.
+  private static func rule(_ threshold: Float?) -> SelectionRule { threshold.map { .magnitude($0) } ?? .above(0) }
+
+  /// The leading bits of every gate are read, the others where the neuron may fire.
+  private func computeByBits(
+    _ step: AloneStep, _ piece: Int, margin: Float, threshold: Float?, _ worker: Worker
+  ) {
+    let (layer, own) = (step.layer, scratch.own[worker.index])
+    guard let leading = plan.layers[step.index].leading else { return }
+    worker.enter(.leadingBits)
+    let question = LeadingQuestion(weights: leading, layer: layer, margin: margin, threshold: threshold)
+    var count = step.pieces.ranges[piece].count
+    if step.pieces.lists.isEmpty {
+      ask(question, neurons: step.pieces.ranges[piece], of: own.leading, slot: 0, into: own.gate, own)
+    } else {
+      count = listResident(step, piece, own)
+      for entry in 0..<count {
+        let neuron = Int(own.list[entry])
+        ask(question, neurons: neuron..<neuron + 1, of: own.leading, slot: 0, into: own.gate + entry, own)
+      }
+    }
+    let computed = select(step, piece, count: count, by: .from(0), values: own.gate, own)
+    worker.enter(.gateUp)
+    kernels.multiply(
+      leading.gate.matrix, listed: own.listed(computed), by: step.input, into: own.gate, scratch: own.joined)
+    addBias(layer.gate == nil ? layer.upBias : layer.gateBias, to: own.gate, own.list, count: computed)
+    if threshold != nil { activateGate(own.gate, count: computed) }
+    let fired = kernels.select(
+      own.gate, list: own.list, count: computed, by: Self.rule(threshold), into: own.list, values: own.gate)
+    computeGated(step, own, count: fired, threshold: threshold, up: leading.up?.matrix, sum: piece, worker)
+    counters.add(layer: step.index, worker: worker.index, computed: computed, fired: fired)
+  }
+
+  /// What the listed neurons add, whose gates are known: with a threshold, activated already.
+  ///
+  /// - Parameter up: the up projection in two areas, if it is to be read there.
+  private func computeGated(
+    _ step: AloneStep, _ own: NeuronScratch.Own, count: Int, threshold: Float?, up: SplitMatrix?, sum: Int,
+    _ worker: Worker
+  ) {
+    let layer = step.layer
     kernels.prefetch(step.down, listed: own.listed(count))
     if layer.gate != nil {
-      multiplyUp(step, own, count: count)
+      if let up {
+        kernels.multiply(up, listed: own.listed(count), by: step.input, into: own.up, scratch: own.joined)
+        addBias(layer.upBias, to: own.up, own.list, count: count)
+      } else {
+        multiplyUp(step, own, count: count)
+      }
       if threshold != nil {
         if configuration.architecture.gating == .gatedBoth { kernels.relu(own.up, into: own.up, count: count) }
         kernels.multiplyElements(own.gate, own.up, into: own.up, count: count)
@@ -135,8 +191,7 @@ extension FeedForward {
         activate(gate: own.gate, up: own.up, into: own.up, count: count)
       }
     }
-    addRows(step, own, count: count, values: layer.gate == nil ? own.gate : own.up, sum: piece, worker)
-    counters.add(layer: step.index, worker: worker.index, computed: count, fired: count)
+    addRows(step, own, count: count, values: layer.gate == nil ? own.gate : own.up, sum: sum, worker)
   }
 
   /// The neurons that are predicted to fire, and the hot ones, which are not asked about.

@@ -12,6 +12,8 @@ extension FeedForward {
     // A row alone has not waited since the first worker kept what predictors read.
     if predictor != nil, rows.isAlone { worker.sync() }
     let predicted = predictor.map { predict($0, layer: index, rows: predicting, worker) }
+    let leading = question(layer, index: index, rows)
+    if leading != nil { arrange(input, rows, worker) }
     worker.enter(.gateUp)
     let f = configuration.feedForwardSize
     let isUnited = pass == .united
@@ -31,6 +33,16 @@ extension FeedForward {
         worker.enter(.gateUp)
       }
       if let predictions { take(predictions, layer: index, neurons: neurons, rows: rows) }
+      if let leading {
+        worker.enter(.leadingBits)
+        let asking = asking(rows)
+        for t in asking {
+          ask(
+            leading, neurons: neurons, of: scratch.leading, slot: t - asking.lowerBound,
+            into: scratch.scores + t * f + neurons.lowerBound, scratch.own[worker.index])
+        }
+        worker.enter(.gateUp)
+      }
       if isUnited {
         computeUnion(layer, index: index, neurons: neurons, of: input, count: count, worker)
         for t in 0..<count { silenceOthers(index, neurons, row: t) }
@@ -47,7 +59,7 @@ extension FeedForward {
           NeuronView(
             layer: index, worker: worker.index, neurons: neurons, tokens: count, stride: f,
             gate: layer.gate == nil ? nil : UnsafePointer(work.gate), up: work.up, hidden: work.shared.hidden.values,
-            prediction: predictor == nil ? nil : UnsafePointer(scratch.scores)))
+            prediction: predictor == nil && leading == nil ? nil : UnsafePointer(scratch.scores)))
       }
       mask(layer, index: index, neurons: neurons, rows: rows.skipping, worker)
       for t in 0..<count { silenceOthers(index, neurons, row: t) }
@@ -60,14 +72,13 @@ extension FeedForward {
     _ layer: LayerWeights, index: Int, neurons: Range<Int>, rows: Range<Int>, _ worker: Worker
   ) {
     let f = configuration.feedForwardSize
-    switch source(index) {
-    case .dense, .gate: return
-    case .predictor(let threshold):
+    func mask(scoresBelow least: Float) {
       for t in rows {
         let (scores, hidden) = (scratch.scores + t * f, work.shared.hidden.row(t))
-        for neuron in neurons where scores[neuron] < threshold { hidden[neuron] = 0 }
+        for neuron in neurons where scores[neuron] < least { hidden[neuron] = 0 }
       }
-    case .threshold(let threshold):
+    }
+    func mask(magnitudesBelow threshold: Float) {
       let own = scratch.own[worker.index]
       for t in rows {
         let hidden = work.shared.hidden.row(t)
@@ -76,6 +87,14 @@ extension FeedForward {
         activateGate(own.gate, count: neurons.count)
         for neuron in neurons where abs(own.gate[neuron - neurons.lowerBound]) < threshold { hidden[neuron] = 0 }
       }
+    }
+    switch source(index) {
+    case .dense, .gate: return
+    case .predictor(let threshold): mask(scoresBelow: threshold)
+    case .threshold(let threshold): mask(magnitudesBelow: threshold)
+    case .bits(_, let threshold):
+      mask(scoresBelow: 0)
+      if let threshold { mask(magnitudesBelow: threshold) }
     }
   }
 
@@ -87,8 +106,12 @@ extension FeedForward {
     for t in 0..<count {
       (work.shared.hidden.row(t) + neurons.lowerBound).update(repeating: 0, count: neurons.count)
     }
-    var threshold: Float?
-    if case .threshold(let value) = source(index) { threshold = value }
+    let threshold: Float? =
+      switch source(index) {
+      case .threshold(let value): value
+      case .bits(_, let value): value
+      case .dense, .gate, .predictor: nil
+      }
     let gate = layer.gate ?? layer.up
     var listed = listCandidates(layer: index, neurons: neurons, count: count, own)
     kernels.multiply(
@@ -118,10 +141,16 @@ extension FeedForward {
   private func listCandidates(layer: Int, neurons: Range<Int>, count: Int, _ own: NeuronScratch.Own) -> Int {
     let f = configuration.feedForwardSize
     let everyone = UInt32(1) << UInt32(count) - 1
+    let least: Float? =
+      switch source(layer) {
+      case .predictor(let threshold): threshold
+      case .bits: 0
+      case .dense, .gate, .threshold: nil
+      }
     var listed = 0
     for neuron in neurons {
       var tokens = everyone
-      if case .predictor(let threshold) = source(layer) {
+      if let threshold = least {
         tokens = 0
         for t in 0..<count where !(scratch.scores[t * f + neuron] < threshold) { tokens |= 1 << UInt32(t) }
       }

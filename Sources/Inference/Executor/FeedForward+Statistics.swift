@@ -40,6 +40,14 @@ extension FeedForward {
     func bytes(_ matrix: Matrix?) -> Double { matrix.map { Double(WeightUse($0).bytes) } ?? 0 }
     let neurons = Double(sum.tokens) * Double(layer.up.rows)
     let fired = Double(sum.fired) / neurons
+    if let leading = plan.leading {
+      func rest(_ rows: SplitRows) -> Double { Double(rows.matrix.rows * rows.matrix.restBytes) }
+      func first(_ rows: SplitRows) -> Double { Double(rows.matrix.rows * rows.matrix.leadingBytes) }
+      let up = layer.gate == nil ? 0 : fired * (leading.up.map(rest) ?? bytes(layer.up))
+      return ExecutorStatistics.ReadBytes(
+        leadingBits: first(leading.gate) + (leading.up.map(first) ?? 0),
+        gateUp: Double(sum.computed) / neurons * rest(leading.gate) + up, down: fired * bytes(plan.neurons))
+    }
     let asked = source(index).mode == .predictor ? Double(sum.computed) / neurons : share
     return ExecutorStatistics.ReadBytes(
       predictor: bytes(plan.predictor?.fc1) + bytes(plan.predictor?.fc2),

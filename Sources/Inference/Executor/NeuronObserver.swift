@@ -49,6 +49,6 @@ public struct NeuronView {
   /// What the neurons give, none of them left out.
   public let hidden: UnsafePointer<Float>
   /// fc2 · relu(fc1 · p), NaN meaning active; `nil` where nothing is predicted. Infinite for neurons that are not asked
-  /// about.
+  /// about. Of leading bits, by how many deviations the margin is wider than it would have to be for the neuron.
   public let prediction: UnsafePointer<Float>?
 }

@@ -15,6 +15,9 @@ final class NeuronScratch {
     let up: UnsafeMutablePointer<Float>  // [piece], or [union, row group]
     let predictorInput: Activations  // [1, d], or empty
     let scores: UnsafeMutablePointer<Float>  // [B, row group] or [piece], predictions of a piece
+    let rowForm: Activations  // [1, d], a row for products by rows; or empty
+    let leading: LeadingInput  // [1, d], a row alone for products with leading bits; or empty
+    let joined: UnsafeMutableRawPointer  // rows of two areas that are put together
 
     /// The first numbers of the list.
     func listed(_ count: Int) -> UnsafeBufferPointer<UInt32> {
@@ -48,13 +51,16 @@ final class NeuronScratch {
   /// What each piece of a row alone adds to the output, [pieces, d]; for several rows [B, d], what one piece adds.
   let sums: UnsafeMutablePointer<Float>
   let predictorInput: Activations  // [B, d], or empty
-  let scores: UnsafeMutablePointer<Float>  // [B, f], predictions
+  let scores: UnsafeMutablePointer<Float>  // [B, f], predictions, or what leading bits say
+  let leading: LeadingInput  // [B, d], rows for products with leading bits; or empty
   let ranks: [Rank]  // per layer; empty without predictors
 
   /// - Parameter pieces: of a layer at most.
   init(configuration c: ModelConfiguration, plan: SparsityPlan, pieces: Int, batchSize: Int, workers: Int) {
     let layerRanks = plan.layers.compactMap { $0.predictor?.rank }
     let isPredicting = !layerRanks.isEmpty || plan.mode == .predictor
+    let split = plan.layers.compactMap(\.leading).flatMap { [$0.gate, $0.up].compactMap { $0 } }
+    let joinedBytes = split.map { Kernels.joinedBytes($0.matrix) }.max() ?? 0
     let piece = Self.pieceCapacity(neurons: c.feedForwardSize)
     own = (0..<workers).map { _ in
       Own(
@@ -62,13 +68,17 @@ final class NeuronScratch {
         gate: .allocate(capacity: piece),
         up: .allocate(capacity: piece),
         predictorInput: Activations(columns: c.hiddenSize, capacity: isPredicting ? 1 : 0),
-        scores: .allocate(capacity: max(piece, (isPredicting ? batchSize : 1) * RowPieces.rowGroup)))
+        scores: .allocate(capacity: max(piece, (isPredicting ? batchSize : 1) * RowPieces.rowGroup)),
+        rowForm: Activations(columns: c.hiddenSize, capacity: split.isEmpty ? 0 : 1),
+        leading: LeadingInput(columns: c.hiddenSize, capacity: split.isEmpty ? 0 : 1),
+        joined: .allocate(byteCount: joinedBytes + 64, alignment: 64))
     }
     ones = .allocate(capacity: piece)
     ones.initialize(repeating: 1, count: piece)
     sums = .allocate(capacity: max(pieces, batchSize) * c.hiddenSize)
     predictorInput = Activations(columns: c.hiddenSize, capacity: isPredicting ? batchSize : 0)
-    scores = .allocate(capacity: isPredicting ? batchSize * c.feedForwardSize : 1)
+    scores = .allocate(capacity: isPredicting || !split.isEmpty ? batchSize * c.feedForwardSize : 1)
+    leading = LeadingInput(columns: c.hiddenSize, capacity: split.isEmpty ? 0 : batchSize)
     var byRank: [Int: Rank] = [:]
     ranks = layerRanks.map { rank in
       let scratch = byRank[rank] ?? Rank(rank, capacity: batchSize, workers: workers)
@@ -84,6 +94,7 @@ final class NeuronScratch {
       own.gate.deallocate()
       own.up.deallocate()
       own.scores.deallocate()
+      own.joined.deallocate()
     }
     ones.deallocate()
     sums.deallocate()
@@ -98,6 +109,13 @@ final class NeuronScratch {
   /// Floats that a worker has, and that all rows of a batch take.
   static func floats(configuration c: ModelConfiguration, batchSize: Int) -> (own: Int, sums: Int) {
     (pieceCapacity(neurons: c.feedForwardSize) * 6, max(NeuronPieces.most, batchSize) * c.hiddenSize)
+  }
+
+  /// Floats that products with leading bits take of a row of the batch, and of each worker: a row, and rows that are put together, of
+  /// which 32 are 16 KiB or four are more.
+  static func leadingFloats(configuration c: ModelConfiguration) -> (row: Int, own: Int) {
+    let input = LeadingInput.byteCount(columns: c.hiddenSize) / MemoryLayout<Float>.stride + 1
+    return (input + c.feedForwardSize, input + c.hiddenSize * 3 / 2 + 512 + max(4 << 10, 8 * c.hiddenSize))
   }
 
   /// Floats that predictions of a row take, with 8-bit forms counted as another half of their values.

@@ -101,9 +101,12 @@ final class Workspace {
   /// Bytes that such a workspace and the scratch of ``Attention`` and ``FeedForward`` take; nil where they are too many to
   /// count.
   ///
-  /// - Parameter ranks: of the predictors, where predictions are wanted.
+  /// - Parameters:
+  ///   - ranks: of the predictors, where predictions are wanted.
+  ///   - asksLeadingBits: whether leading bits are.
   static func byteCount(
-    configuration c: ModelConfiguration, batchSize: Int, contextSize: Int, workers: Int, ranks: [Int]? = nil
+    configuration c: ModelConfiguration, batchSize: Int, contextSize: Int, workers: Int, ranks: [Int]? = nil,
+    asksLeadingBits: Bool = false
   ) -> Int? {
     // In floats. 8-bit forms take less than another half of their values, and the padding of short rows is at most a block
     // of 512 columns.
@@ -119,6 +122,8 @@ final class Workspace {
       [workers, NeuronScratch.floats(configuration: c, batchSize: batchSize).own],
       [NeuronScratch.floats(configuration: c, batchSize: batchSize).sums],
       ranks.map { [batchSize + workers, NeuronScratch.predictionFloats(configuration: c, ranks: $0)] } ?? [0],
+      [batchSize, asksLeadingBits ? NeuronScratch.leadingFloats(configuration: c).row : 0],
+      [workers, asksLeadingBits ? NeuronScratch.leadingFloats(configuration: c).own : 0],
     ]
     var total = 0
     for part in parts {

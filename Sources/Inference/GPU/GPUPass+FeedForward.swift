@@ -72,7 +72,8 @@ extension GPUPass {
     let stride = work.hidden.stride
     let (mask, threshold): (ActivateConstants.Mask, Float) =
       switch source {
-      case .dense, .gate: (.none, 0)
+      // Leading bits are not asked on a GPU.
+      case .dense, .gate, .bits: (.none, 0)
       case .predictor(let threshold): (.scores, threshold)
       case .threshold(let threshold): (.magnitude, threshold)
       }

@@ -12,7 +12,7 @@ extension GPUPass {
   ) throws -> Int? {
     let rule: NeuronRule
     switch layer.source {
-    case .dense: return nil
+    case .dense, .bits: return nil
     case .predictor(let threshold):
       try list(
         values: work.predicting?.scores ?? work.gate, layer, index, by: .from(threshold),

@@ -70,6 +70,7 @@ struct GPUWeights {
   /// - Throws: ``GPUModelError``.
   static func check(_ model: LanguageModel, _ recipe: SparsityRecipe) throws {
     let c = model.configuration
+    if recipe.sources.contains(where: { $0.first?.mode == .bits }) { throw SparsityError.bitsOnGPU }
     guard c.headSize <= CacheLayout.mostHeadSize else {
       throw GPUModelError.headSize(c.headSize, most: CacheLayout.mostHeadSize)
     }
@@ -165,7 +166,7 @@ struct GPUWeights {
     layers = try blocks.enumerated().map { offset, block in
       let index = first + offset
       return try Self.layer(
-        weights.layers[index], block, recipe.layer(index, team: team), source: sources[index], hot: hot?[index],
+        weights.layers[index], block, try recipe.layer(index, team: team), source: sources[index], hot: hot?[index],
         index: index, c, on: device)
     }
   }

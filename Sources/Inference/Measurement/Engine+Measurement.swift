@@ -14,7 +14,8 @@ extension Engine {
     let positions = Double(start) + Double(tokens + 1) / 2
     let read = statistics.readBytes
     let others = WeightGroup.allCases.filter { $0 != .gateUp && $0 != .down }
-    return Double(others.reduce(0) { $0 + model.weights.use($1).bytes }) + read.predictor + read.gateUp + read.down
+    let feedForward = read.predictor + read.leadingBits + read.gateUp + read.down
+    return Double(others.reduce(0) { $0 + model.weights.use($1).bytes }) + feedForward
       + positions * Double(cacheBytesPerPosition)
   }
 

@@ -75,6 +75,7 @@ extension ProfileReport {
       let perToken: Double? =
         switch stage {
         case .predictor: read?.predictor
+        case .leadingBits: read?.leadingBits
         case .gateUp: read?.gateUp ?? all
         case .down: read?.down ?? all
         default: all

@@ -94,7 +94,9 @@ extension SparsityReport {
   }
 
   private static func choice(_ statistics: ExecutorStatistics, _ layers: [Layer]) -> String? {
-    guard statistics.mode == .auto, let reason = statistics.reason else { return nil }
+    guard let reason = statistics.reason else { return nil }
+    if statistics.mode == .bits { return reason.prefix(1).uppercased() + reason.dropFirst() + "." }
+    guard statistics.mode == .auto else { return nil }
     let tried = layers.filter { $0.tried.count > 1 }
     guard let sample = tried.first else {
       return statistics.isDeciding

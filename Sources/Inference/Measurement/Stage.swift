@@ -13,6 +13,8 @@ public enum Stage: Int, Sendable, CaseIterable {
   case feedForwardNorm
   /// Which neurons will fire.
   case predictor
+  /// Which neurons may fire, by the leading bits of their gates.
+  case leadingBits
   case gateUp
   case activation
   case down
@@ -32,6 +34,7 @@ public enum Stage: Int, Sendable, CaseIterable {
     case .attentionOutput: "attention output"
     case .feedForwardNorm: "feed-forward norm"
     case .predictor: "predictor"
+    case .leadingBits: "leading bits"
     case .gateUp: "gate and up"
     case .activation: "activation"
     case .down: "down"
@@ -53,7 +56,7 @@ public enum Stage: Int, Sendable, CaseIterable {
     case .down: .down
     case .outputNorm: .outputNorm
     case .logits: .logits
-    case .rotation, .attention, .predictor, .activation, .waiting: nil
+    case .rotation, .attention, .predictor, .leadingBits, .activation, .waiting: nil
     }
   }
 }

@@ -44,7 +44,7 @@ public actor ModelLibrary {
       for name in names.sorted() where name.hasSuffix(".gguf") {
         let file = ModelFile(path: URL(filePath: folder).appending(path: name).path)
         // Sidecars of a model, and parts of a split one but for the first.
-        if name.hasSuffix(".profile.gguf") || name.hasSuffix(".thresholds.gguf") { continue }
+        if NeuronRecordKind.allCases.contains(where: { name.hasSuffix(".\($0.rawValue).gguf") }) { continue }
         if name.contains("-of-"), !name.contains("-00001-of-") { continue }
         if !files.contains(where: { $0.name == file.name }) { files.append(file) }
       }

@@ -1,0 +1,101 @@
+// Products with the leading bits of rows. Beside what plain.h asks for, the including file defines
+//   leading_dots(p, present, x, dot)       vectors of whole numbers: lane i of dot[0] is the product of 2-bit codes 0...15, of dot[1]
+//                                          that of codes 16...31, with the token's, of which block i / 2 has half in either lane; the
+//                                          first `present` of PI_LANES / 2 blocks are there, `x` is in the order of arrange_leading
+//   leading_scales(kind, row, b, count, all, scale, more)   of PI_LANES blocks, zero past `count`: scales and, for PI_Q4_1 and PI_Q4_K,
+//                                          minima as a bias to add, for PI_Q6_K the scales of the second halves
+//   spread(v, second)                      lanes 2i and 2i + 1 are lane i of the vector's first or second half
+//   codes_of(codes, b, s)                  where codes 8s... of block b begin in PI_BY_ROWS; the next four are `CODES_APART` further
+// Every row is summed in one order, however rows are divided.
+
+#include "leading/split.h"
+
+enum { DOT_BLOCKS = PI_LANES / 2, LEADING_AHEAD = 8192 };
+
+// Code 8s + j of block i out of DOT_BLOCKS is byte (s * DOT_BLOCKS + i) * 8 + j of these.
+static void PI_NAME(arrange_leading)(const int8_t *codes, size_t columns, int8_t *target) {
+  const size_t blocks = columns / PI_BLOCK;
+  memset(target, 0, (columns + 255) / 256 * 256);
+  for (size_t b = 0; b < blocks; b++) {
+    int8_t *to = target + (b / DOT_BLOCKS * DOT_BLOCKS * 4 + b % DOT_BLOCKS) * 8;
+    for (size_t s = 0; s < 4; s++) {
+      const int8_t *from = codes_of(codes, b, s);
+      memcpy(to + s * DOT_BLOCKS * 8, from, 4);
+      memcpy(to + s * DOT_BLOCKS * 8 + 4, from + CODES_APART, 4);
+    }
+  }
+}
+
+// `kind` is a constant. `sum` and `squares` are still in lanes.
+PI_INLINE void leading_row(uint32_t kind, const uint8_t *row, size_t blocks, const pi_leading_input *x, vf step, vf middle,
+                           vf *sum, vf *squares) {
+  const size_t stride = x->block_stride, head = pi_head_bytes(kind, blocks);
+  vf product = {0}, bias = {0}, low = {0}, square = {0};
+  for (size_t b = 0; b < blocks; b += PI_LANES) {
+    const size_t count = blocks - b < PI_LANES ? blocks - b : PI_LANES;
+    vf scale, more;
+    leading_scales(kind, row, b, count, blocks, &scale, &more);
+    const vf first = load(x->energies + b), second = load(x->energies + stride + b), factor = load(x->scales + b);
+    if (kind == PI_Q6_K) {
+      bias += scale * load(x->sums + stride + b);
+      bias += more * load(x->sums + 2 * stride + b);
+      square += scale * scale * first;
+      square += more * more * second;
+    } else {
+      const vf sums = load(x->sums + b);
+      bias += scale * sums;
+      if (kind != PI_Q4_0) low += more * sums;
+      square += scale * scale * (first + second);
+    }
+    const vf factors[2] = {scale * factor, more * factor};
+    PI_UNROLL
+    for (size_t half = 0; half < 2; half++) {
+      const size_t begin = half * DOT_BLOCKS;
+      if (count <= begin) break;
+      vi dot[2];
+      leading_dots(row + head + 8 * (b + begin), count - begin < DOT_BLOCKS ? count - begin : DOT_BLOCKS,
+                   x->codes + (b + begin) * PI_BLOCK, dot);
+      if (kind == PI_Q6_K) {
+        product += __builtin_convertvector(dot[0], vf) * spread(factors[0], half);
+        product += __builtin_convertvector(dot[1], vf) * spread(factors[1], half);
+      } else {
+        product += __builtin_convertvector(dot[0] + dot[1], vf) * spread(factors[0], half);
+      }
+    }
+  }
+  *sum = product * step + (bias * middle + low);
+  *squares = square;
+}
+
+PI_INLINE void leading_rows(uint32_t kind, const pi_split_matrix *w, size_t row_begin, size_t row_end,
+                            const pi_leading_input *x, float *z, float *deviation) {
+  const size_t blocks = w->columns / PI_BLOCK, bytes = pi_leading_bytes(w->format, w->columns);
+  const pi_leading_scale of = pi_leading_scale_of(w->format);
+  const vf step = splat(of.step), middle = splat(of.middle);
+  for (size_t r = row_begin; r < row_end; r += 4) {
+    const size_t count = row_end - r < 4 ? row_end - r : 4;
+    vf sum[4] = {{0}}, squares[4] = {{0}};
+    for (size_t i = 0; i < count; i++) {
+      const uint8_t *row = w->leading + (r + i) * bytes;
+      for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(row + LEADING_AHEAD + at);
+      leading_row(kind, row, blocks, x, step, middle, &sum[i], &squares[i]);
+    }
+    float sums[4], variances[4];
+    sum4(sum[0], sum[1], sum[2], sum[3], sums);
+    sum4(squares[0], squares[1], squares[2], squares[3], variances);
+    for (size_t i = 0; i < count; i++) {
+      z[r - row_begin + i] = sums[i];
+      deviation[r - row_begin + i] = sqrtf(of.variance * variances[i]);
+    }
+  }
+}
+
+static void PI_NAME(multiply_leading)(const pi_split_matrix *w, size_t row_begin, size_t row_end, const pi_leading_input *x,
+                                      float *z, float *deviation) {
+  switch (pi_head_kind(w->format)) {
+    case PI_Q4_0: leading_rows(PI_Q4_0, w, row_begin, row_end, x, z, deviation); return;
+    case PI_Q4_1: leading_rows(PI_Q4_1, w, row_begin, row_end, x, z, deviation); return;
+    case PI_Q4_K: leading_rows(PI_Q4_K, w, row_begin, row_end, x, z, deviation); return;
+    default: leading_rows(PI_Q6_K, w, row_begin, row_end, x, z, deviation); return;
+  }
+}

@@ -1,0 +1,63 @@
+import CPowerInferKernels
+
+/// A view of weights [rows, columns] whose rows lie in two areas: the scales and the two leading bits of every code in one, all other
+/// bits in the second. Together they are as many bytes as the rows of a ``Matrix``.
+///
+/// The bytes belong to someone else and must outlive the view.
+// Unchecked: the view only reads, and who makes one of memory that is still written sees to the order of things.
+public struct SplitMatrix: @unchecked Sendable {
+  public let format: WeightFormat  // of every element; one that has leading bits
+  public let rows: Int  // outputs, or neurons
+  public let columns: Int  // inputs; a multiple of the format's block
+  public let leading: UnsafeRawPointer  // [rows, leadingBytes]
+  public let rest: UnsafeRawPointer  // [rows, restBytes]
+
+  /// - Parameters:
+  ///   - format: how elements are stored; see ``WeightFormat/hasLeadingBits``.
+  ///   - rows: outputs, or neurons.
+  ///   - columns: inputs; a multiple of the format's block.
+  ///   - leading: scales and leading bits of the first row; must outlive the matrix.
+  ///   - rest: the other bits of the first row; must outlive the matrix.
+  public init(format: WeightFormat, rows: Int, columns: Int, leading: UnsafeRawPointer, rest: UnsafeRawPointer) {
+    precondition(format.hasLeadingBits && columns % format.blockElements == 0, "rows hold whole blocks of codes")
+    (self.format, self.rows, self.columns) = (format, rows, columns)
+    (self.leading, self.rest) = (leading, rest)
+  }
+
+  /// Bytes of a row's scales and leading bits.
+  public var leadingBytes: Int { format.leadingBytes(columns: columns) }
+  /// Bytes of a row's other bits.
+  public var restBytes: Int { format.restBytes(columns: columns) }
+
+  var view: pi_split_matrix {
+    pi_split_matrix(
+      leading: leading.assumingMemoryBound(to: UInt8.self), rest: rest.assumingMemoryBound(to: UInt8.self),
+      columns: columns, format: format.rawValue)
+  }
+}
+
+extension WeightFormat {
+  /// Whether elements are codes, whose leading bits say roughly how large they are.
+  public var hasLeadingBits: Bool { blockElements > 1 }
+
+  /// Bytes of a row's scales and leading bits; 0 for plain floats. `columns` must be a multiple of ``blockElements``.
+  public func leadingBytes(columns: Int) -> Int { pi_leading_bytes(rawValue, columns) }
+
+  /// Bytes of a row's other bits; 0 for plain floats. `columns` must be a multiple of ``blockElements``.
+  public func restBytes(columns: Int) -> Int { pi_rest_bytes(rawValue, columns) }
+}
+
+extension Matrix {
+  /// Takes row `index` apart, whatever the matrix's own ``layout``.
+  ///
+  /// - Parameters:
+  ///   - index: of the row.
+  ///   - leading: room for the format's `leadingBytes(columns:)`.
+  ///   - rest: room for its `restBytes(columns:)`.
+  public func split(row index: Int, leading: UnsafeMutableRawPointer, rest: UnsafeMutableRawPointer) {
+    precondition(format.hasLeadingBits, "rows of codes have leading bits")
+    pi_split_row(
+      view.format, row(index), columns, leading.assumingMemoryBound(to: UInt8.self),
+      rest.assumingMemoryBound(to: UInt8.self))
+  }
+}

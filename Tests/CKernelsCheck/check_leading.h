@@ -1,0 +1,127 @@
+// Rows taken apart become the same rows again; what leading bits say of a product is what double precision says. Included by check.c.
+
+#include "blocks/blocks.h"
+
+typedef struct {
+  pi_split_matrix view;
+  uint8_t *leading, *rest;
+} split_rows;
+
+static split_rows split_matrix(uint32_t format, const uint8_t *w, size_t rows, size_t columns, size_t bytes) {
+  const uint32_t base = format & ~(uint32_t)PI_PLANAR;
+  const size_t leading = pi_leading_bytes(base, columns), rest = pi_rest_bytes(base, columns);
+  split_rows s = {{0}, allocate(rows * leading), allocate(rows * rest)};
+  for (size_t r = 0; r < rows; r++) {
+    pi_split_row(format, w + r * bytes, columns, s.leading + r * leading, s.rest + r * rest);
+  }
+  s.view = (pi_split_matrix){s.leading, s.rest, columns, base};
+  return s;
+}
+
+static void free_split(split_rows s) {
+  free(s.leading);
+  free(s.rest);
+}
+
+static void check_splitting(const format *f, const uint8_t *w, size_t rows, size_t columns) {
+  const size_t bytes = columns / f->elements * f->bytes;
+  char what[96];
+  expect(pi_leading_bytes(f->format, columns) + pi_rest_bytes(f->format, columns) == bytes, f->name, "bytes of parts");
+  uint8_t *planar = planar_rows(f, w, rows, columns);
+  const uint8_t *expected = f->elements == 32 ? planar : w;
+  split_rows s = split_matrix(f->format, w, rows, columns, bytes);
+  if (f->elements == 32) {
+    split_rows again = split_matrix(f->format | PI_PLANAR, planar, rows, columns, bytes);
+    expect(memcmp(s.leading, again.leading, rows * pi_leading_bytes(f->format, columns)) == 0 &&
+               memcmp(s.rest, again.rest, rows * pi_rest_bytes(f->format, columns)) == 0,
+           f->name, "planar rows split alike");
+    free_split(again);
+  }
+  const size_t count = rows + 3;
+  uint32_t *list = allocate(count * 4);
+  uint8_t *joined = allocate(count * bytes);
+  for (size_t i = 0; i < count; i++) list[i] = i < rows ? (uint32_t)(rows - 1 - i) : random_word() % (uint32_t)rows;
+  for (size_t i = 0; i < count; i += 4) {
+    pi_join_listed(&s.view, list, count, i, count - i < 4 ? count : i + 4, joined + i * bytes);
+  }
+  for (size_t i = 0; i < count; i++) {
+    snprintf(what, sizeof what, "row %zu of %zu columns, split and joined", i, columns);
+    expect(memcmp(joined + i * bytes, expected + list[i] * bytes, bytes) == 0, f->name, what);
+  }
+  free(list);
+  free(joined);
+  free(planar);
+  free_split(s);
+}
+
+// What is expected of row `r`, from the blocks as they were, in double precision.
+static void exact_leading(const format *f, const uint8_t *row, size_t columns, const tokens *x, double *z, double *deviation) {
+  const unsigned bits = f->format == PI_Q8_0 ? 8 : f->format == PI_Q6_K ? 6
+                        : f->format == PI_Q5_0 || f->format == PI_Q5_1 || f->format == PI_Q5_K ? 5 : 4;
+  const int step = 1 << (bits - 2);
+  double squares = 0;
+  *z = 0;
+  for (size_t c = 0; c < columns; c++) {
+    pi_block block;
+    pi_read_block(f->format, row, c / 32, columns / 32, &block);
+    const double middle = block.codes[c % 32] / step * step + (step - 1) / 2.0, scale = block.scale[c % 32 / 16];
+    *z += (scale * middle + block.bias[c % 32 / 16]) * x->codes[c] * x->scales[c / 32];
+    squares += scale * scale * x->values[c] * x->values[c];
+  }
+  *deviation = sqrt(squares * (step * step - 1) / 12);
+}
+
+static void check_leading(const char *set, const pi_kernels *k) {
+  static const size_t shapes[][2] = {{1, 1}, {5, 3}, {9, 4}, {6, 7}, {23, 18}, {7, 33}, {33, 16}, {4, 40}, {3, 264}};
+  const pi_kernels *reference = pi_kernels_portable();
+  char what[96];
+  for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+    for (size_t j = 0; j < sizeof shapes / sizeof *shapes && formats[i].elements > 1; j++) {
+      const format *f = &formats[i];
+      const size_t rows = shapes[j][0], columns = shapes[j][1] * f->elements, bytes = shapes[j][1] * f->bytes;
+      if (columns > 20000) continue;
+      uint8_t *w = random_weights(f, rows, columns);
+      if (k == reference) check_splitting(f, w, rows, columns);
+      split_rows s = split_matrix(f->format, w, rows, columns, bytes);
+      float *values = random_floats(columns);
+      tokens natural = make_tokens(reference, values, columns, 1, PI_BY_ROWS), x = make_tokens(k, values, columns, 1, PI_BY_ROWS);
+      const size_t stride = x.view.block_stride;
+      int8_t *codes = allocate((columns + 255) / 256 * 256);
+      float *energies = allocate(2 * stride * 4);
+      k->arrange_leading(x.codes, columns, codes);
+      pi_block_energies(values, columns, energies, stride);
+      const pi_leading_input input = {codes, x.scales, x.sums, energies, stride};
+      float *z = allocate(rows * 4), *deviation = allocate(rows * 4), *expected = allocate(rows * 8);
+      k->multiply_leading(&s.view, 0, rows, &input, z, deviation);
+      for (size_t r = 0; r < rows; r++) {
+        double a, b;
+        exact_leading(f, w + r * bytes, columns, &natural, &a, &b);
+        expected[r] = (float)a;
+        expected[rows + r] = (float)b;
+      }
+      snprintf(what, sizeof what, "leading bits of %s %zux%zu", f->name, rows, columns);
+      compare_from(set, what, z, expected, rows, 2e-5, 0.05);
+      snprintf(what, sizeof what, "deviations of %s %zux%zu", f->name, rows, columns);
+      compare_from(set, what, deviation, expected + rows, rows, 2e-6, 0);
+      // The same bits however rows are divided.
+      float *part = allocate(rows * 4), *apart = allocate(rows * 4);
+      const size_t middle = rows * 2 / 3;
+      k->multiply_leading(&s.view, 0, middle, &input, part, apart);
+      k->multiply_leading(&s.view, middle, rows, &input, part + middle, apart + middle);
+      snprintf(what, sizeof what, "leading bits of %s %zux%zu, divided", f->name, rows, columns);
+      expect(memcmp(part, z, rows * 4) == 0 && memcmp(apart, deviation, rows * 4) == 0, set, what);
+      free(part);
+      free(apart);
+      free(z);
+      free(deviation);
+      free(expected);
+      free(codes);
+      free(energies);
+      free_tokens(natural);
+      free_tokens(x);
+      free(values);
+      free_split(s);
+      free(w);
+    }
+  }
+}
