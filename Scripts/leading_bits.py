@@ -4,7 +4,7 @@
 It shares nothing with the engine (`pip install numpy gguf`).
 
     powerinfer tokenize --ids -f TEXT > ids.txt
-    leading_bits.py MODEL ids.txt [--chunks 4] [--only bits] [--json OUT]
+    leading_bits.py MODEL ids.txt [--chunks 4] [--only bits] [--json OUT] [--plot OUT]
 
 reads a Llama with ReLU gates in Q4_0 and tied output, such as the embedded model. For every way of telling which neurons fire it prints
 the perplexity of the second halves of chunks of 256 tokens, the share of neurons computed, the share of the firing ones found, the share
@@ -16,8 +16,8 @@ of their squared contributions kept, and the bits that are read for each neuron 
 - `svd R T`: the gate's best matrix of rank R in 8 bits (as arXiv:2603.14110 truncates it); computed where its product is at least -T times
   its usual error.
 
-Then it says how the error of z is distributed in units of its deviation: quantiles, and what share of firing neurons each K misses, beside
-what a normal distribution would.
+Then it says how the error of z is distributed in units of its deviation, and what share of firing neurons each K misses, beside what a
+normal distribution would: as it is, and with what the other bits of a row add for the mean input, learnt on the first half of the text.
 """
 
 import argparse
@@ -219,38 +219,113 @@ def perplexity(model, chunks, how):
     return math.exp(total / count), *np.mean(seen, 0)
 
 
-def errors(model, chunks):
-    """The errors of z in units of their deviation, of every third layer; and what is missed, neuron by neuron."""
-    samples, missed, firing = [], {}, {}
-    offsets, centred = [], []
+MARGINS = (0, 0.5, 1, 1.5, 2, 3)
 
-    def observe(layer, h, gate):
-        leading = model.leading(layer, 2)
-        deviation = leading.deviation(h)
-        error = (gate - leading.z(h)) / deviation
-        if layer % 3 == 0:
-            samples.append(error[::8, ::3].ravel())
-        mean = error.mean(0)
-        offsets.append(mean)
-        centred.append((error - mean).std(0))
+
+def below(x):
+    """The share of a normal distribution below x."""
+    places = np.linspace(-8, 8, 1601)
+    return np.interp(x, places, [0.5 * math.erfc(-place / math.sqrt(2)) for place in places])
+
+
+class Errors:
+    """The errors of z in units of their deviation; what is missed, and what a normal distribution would miss.
+
+    A firing neuron with gate g is missed where the error is above g + K * deviation.
+    """
+
+    def __init__(self, model, offsets=None):
+        self.model, self.offsets = model, offsets
+        self.samples, self.means, self.inputs = [], [], {}
+        self.missed = {margin: 0 for margin in MARGINS}
+        self.expected = {margin: 0.0 for margin in MARGINS}
+        self.lost, self.firing, self.by_neuron = {margin: 0.0 for margin in MARGINS}, 0, {}
+        self.squares = 0.0
+
+    def __call__(self, layer, h, gate):
+        leading = self.model.leading(layer, 2)
+        deviation, z = leading.deviation(h), leading.z(h)
+        if self.offsets:
+            z = z + self.offsets[layer]
+        error = (gate - z) / deviation
+        self.samples.append(error[::8, ::5].ravel())
+        self.means.append(error.mean(0))
+        self.inputs[layer] = self.inputs.get(layer, 0) + h.mean(0)
         fires = gate > 0
-        firing[layer] = firing.get(layer, 0) + fires.sum(0)
-        for margin in (0, 0.5, 1, 2, 3):
-            lost = fires & (leading.z(h) + margin * deviation < 0)
-            missed[margin, layer] = missed.get((margin, layer), 0) + lost.sum(0)
+        self.firing += fires.sum()
+        self.squares += np.square(gate[fires]).sum()
+        for margin in MARGINS:
+            gone = fires & (z + margin * deviation < 0)
+            self.missed[margin] += gone.sum()
+            self.lost[margin] += np.square(gate[gone]).sum()
+            self.expected[margin] += below(-margin - (gate / deviation)[fires]).sum()
+            if margin == 1:
+                seen = self.by_neuron.setdefault(layer, [0, 0])
+                seen[0], seen[1] = seen[0] + gone.sum(0), seen[1] + fires.sum(0)
 
-    for tokens in chunks:
-        forward(model, tokens, ("dense",), [], observe)
-    return np.concatenate(samples), missed, firing, np.concatenate(offsets), np.concatenate(centred)
+    def offsets_of_means(self, count):
+        """What the other bits of each row add for the mean input."""
+        found = {}
+        for layer, total in self.inputs.items():
+            rest = self.model.weights[f"blk.{layer}.ffn_gate.weight"] - self.model.leading(layer, 2).weights
+            found[layer] = rest @ (total / count)
+        return found
+
+    def report(self, title):
+        sample = np.concatenate(self.samples)
+        quantiles = [round(float(np.quantile(sample, below(float(q)))), 2) for q in (-3, -2, -1, 0, 1, 2, 3)]
+        print(f"{title}: error / deviation has mean {sample.mean():.3f} and standard deviation {sample.std():.3f}; where a normal "
+              f"distribution has -3, -2, ... 3 it has {quantiles}")
+        print(f"  mean error of a neuron over all inputs: standard deviation {np.std(np.concatenate(self.means)):.3f}")
+        for margin in MARGINS:
+            print(f"  margin {margin}: misses {self.missed[margin] / self.firing:.4f} of what fires, by theory "
+                  f"{self.expected[margin] / self.firing:.4f}; {self.lost[margin] / self.squares:.6f} of the squared gates")
+        gone, fires = (np.concatenate([seen[i] for seen in self.by_neuron.values()]) for i in (0, 1))
+        often = fires >= 20
+        share = gone[often] / fires[often]
+        print(f"  at margin 1, of {often.sum()} neurons that fire 20 times or more: {(share > 0.5).mean():.4f} are missed more often than "
+              f"not, {(share > 0.2).mean():.4f} more than one time in five; the worst hundredth makes "
+              f"{np.sort(gone[often])[::-1][: often.sum() // 100].sum() / max(gone.sum(), 1):.2f} of all misses")
+        return sample
+
+
+def plot(density, path):
+    """An SVG of how errors are distributed, beside a normal distribution: density in steps of 0.1 from -5 to 5."""
+    left, top, width, height, most = 56, 40, 520, 260, 0.45
+
+    def points(values, start, step):
+        pairs = [(start + index * step, value) for index, value in enumerate(values)]
+        return " ".join(f"{left + (x + 5) / 10 * width:.1f},{top + (1 - y / most) * height:.1f}" for x, y in pairs)
+
+    normal = [math.exp(-x * x / 2) / math.sqrt(2 * math.pi) for x in np.arange(-5, 5.01, 0.1)]
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 24} {top + height + 56}" '
+        'font-family="sans-serif" font-size="13" fill="#808080">',
+        "<style>polyline{fill:none;stroke-width:2}.grid{stroke:#808080;stroke-opacity:.3}</style>",
+        f'<text x="{left}" y="22" font-size="16">Error of the product with leading bits, in its deviations</text>',
+    ]
+    for x in range(-5, 6):
+        place = left + (x + 5) / 10 * width
+        lines.append(f'<line class="grid" x1="{place:.1f}" y1="{top}" x2="{place:.1f}" y2="{top + height}"/>')
+        lines.append(f'<text x="{place:.1f}" y="{top + height + 18}" text-anchor="middle">{x}</text>')
+    lines += [
+        f'<polyline stroke="#808080" stroke-dasharray="6 4" points="{points(normal, -5, 0.1)}"/>',
+        f'<polyline stroke="#d9480f" points="{points(density, -4.95, 0.1)}"/>',
+        f'<text x="{left + 0.66 * width}" y="{top + 40}" fill="#d9480f">embedded model</text>',
+        f'<text x="{left + 0.66 * width}" y="{top + 60}">normal distribution</text>',
+        f'<text x="{left + width / 2}" y="{top + height + 42}" text-anchor="middle">(gate - z) / deviation</text>',
+        "</svg>",
+    ]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
 
 
 WAYS = (
     [("dense",), ("predictor",)]
-    + [("bits", 2, margin) for margin in (0, 0.5, 1, 1.5, 2, 3)]
-    + [("bits", 1, margin) for margin in (1, 2, 3)]
-    + [("bits", 3, margin) for margin in (0.5, 1)]
-    + [("signs", share) for share in (0.5, 0.49, 0.48, 0.46)]
-    + [("svd", rank, margin) for rank in (64, 128) for margin in (0.5, 1, 2)]
+    + [("bits", 2, margin) for margin in (0, 0.5, 1, 2)]
+    + [("bits", 1, 2), ("bits", 3, 0.5)]
+    + [("signs", share) for share in (0.5, 0.49, 0.48)]
+    + [("svd", rank, margin) for rank, margin in ((64, 1), (128, 0.5), (128, 1))]
 )
 
 
@@ -261,6 +336,7 @@ def main():
     parser.add_argument("--chunks", type=int, default=14)
     parser.add_argument("--only", help="ways whose name begins so")
     parser.add_argument("--json", help="also the figures, to this file")
+    parser.add_argument("--plot", help="also how errors are distributed, to this SVG file")
     arguments = parser.parse_args()
     with open(arguments.ids, encoding="utf-8") as file:
         ids = [int(token) for token in re.findall(r"\d+", file.read())]
@@ -281,23 +357,24 @@ def main():
             f"bits {read:5.2f}",
             flush=True,
         )
-    print(f"gate would read {bits_read(('gate',), 1, fires, rank, size):.2f} bits")
-    sample, missed, firing, offsets, centred = errors(model, chunks[:4])
-    quantiles = {q: float(np.quantile(sample, q)) for q in (0.001, 0.01, 0.05, 0.5, 0.95, 0.99, 0.999)}
-    print(f"error / deviation: mean {sample.mean():.4f}, standard deviation {sample.std():.4f}, quantiles {quantiles}")
-    print(f"of a neuron: mean error {offsets.std():.3f} (standard deviation over neurons), around it {centred.mean():.3f}")
-    misses = {}
-    for margin in (0, 0.5, 1, 2, 3):
-        lost = np.concatenate([missed[margin, layer] for layer in range(model.layers)])
-        all_firing = np.concatenate([firing[layer] for layer in range(model.layers)])
-        share = lost / np.maximum(all_firing, 1)
-        misses[margin] = [float(lost.sum() / all_firing.sum()), float((share[all_firing > 20] > 0.5).mean())]
-        print(f"margin {margin}: misses {misses[margin][0]:.4f} of what fires; "
-              f"{misses[margin][1]:.4f} of the neurons are missed more often than not")
+    if figures:
+        print(f"gate would read {bits_read(('gate',), 1, fires, rank, size):.2f} bits")
+    learn, test = chunks[: len(chunks) // 2], chunks[len(chunks) // 2 :]
+    first = Errors(model)
+    for tokens in learn:
+        forward(model, tokens, ("dense",), [], first)
+    plain, moved = Errors(model), Errors(model, first.offsets_of_means(len(learn)))
+    for tokens in test:
+        forward(model, tokens, ("dense",), [], plain)
+        forward(model, tokens, ("dense",), [], moved)
+    sample = plain.report("as it is")
+    moved.report("with the mean error for the mean input added")
+    histogram = np.histogram(sample, bins=np.linspace(-5, 5, 101), density=True)[0].tolist()
+    if arguments.plot:
+        plot(histogram, arguments.plot)
     if arguments.json:
-        histogram = np.histogram(sample, bins=np.arange(-5, 5.01, 0.1), density=True)[0].tolist()
         with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump({"ways": figures, "quantiles": quantiles, "misses": misses, "histogram": histogram}, file, indent=1)
+            json.dump({"ways": figures, "histogram": histogram}, file, indent=1)
 
 
 if __name__ == "__main__":

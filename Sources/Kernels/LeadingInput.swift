@@ -11,7 +11,7 @@ public final class LeadingInput {
   public let capacity: Int
 
   let codes: UnsafeMutablePointer<Int8>  // [capacity, codeStride]
-  let floats: UnsafeMutablePointer<Float>  // [capacity, 6, blockStride]: scales, three sums, two energies
+  let floats: UnsafeMutablePointer<Float>  // [capacity, 7, blockStride]: scales, three sums, three energies
   let codeStride: Int
   let blockStride: Int
 
@@ -20,7 +20,7 @@ public final class LeadingInput {
     (self.columns, self.capacity) = (columns, capacity)
     codeStride = (columns + 255) / 256 * 256
     blockStride = (columns + 511) / 512 * 16
-    let (bytes, numbers) = (capacity * codeStride, capacity * 6 * blockStride)
+    let (bytes, numbers) = (capacity * codeStride, capacity * 7 * blockStride)
     codes = UnsafeMutableRawPointer.allocate(byteCount: bytes + 64, alignment: 64).assumingMemoryBound(to: Int8.self)
     codes.initialize(repeating: 0, count: bytes)
     floats = UnsafeMutableRawPointer.allocate(byteCount: numbers * 4 + 64, alignment: 64)
@@ -35,11 +35,11 @@ public final class LeadingInput {
 
   /// Bytes that such a vector takes.
   public static func byteCount(columns: Int) -> Int {
-    (columns + 255) / 256 * 256 + (columns + 511) / 512 * 16 * 6 * MemoryLayout<Float>.stride
+    (columns + 255) / 256 * 256 + (columns + 511) / 512 * 16 * 7 * MemoryLayout<Float>.stride
   }
 
   func view(slot: Int) -> pi_leading_input {
-    let own = floats + slot * 6 * blockStride
+    let own = floats + slot * 7 * blockStride
     return pi_leading_input(
       codes: codes + slot * codeStride, scales: own, sums: own + blockStride, energies: own + 4 * blockStride,
       block_stride: blockStride)
@@ -56,7 +56,7 @@ extension Kernels {
   ///   - slot: of `input`.
   public func arrange(_ x: Activations, token: Int, into input: LeadingInput, slot: Int) {
     assert(x.columns == input.columns && token < x.capacity && slot < input.capacity && token >= x.panelCount)
-    let (stride, own) = (input.blockStride, input.floats + slot * 6 * input.blockStride)
+    let (stride, own) = (input.blockStride, input.floats + slot * 7 * input.blockStride)
     assert(stride == x.blockStride)
     table.arrange_leading(x.codes + token * x.codeStride, x.columns, input.codes + slot * input.codeStride)
     own.update(from: x.scales + token * stride, count: stride)
@@ -107,7 +107,7 @@ extension Kernels {
     (matrix.tile, matrix.ahead) = (4, Int(PI_NOT_AHEAD))
     for begin in stride(from: 0, to: rows.count, by: group) {
       let end = min(begin + group, rows.count)
-      pi_join_listed(&split, list, rows.count, begin, end, scratch.assumingMemoryBound(to: UInt8.self))
+      table.join_listed(&split, list, rows.count, begin, end, scratch.assumingMemoryBound(to: UInt8.self))
       table.multiply(&matrix, 0, end - begin, &activations, 0, 1, y + begin, 0)
     }
   }

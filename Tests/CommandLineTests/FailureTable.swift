@@ -280,7 +280,19 @@ enum FailureTable {
         "calibrate -m @model.gguf -f @text.txt -o @out --target \($0)",
         "The option --target must be 0 or more and less than 1, but it is \($0 == "1" ? "1.0" : $0).")
     }
+    + [("0", "0.0"), ("100%", "1.0"), ("-0.1%", "-0.001"), ("nan", "nan")].map {
+      .usage(
+        "calibrate -m @model.gguf -f @text.txt -o @out --loss \($0.0)",
+        "The option --loss must be above 0 and less than 1, but it is \($0.1).")
+    }
     + [
+      .usage(
+        "calibrate -m @model.gguf -f @text.txt -o @out --loss 1% --target 0.5",
+        "Give either --target, for thresholds, or --loss, for margins of leading bits."),
+      Failure(
+        "calibrate -m @model.gguf -f @text.txt -o @out --loss 1%",
+        "The margins of leading bits need a model with silent neurons and gates in blocks of codes, but SiLU is never exactly zero."
+      ),
       .usage(
         "calibrate -m @model.gguf -f @text.txt -o @out --output-model @out",
         "Give --output and --output-model files of their own."),

@@ -101,6 +101,35 @@ import Testing
     #expect(outcome.output.contains(" 100.00 % |\n"))
   }
 
+  @Test func marginsAreFoundForALoss() async throws {
+    try TinyModel(magic: .powerInfer, weightType: .q4_0).write(to: folder.file("q4.gguf"))
+    let outcome = try await run("calibrate %q4.gguf -f %text.txt -c 16 --chunks 8 --loss 1%")
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let lines = outcome.output.split(separator: "\n").map(String.init)
+    #expect(lines.count == 7 && lines[0] == "| layer | margin | computed |    missed |")
+    for line in lines[2...4] {
+      #expect(
+        line.wholeMatch(of: #/\| +(\d|all) \| +(\d+\.\d\d)? \| +\d+\.\d\d % \| +\d+\.\d{4} % \|/#) != nil, "\(line)")
+    }
+    #expect(
+      lines[5].wholeMatch(
+        of: #/Perplexity rises by -?\d\.\d{3} ± \d+\.\d{3} % on the 96 tokens that were calibrated on,/#) != nil)
+    #expect(
+      lines[6].wholeMatch(of: #/and by -?\d+\.\d{3} ± \d+\.\d{3} % on 32 others, from \d+\.\d{3} to \d+\.\d{3}\./#)
+        != nil)
+    #expect(outcome.error == "The margins were saved in \(folder.file("q4.margins.gguf")).\n")
+    let model = try LanguageModel(opening: folder.file("q4.gguf"))
+    let saved = try #require(try LeadingBitMargins.find(for: model))
+    #expect(saved.loss == 0.01 && saved.tokens == 96 && saved.text == "text.txt")
+
+    let report = try json(await run("calibrate %q4.gguf -f %text.txt -c 16 --chunks 8 --loss 0.01 -o %m --json"))
+    let layers = try #require(report["layers"] as? [[String: Double]])
+    #expect(layers.map { Float($0["margin"] ?? -1) } == saved.margins)
+    #expect((report["heldOut"] as? [String: Any])?["tokens"] as? Int == 32)
+    #expect(
+      try await run("run -m %q4.gguf -q --raw --ignore-eos -n 2 --sparsity bits --bit-margins %m hello").status == 0)
+  }
+
   // MARK: profile
 
   @Test func aProfileIsSavedBesideTheModel() async throws {

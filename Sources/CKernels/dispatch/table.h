@@ -4,6 +4,7 @@
       .panel_tokens = (panel_from),                         \
       .arrange_leading = PI_NAME(arrange_leading),          \
       .multiply_leading = PI_NAME(multiply_leading),        \
+      .join_listed = PI_NAME(join_listed),                  \
       .multiply = (product),                                \
       .multiply_listed = PI_NAME(multiply_listed),          \
       .accumulate_rows = PI_NAME(accumulate_rows),          \

@@ -77,8 +77,8 @@ typedef struct {
 } pi_split_matrix;
 
 // One token as products with leading bits read it. `codes` are those of PI_BY_ROWS in an order that belongs to the instruction set,
-// zero up to a multiple of 256. `scales` and `sums` are as in pi_activations; `energies`, [2, block_stride], are the sums of squares of
-// each block's first and second half, zero past the last block.
+// zero up to a multiple of 256. `scales` and `sums` are as in pi_activations; `energies`, [3, block_stride], are the sums of squares of
+// each block, of its first and of its second half, zero past the last block.
 typedef struct {
   const int8_t *PI_NONNULL codes;
   const float *PI_NONNULL scales;
@@ -163,6 +163,10 @@ typedef struct {
   void (*PI_NONNULL multiply_leading)(const pi_split_matrix *PI_NONNULL w, size_t row_begin, size_t row_end,
                                       const pi_leading_input *PI_NONNULL x, float *PI_NONNULL z,
                                       float *PI_NONNULL deviation);
+  // Puts entries `begin` to `end` of a list of rows together again, one after the other, planar where the format can be. The rest of
+  // those that follow on the list is asked for.
+  void (*PI_NONNULL join_listed)(const pi_split_matrix *PI_NONNULL w, const uint32_t *PI_NONNULL list, size_t count,
+                                 size_t begin, size_t end, uint8_t *PI_NONNULL rows);
   // y[t * stride + r] = sum over c of w[r, c] * x[t, c], for the given rows and tokens.
   void (*PI_NONNULL multiply)(const pi_matrix *PI_NONNULL w, size_t row_begin, size_t row_end,
                               const pi_activations *PI_NONNULL x, size_t token_begin, size_t token_end,
@@ -269,11 +273,7 @@ size_t pi_rest_bytes(uint32_t format, size_t columns);
 // Takes a row apart, whose format may have PI_PLANAR added.
 void pi_split_row(uint32_t format, const void *PI_NONNULL row, size_t columns, uint8_t *PI_NONNULL leading,
                   uint8_t *PI_NONNULL rest);
-// Puts entries `begin` to `end` of a list of rows together again, one after the other, planar where the format can be. The rest of
-// those that follow on the list is asked for.
-void pi_join_listed(const pi_split_matrix *PI_NONNULL w, const uint32_t *PI_NONNULL list, size_t count, size_t begin,
-                    size_t end, uint8_t *PI_NONNULL rows);
-// The sums of squares of each half block of 32, [2, stride], zero past the last.
+// The sums of squares of each block of 32, of its first and of its second half, [3, stride], zero past the last.
 void pi_block_energies(const float *PI_NONNULL x, size_t columns, float *PI_NONNULL energies, size_t stride);
 
 // Elements `begin` to `end` of a row of `columns`, multiples of the format's block.

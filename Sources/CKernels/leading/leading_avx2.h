@@ -28,3 +28,19 @@ PI_INLINE void leading_dots(const uint8_t *p, size_t present, const int8_t *x, v
 }
 
 #include "leading/leading_rows.h"
+
+enum { JOINED_BLOCKS = 4 };
+#define JOINED_BLOCKS JOINED_BLOCKS
+
+PI_INLINE void join_some_nibbles(const uint8_t *leading, const uint8_t *rest, uint8_t *target) {
+  const __m256i low = _mm256_set1_epi8(0x33);
+  const __m256i l = _mm256_loadu_si256((const __m256i *)leading), r = _mm256_loadu_si256((const __m256i *)rest);
+  const __m256i first = _mm256_or_si256(_mm256_slli_epi16(_mm256_and_si256(l, low), 2), _mm256_and_si256(r, low));
+  const __m256i second = _mm256_or_si256(_mm256_andnot_si256(low, l), _mm256_and_si256(_mm256_srli_epi16(r, 2), low));
+  // Blocks 0 and 2, then 1 and 3.
+  const __m256i even = _mm256_unpacklo_epi64(first, second), odd = _mm256_unpackhi_epi64(first, second);
+  _mm256_storeu_si256((__m256i *)target, _mm256_permute2x128_si256(even, odd, 0x20));
+  _mm256_storeu_si256((__m256i *)(target + 32), _mm256_permute2x128_si256(even, odd, 0x31));
+}
+
+#include "leading/join.h"

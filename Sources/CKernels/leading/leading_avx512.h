@@ -57,3 +57,20 @@ PI_INLINE void leading_scales(uint32_t kind, const uint8_t *row, size_t b, size_
 }
 
 #include "leading/leading_rows.h"
+
+enum { JOINED_BLOCKS = 8 };
+#define JOINED_BLOCKS JOINED_BLOCKS
+
+PI_INLINE void join_some_nibbles(const uint8_t *leading, const uint8_t *rest, uint8_t *target) {
+  const __m512i low = _mm512_set1_epi8(0x33);
+  const __m512i l = _mm512_loadu_si512(leading), r = _mm512_loadu_si512(rest);
+  // Bits of the third where the first has one, of the second where not.
+  const __m512i first = _mm512_ternarylogic_epi64(low, _mm512_slli_epi16(l, 2), r, 0xac);
+  const __m512i second = _mm512_ternarylogic_epi64(low, l, _mm512_srli_epi16(r, 2), 0xac);
+  const __m512i order = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+  _mm512_storeu_si512(target, _mm512_permutex2var_epi64(first, order, second));
+  const __m512i rest_of_order = _mm512_add_epi64(order, _mm512_set1_epi64(4));
+  _mm512_storeu_si512(target + 64, _mm512_permutex2var_epi64(first, rest_of_order, second));
+}
+
+#include "leading/join.h"

@@ -23,3 +23,5 @@ PI_INLINE void leading_dots(const uint8_t *p, size_t present, const int8_t *x, v
 }
 
 #include "leading/leading_rows.h"
+
+#include "leading/join.h"

@@ -52,10 +52,12 @@ static void portable_multiply_leading(const pi_split_matrix *w, size_t row_begin
         }
         sum += of.step * scale[half] * (x->scales[b] * (float)dot);
         sum += (of.middle * scale[half] + bias[half]) * x->sums[(1 + half) * stride + b];
-        squares += scale[half] * scale[half] * x->energies[half * stride + b];
+        squares += scale[half] * scale[half] * x->energies[(1 + half) * stride + b];
       }
     }
     z[r - row_begin] = sum;
     deviation[r - row_begin] = sqrtf(of.variance * squares);
   }
 }
+
+#include "leading/join.h"

@@ -35,17 +35,17 @@ PI_INLINE void leading_row(uint32_t kind, const uint8_t *row, size_t blocks, con
     const size_t count = blocks - b < PI_LANES ? blocks - b : PI_LANES;
     vf scale, more;
     leading_scales(kind, row, b, count, blocks, &scale, &more);
-    const vf first = load(x->energies + b), second = load(x->energies + stride + b), factor = load(x->scales + b);
+    const vf factor = load(x->scales + b);
     if (kind == PI_Q6_K) {
       bias += scale * load(x->sums + stride + b);
       bias += more * load(x->sums + 2 * stride + b);
-      square += scale * scale * first;
-      square += more * more * second;
+      square += scale * scale * load(x->energies + stride + b);
+      square += more * more * load(x->energies + 2 * stride + b);
     } else {
       const vf sums = load(x->sums + b);
       bias += scale * sums;
       if (kind != PI_Q4_0) low += more * sums;
-      square += scale * scale * (first + second);
+      square += scale * scale * load(x->energies + b);
     }
     const vf factors[2] = {scale * factor, more * factor};
     PI_UNROLL

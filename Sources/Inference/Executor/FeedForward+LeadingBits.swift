@@ -50,7 +50,7 @@ extension FeedForward {
     let deviation = own.up
     kernels.leadingProducts(
       question.weights.gate.matrix, rows: neurons, by: input, slot: slot, into: target, deviation: deviation)
-    if layer.gate == nil, let bias = layer.upBias {
+    if let bias = layer.gate == nil ? layer.upBias : layer.gateBias {
       kernels.add(bias.values + neurons.lowerBound, to: target, count: count)
     }
     if let threshold = question.threshold {

@@ -69,45 +69,45 @@ public struct MarginSearch {
   public func run(
     progress: @escaping (_ done: Int, _ of: Int) -> Void = { _, _ in }, isCancelled: @escaping () -> Bool = { false }
   ) throws -> MarginCalibration {
-    let all = calibrated.tokens.count * (2 + Self.trials) + heldOut.tokens.count * 2
+    let all = calibrated.tokens.count * (3 + Self.trials) + heldOut.tokens.count * 2
     var done = 0
     func read(_ text: ScoredText, _ sparsity: SparsityOptions, _ observer: MarginRecorder? = nil) throws
-      -> (engine: Engine, likelihoods: [Double], perplexity: Double)
+      -> (likelihoods: [Double], perplexity: Double)
     {
       let before = done
       var options = options
       (options.sparsity, options.observer) = (sparsity, observer)
-      let engine = try Engine(model: model, options: options)
-      let test = PerplexityTest(text, engine: engine)
+      let test = PerplexityTest(text, engine: try Engine(model: model, options: options))
       let result = try test.run(onTokens: { count, _ in progress(before + count, all) }, isCancelled: isCancelled)
       guard result.chunks == text.chunkCount else { throw SurveyError.cancelled }
       done += text.tokens.count
-      return (engine, test.negativeLogLikelihoods, result.perplexity.value)
+      return (test.negativeLogLikelihoods, result.perplexity.value)
     }
     let histograms = try survey(read: { _ = try read(calibrated, $0, $1) })
     let dense = try read(calibrated, Self.sparsity(.dense)).likelihoods
-    var cuts = histograms.map { $0.cut(missing: 0) }
-    var change = Estimate(0, error: 0)
-    var (low, high) = (Self.shares.lowerBound, Self.shares.upperBound)
-    for trial in 0..<Self.trials {
-      // The first is the largest: a loss may be more than any margin costs.
-      let share = trial == 0 ? high : (low * high).squareRoot()
-      let tried = histograms.map { $0.cut(missing: share) }
-      let found = SourceQuality.change(
-        try read(calibrated, Self.sparsity(.bits, try margins(tried))).likelihoods, from: dense)
-      if found.value <= Double(loss) {
-        (low, cuts, change) = (share, tried, found)
-        if trial == 0 { break }
-      } else {
-        high = share
-      }
+    func attempt(_ share: Double) throws -> (cuts: [MarginHistogram.Cut], change: Estimate) {
+      let cuts = histograms.map { $0.cut(missing: share) }
+      let likelihoods = try read(calibrated, Self.sparsity(.bits, try margins(cuts))).likelihoods
+      return (cuts, SourceQuality.change(likelihoods, from: dense))
     }
-    let margins = try margins(cuts)
+    // The largest first: a loss may be more than any margin costs.
+    var best = try attempt(Self.shares.upperBound)
+    if best.change.value > Double(loss) {
+      var (low, high, isFound) = (Self.shares.lowerBound, Self.shares.upperBound, false)
+      for _ in 1..<Self.trials {
+        let share = (low * high).squareRoot()
+        let tried = try attempt(share)
+        if tried.change.value <= Double(loss) { (low, best, isFound) = (share, tried, true) } else { high = share }
+      }
+      if !isFound { best = try attempt(0) }
+    }
+    let (cuts, change) = best
+    let found = try margins(cuts)
     done = all - 2 * heldOut.tokens.count
     let reference = try read(heldOut, Self.sparsity(.dense))
-    let other = try read(heldOut, Self.sparsity(.bits, margins))
+    let other = try read(heldOut, Self.sparsity(.bits, found))
     return MarginCalibration(
-      margins: margins,
+      margins: found,
       layers: cuts.enumerated().map { index, cut in
         MarginCalibration.Layer(layer: index, margin: cut.margin, computed: cut.computed, missed: cut.missed)
       }, change: change, heldOutTokens: heldOut.tokens.count,
