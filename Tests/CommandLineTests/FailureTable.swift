@@ -290,7 +290,7 @@ enum FailureTable {
         "calibrate -m @model.gguf -f @text.txt -o @out --loss 1% --target 0.5",
         "Give either --target, for thresholds, or --loss, for margins of leading bits."),
       Failure(
-        "calibrate -m @model.gguf -f @text.txt -o @out --loss 1%",
+        "calibrate -m @model.gguf -f @text.txt -c 16 -o @out --loss 1%",
         "The margins of leading bits need a model with silent neurons and gates in blocks of codes, but SiLU is never exactly zero."
       ),
       .usage(

@@ -53,7 +53,7 @@ struct MarginReport: Encodable {
           "\($0.layer)", String(format: "%.2f", $0.margin), Units.percent($0.computed), missed($0.missed),
         ])
       }.joined() + table.line(["all", "", Units.percent(computed), missed(self.missed)])
-      + "\nPerplexity rises by \(Self.percent(calibrated)) on the \(calibrated.tokens) tokens that were calibrated on,\n"
+      + "\nPerplexity changes by \(Self.percent(calibrated)) on the \(calibrated.tokens) tokens that were calibrated on,\n"
       + "and by \(Self.percent(heldOut)) on \(heldOut.tokens) others, from "
       + String(format: "%.3f to %.3f.\n", densePerplexity, perplexity)
   }
