@@ -103,7 +103,7 @@ def main():
     d, f = a.hidden, a.neurons
     size = d**-0.5
     attention = random_blocks(rng, d, d, size)
-    output = random_blocks(rng, d, d, size * 0.05, silent_outputs=False).reshape(d, -1, 18)
+    output = random_blocks(rng, d, d, size * 0.05).reshape(d, -1, 18)
     output[:BLOCK, :, :2] = 0  # what attention adds to the constant block
     output = output.reshape(d, -1)
     up = random_blocks(rng, f, d, size)
