@@ -96,7 +96,11 @@ let package = Package(
     // Lines typed at a terminal: keys, cursor, history.
     room("LineEditing", rooms("Platform")),
     // The HTTP server: the APIs that clients already speak, over the engine's scheduler.
-    room("Server", rooms("Inference", "Model", "Jinja", "GGUF", "Platform") + serverParts),
+    room(
+      "Server",
+      rooms("Inference", "Model", "Jinja", "GGUF", "Platform") + [.byName(name: "CPowerInferPage")] + serverParts),
+    // The chat page: HTML, styles and scripts as they are, embedded by the C compiler.
+    .target(name: "CPowerInferPage", path: "Sources/Page", exclude: ["Files"]),
     // Offline work on model files: convert, quantize, profile, train predictors.
     room("Toolkit", rooms("Inference", "Sparsity", "Model", "GGUF", "Checkpoint", "Kernels", "Platform") + [crypto]),
     // The library's face, module `PowerInfer`: engine, sequences, executors, sampling, generation, perplexity.

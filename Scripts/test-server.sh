@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs `powerinfer serve` on the embedded model and asks it as its users do: the examples of docs/server.md, real clients from PyPI, a
-# parser of its metrics, a fuzzer of its description, TLS, signals. What cannot be installed is skipped with a sentence.
+# Runs `powerinfer serve` on the embedded model and asks it as its users do: the examples of docs/server.md, real clients from PyPI, the chat
+# page in headless Chromium, a parser of its metrics, a fuzzer of its description, TLS, signals. What cannot be installed is skipped with a sentence.
 #
 #   Scripts/test-server.sh [PROGRAM]        (default: .build/release/powerinfer)
 set -euo pipefail
@@ -37,7 +37,7 @@ stop() {
 }
 
 python3 -m venv "$work/venv" 2>/dev/null || { echo "Skipped: python3 makes no virtual environment."; exit 0; }
-for package in openai anthropic ollama langchain-openai prometheus-client schemathesis; do
+for package in openai anthropic ollama langchain-openai prometheus-client schemathesis playwright axe-core-python markdown-it-py; do
   timeout 120 "$work/venv/bin/pip" install -q --disable-pip-version-check "$package" >"$work/pip" 2>&1 ||
     echo "Skipped: $package cannot be installed here."
 done
@@ -46,6 +46,15 @@ done
 start --deterministic --parallel 8 --max-body 4MiB --read-timeout 5
 "$work/venv/bin/python" Scripts/test_server.py "${address##*:}" "$server"
 stop
+
+# The chat page, in a browser.
+if ! command -v chromium chromium-browser google-chrome >/dev/null; then
+  echo "Skipped: no Chromium."
+elif "$work/venv/bin/python" -c "import playwright" 2>/dev/null; then
+  start
+  timeout 300 "$work/venv/bin/python" Scripts/test_page.py "$address"
+  stop
+fi
 
 if [[ -x "$work/venv/bin/schemathesis" ]]; then
   # Answers of a few tokens; what is looked at is their form.

@@ -93,6 +93,7 @@ public struct InferenceServer: Sendable {
     let table = RouteTable()
     router.add(middleware: Gate(service, routes: table))
     let routes = Routes(router: router, table: table)
+    PageRoutes(service: service).add(to: routes)
     GeneralRoutes(service: service).add(to: routes)
     OpenAIRoutes(service: service).add(to: routes)
     AnthropicRoutes(service: service).add(to: routes)

@@ -159,3 +159,48 @@ import Testing
     #expect(failed.status == 1 && failed.error.contains("Error: "))
   }
 }
+
+/// `powerinfer serve --open`, with a browser of the test's own. The limit on time is for hangs.
+@Suite(.timeLimit(.minutes(5))) struct OpenCommandTests {
+  /// - Parameters:
+  ///   - script: stands in the place of the system's program that opens addresses, and ends the server.
+  ///   - folder: where it is, and may write.
+  private func serve(_ script: String, in folder: TemporaryFolder) async throws -> Executable.Outcome {
+    let files = try ExampleFiles.shared.get()
+    for name in ["xdg-open", "open"] {
+      let path = try folder.write(name, "#!/bin/sh\n\(script)\n")
+      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+    }
+    return try await Executable.run(
+      ["serve", "-m", files.folder.file("model.gguf"), "--port", "0", "--open", "--log-level", "error"],
+      environment: ["PATH": "\(folder.file("")):/usr/bin:/bin"])
+  }
+
+  @Test func theBrowserGetsThePagesAddress() async throws {
+    let folder = try TemporaryFolder()
+    let outcome = try await serve("echo \"$1\" >'\(folder.file("seen"))'; kill -TERM $PPID", in: folder)
+    let address = try #require(outcome.error.firstMatch(of: /Listening on (http:\/\/127\.0\.0\.1:\d+)\n/)).output.1
+    #expect(outcome.status == 0 && !outcome.error.contains("No browser"))
+    #expect(String(decoding: try folder.read("seen"), as: UTF8.self) == "\(address)/\n")
+  }
+
+  @Test func aBrowserThatDoesNotOpenIsSaid() async throws {
+    // The server is ended once its sentence has had time to be written; the program is gone by then.
+    let folder = try TemporaryFolder()
+    let outcome = try await serve("(sleep 2; kill -TERM $PPID) & exit 3", in: folder)
+    #expect(
+      outcome.error.contains("No browser was opened: xdg-open ended with status 3. The page is at http://127.0.0.1:")
+        || outcome.error.contains("No browser was opened: open ended with status 3."))
+  }
+
+  @Test func allOfAMachinesAddressesAreNotOneToGoTo() {
+    var settings = ServerSettings()
+    for (host, address) in [
+      ("0.0.0.0", "http://127.0.0.1:8080/"), ("::", "http://[::1]:8080/"), ("fd00::1", "http://[fd00::1]:8080/"),
+      ("localhost", "http://localhost:8080/"),
+    ] {
+      settings.options.host = host
+      #expect(settings.pageAddress(8080) == address)
+    }
+  }
+}

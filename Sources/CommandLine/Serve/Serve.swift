@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Logging
 import PowerInfer
+import PowerInferPlatform
 import PowerInferServer
 import Synchronization
 
@@ -10,14 +11,14 @@ struct Serve: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Serve a model over HTTP, as OpenAI, Anthropic, ollama and llama.cpp do.",
     discussion: """
-      Clients of these APIs work with the address http://127.0.0.1:8080 (OpenAI's with /v1 behind it); / says what is here. \
-      Ctrl-C and SIGTERM let running answers finish, then end the program.
+      In a browser, http://127.0.0.1:8080 is a page to chat on (--open opens it). Clients of these APIs work with the same \
+      address, OpenAI's with /v1 behind it. Ctrl-C and SIGTERM let running answers finish, then end the program.
 
       Every option may also stand in a YAML file, by its long name (--config; a flag wins over its variable, a variable over \
       the file), and --print-config shows what came of them all.
 
       Examples:
-        powerinfer serve
+        powerinfer serve --open
         powerinfer serve -m model.gguf --host 0.0.0.0 --port 8000 --api-key-file keys.txt
         powerinfer serve --models-dir models --models-memory 16GiB --idle-unload 300
         powerinfer serve --config server.yaml --print-config
@@ -46,6 +47,9 @@ struct Serve: ParsableCommand {
   @Flag(help: "Print all options and what they are set to, as such a file, and end.")
   var printConfig = false
 
+  @Flag(help: "Open the chat page in the browser.")
+  var open = false
+
   func run() throws {
     let environment = try configuredEnvironment()
     let settings = try resolve(environment)
@@ -61,13 +65,16 @@ struct Serve: ParsableCommand {
       return try LoadedModel(model).engine
     }
     let server = InferenceServer(options: settings.options, library: library, logger: logger)
-    let address = settings.address
+    let (address, page) = (settings.address, open ? settings.pageAddress : nil)
     // The command runs on the main thread, the server on the tasks' threads.
     let outcome = Mutex<Result<Void, any Error>>(.success(()))
     let end = DispatchSemaphore(value: 0)
     Task.detached {
       do {
-        try await server.run { port in StandardOutput.note("Listening on \(address(port))\n") }
+        try await server.run { port in
+          StandardOutput.note("Listening on \(address(port))\n")
+          if let page { Self.show(page(port)) }
+        }
       } catch {
         outcome.withLock { $0 = .failure(error) }
       }
@@ -75,6 +82,14 @@ struct Serve: ParsableCommand {
     }
     end.wait()
     try outcome.withLock { $0 }.get()
+  }
+
+  /// Opens the page, or says why it cannot.
+  private static func show(_ address: String) {
+    Browser.open(address) { failure in
+      guard let failure else { return }
+      StandardOutput.note("No browser was opened: \(failure). The page is at \(address)\n")
+    }
   }
 
   /// The environment with the file's options behind it.

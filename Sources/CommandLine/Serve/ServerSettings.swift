@@ -30,9 +30,18 @@ struct ServerSettings {
   ]
 
   /// What a client reaches the server by.
-  func address(_ port: Int) -> String {
-    let host = options.host.contains(":") ? "[\(options.host)]" : options.host
-    return "\(options.certificatePath == nil ? "http" : "https")://\(host):\(port)"
+  func address(_ port: Int) -> String { address(options.host, port) }
+
+  /// Where a browser on this machine finds the page.
+  func pageAddress(_ port: Int) -> String {
+    // Addresses that stand for all of the machine's are none to go to.
+    let host = ["0.0.0.0": "127.0.0.1", "::": "::1"][options.host] ?? options.host
+    return address(host, port) + "/"
+  }
+
+  private func address(_ host: String, _ port: Int) -> String {
+    let name = host.contains(":") ? "[\(host)]" : host
+    return "\(options.certificatePath == nil ? "http" : "https")://\(name):\(port)"
   }
 
   /// The settings as a configuration file has them, without keys.

@@ -5,8 +5,30 @@ enum GeneralDescription {
     {
       "/": {
         "get": {
-          "summary": "A page that says what is here.", "tags": ["General"],
-          "responses": {"200": {"description": "The reply.", "content": {"text/html": {"schema": {"type": "string"}}}}}
+          "summary": "A page to chat on, for browsers; for other clients, what is where.", "tags": ["General"],
+          "responses": {
+            "200": {
+              "description": "The reply.",
+              "content": {"text/html": {"schema": {"type": "string"}}, "text/plain": {"schema": {"type": "string"}}}
+            },
+            "304": {"description": "The client's copy is still good."}
+          }
+        }
+      },
+      "/page/{file}": {
+        "get": {
+          "summary": "A file of the page.", "tags": ["General"],
+          "parameters": [{"name": "file", "in": "path", "required": true, "schema": {"type": "string"}}],
+          "responses": {
+            "200": {
+              "description": "The file.",
+              "content": {
+                "text/html": {"schema": {"type": "string"}}, "text/css": {"schema": {"type": "string"}},
+                "text/javascript": {"schema": {"type": "string"}}, "image/svg+xml": {"schema": {"type": "string"}}
+              }
+            },
+            "304": {"description": "The client's copy is still good."}
+          }
         }
       },
       "/health": {

@@ -48,7 +48,7 @@ struct Gate: RouterMiddleware {
     if let origin = request.headers[.origin] {
       response.headers[.accessControlAllowOrigin] =
         origins.allows(origin: origin, host: request.head.authority) ? origin : nil
-      response.headers[.vary] = "Origin"
+      response.headers[.vary] = response.headers[.vary].map { "\($0), Origin" } ?? "Origin"
     }
     return noted(response, request, context, since: start)
   }
@@ -72,7 +72,7 @@ struct Gate: RouterMiddleware {
       if request.method == .options { return preflight(request) }
     }
     let path = request.uri.path
-    if !Self.open.contains(path), !keys.admits(request.headers) {
+    if !Self.open.contains(path), !path.hasPrefix(PageRoutes.folder), !keys.admits(request.headers) {
       throw APIError(.invalidKey, "The API key is missing or wrong; expected Authorization: Bearer KEY.")
     }
     return try await next(request, context)

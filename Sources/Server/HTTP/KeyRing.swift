@@ -33,8 +33,11 @@ extension HTTPField.Name {
 
 extension KeyRing {
   /// The SHA-256 of a text, in hexadecimal digits.
-  static func digest(_ text: String) -> String {
-    SHA256.hash(data: Data(text.utf8)).map { byte in
+  static func digest(_ text: String) -> String { digest(text.utf8) }
+
+  /// The SHA-256 of some bytes, in hexadecimal digits.
+  static func digest(_ bytes: some Sequence<UInt8>) -> String {
+    SHA256.hash(data: Data(bytes)).map { byte in
       let digits = String(byte, radix: 16)
       return digits.count == 1 ? "0" + digits : digits
     }.joined()
