@@ -59,8 +59,8 @@ fi
 if [[ -x "$work/venv/bin/schemathesis" ]]; then
   # Answers of a few tokens; what is looked at is their form.
   start --predict 4
-  # It leaves a folder of its own where it runs.
-  (cd "$work" && timeout 300 "$work/venv/bin/schemathesis" run "$address/openapi.json" --max-examples "${EXAMPLES:-15}" --phases fuzzing \
+  # It leaves a folder of its own where it runs. A stream that never ends is nothing for it.
+  (cd "$work" && timeout 300 "$work/venv/bin/schemathesis" run "$address/openapi.json" --max-examples "${EXAMPLES:-15}" --phases fuzzing --exclude-path /v1/activity \
     --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance \
     --request-timeout 60 --seed 1 --suppress-health-check all --no-color) >"$work/fuzz" 2>&1 ||
     { tail -n 150 "$work/fuzz"; exit 1; }

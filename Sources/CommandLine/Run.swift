@@ -1,6 +1,7 @@
 import ArgumentParser
 import PowerInfer
 import PowerInferPlatform
+import PowerInferToolkit
 
 /// `powerinfer run`: one answer, or a chat.
 struct Run: ParsableCommand {
@@ -21,6 +22,7 @@ struct Run: ParsableCommand {
         powerinfer run --json --seed 7 "Name a colour." | jq -r .text
         powerinfer run --grammar 'root ::= "yes" | "no"' "Is the sky blue?"
         powerinfer run --json-schema person.json "Invent a person."
+        powerinfer run --activity neurons.svg "Why is the sky blue?"
         powerinfer run                               (on a terminal: a chat)
       """)
 
@@ -69,6 +71,13 @@ struct Run: ParsableCommand {
       """)
   var profile = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Draw how often the neurons of each layer fired for the answer, as SVG. Counting takes some time.",
+      valueName: "file"),
+    completion: .file(extensions: ["svg"]))
+  var activity: String?
+
   func validate() throws {
     if json, jsonLines { throw ValidationError("Give either --json or --json-lines, not both.") }
     if raw, system != nil {
@@ -91,7 +100,11 @@ struct Run: ParsableCommand {
       throw OptionError.needsPrompt(option: option)
     }
 
+    // Before minutes go into an answer.
+    let map = try activity.map { try AtomicFile($0) }
+
     let loaded = try LoadedModel(model)
+    loaded.engine.recordsActivity = map != nil
     // Also after an answer that was cancelled.
     defer {
       StandardOutput.note(ProfileReport.text(loaded.engine.profileReports))
@@ -119,6 +132,14 @@ struct Run: ParsableCommand {
         try chat(loaded, generator, generation, cancellation, system: system, environment)
       }
     }
+    if let map { try draw(loaded, into: map) }
+  }
+
+  private func draw(_ loaded: LoadedModel, into file: AtomicFile) throws {
+    guard let (counts, tokens) = loaded.engine.activityCounts else { throw ActivityMapError.nothingCounted }
+    try file.write(ActivityPlot(counts: counts, tokens: tokens, title: loaded.name).svg)
+    try file.commit()
+    if !quiet { StandardOutput.note("The neurons were drawn in \(file.path).\n") }
   }
 
   /// The prompt; nil for a chat.
@@ -149,5 +170,14 @@ struct Run: ParsableCommand {
       options: options, cancellation: cancellation, style: style, isQuiet: quiet, readLine: lines.next,
       write: StandardOutput.write, makeProgressBar: { .reading }
     ).run()
+  }
+}
+
+/// Why a map of the neurons cannot be drawn.
+enum ActivityMapError: Error, Equatable, CustomStringConvertible {
+  case nothingCounted
+
+  var description: String {
+    "There are no neurons to draw (--activity): the answer needs two tokens or more, and a model on the processor."
   }
 }

@@ -95,6 +95,7 @@ public struct InferenceServer: Sendable {
     let routes = Routes(router: router, table: table)
     PageRoutes(service: service).add(to: routes)
     GeneralRoutes(service: service).add(to: routes)
+    ActivityRoutes(service: service).add(to: routes)
     OpenAIRoutes(service: service).add(to: routes)
     AnthropicRoutes(service: service).add(to: routes)
     OllamaRoutes(service: service).add(to: routes)

@@ -10,6 +10,7 @@ final class Service: Sendable {
   let work = Work()
   let body: BodyReader
   let embeddings = EmbeddingQueue()
+  let activity = ActivityFeed()
 
   init(options: ServerOptions, library: ModelLibrary) {
     self.options = options

@@ -166,6 +166,24 @@ public final class Engine: @unchecked Sendable {
   /// How many requests there are.
   public var load: EngineLoad { schedulers.withLock { $0?.load } ?? EngineLoad() }
 
+  // MARK: Neurons
+
+  /// Whether it is counted which neurons fire while answers are made, on the processor alone. Costs time for each token; see
+  /// ``TextPiece/activity``.
+  public var recordsActivity: Bool {
+    get { core.recordsActivity.load(ordering: .relaxed) }
+    set { core.recordsActivity.store(newValue, ordering: .relaxed) }
+  }
+
+  /// How often each neuron fired, [layers][neurons], and for how many tokens, since ``recordsActivity`` was first set; `nil` where
+  /// nothing was counted.
+  public var activityCounts: (counts: [[UInt32]], tokens: Int)? {
+    ifFree { core in
+      guard let activity = (core.executor as? CPUExecutor)?.activity, activity.tokens > 0 else { return nil }
+      return (activity.counts, activity.tokens)
+    } ?? nil
+  }
+
   // MARK: Sequences
 
   /// An empty sequence. One that is made inside a call of the engine is refused as soon as it is used (``EngineError/engineBusy``).

@@ -11,6 +11,10 @@ final class EngineCore {
   /// Why the first executor was given up, if it was: a sentence.
   private(set) var failure: String?
   let contextSize: Int
+  /// Whether passes of answers count which neurons fire.
+  let recordsActivity = Atomic(false)
+  /// What was counted in the last pass, row by row; empty where nothing was.
+  private(set) var activity: [TokenActivity] = []
   private let vocabularySize: Int
   private let isDeterministic: Bool
   let skipsInPrompts: Bool
@@ -227,6 +231,12 @@ final class EngineCore {
   /// Where the device of the executor fails and there is something to fall back on, that one goes on with the same tokens.
   func forward(_ batch: Batch) throws {
     try check(batch)
+    activity = []
+    let isCounted =
+      recordsActivity.load(ordering: .relaxed) && batch.promptCount == 0 && batch.wantedCount == batch.count
+    let counter = isCounted ? (executor as? CPUExecutor)?.activity : nil
+    counter?.begin(rows: batch.count)
+    defer { activity = counter?.end() ?? [] }
     do {
       try run(batch)
     } catch let error as GPUError where fallback != nil {

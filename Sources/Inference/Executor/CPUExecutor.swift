@@ -155,6 +155,8 @@ final class CPUExecutor: ModelExecutor {
     feedForward.resetStatistics()
   }
 
+  var activity: NeuronActivity? { feedForward.activity }
+
   var memory: ExecutorMemory { ExecutorMemory(workspace: workspaceBytes, copies: feedForward.plan.copiedBytes) }
 
   private func measure(_ batch: Batch, logits: Int, _ body: () -> Void) {

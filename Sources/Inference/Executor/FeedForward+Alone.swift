@@ -309,6 +309,7 @@ extension FeedForward {
   private func addRows(
     _ step: AloneStep, _ own: NeuronScratch.Own, count: Int, values: UnsafePointer<Float>, sum: Int, _ worker: Worker
   ) {
+    if activity.rows > 0 { activity.note(layer: step.index, worker: worker.index, own.listed(count)) }
     worker.enter(.down)
     let target = scratch.sums + sum * step.down.columns
     target.update(repeating: 0, count: step.down.columns)

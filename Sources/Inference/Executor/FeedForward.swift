@@ -17,6 +17,7 @@ final class FeedForward {
   let work: Workspace
   let scratch: NeuronScratch
   let counters: NeuronCounters
+  let activity: NeuronActivity
   let observer: (any NeuronObserver)?
   let tap: ActivationTap?
   /// Of each layer, in the order in which what neurons give is summed.
@@ -75,6 +76,7 @@ final class FeedForward {
       configuration: configuration, plan: plan, pieces: pieces.map(\.count).max() ?? 1, batchSize: batchSize,
       workers: workers)
     counters = NeuronCounters(layers: plan.layers.count, workers: workers)
+    activity = NeuronActivity(layers: plan.layers.count, neurons: neurons, workers: workers)
     trial = SourceTrial(plan.layers.map(\.sources))
     unions = UnionTrial(isOpen: plan.mode != .dense)
     layerTimes = isProfiled ? LayerTimes(layers: plan.layers.count) : nil
@@ -114,7 +116,8 @@ final class FeedForward {
   /// ``Workspace/feedForwardOutput`` = down · neurons(input) + bias. Ends in step.
   func run(_ layer: LayerWeights, index: Int, of input: Activations, rows: RowGroup, _ worker: Worker) {
     let isTiming = worker.leads && (layerTimes != nil || !trial.isOver || unions.isMeasuring)
-    let start = isTiming ? trial.time() : 0
+    let isWatched = activity.rows > 0
+    let start = isTiming || isWatched ? trial.time() : 0
     tap?.show(.feedForward, layer: index, input, count: rows.count, worker)
     if pass == .alone, let down = plan.layers[index].neurons {
       runAlone(layer, index: index, of: input, down: down, maySkip: !rows.skipping.isEmpty, worker)
@@ -126,10 +129,15 @@ final class FeedForward {
       }
       worker.sync()
       tap?.show(.down, layer: index, work.shared.hidden, count: rows.count, worker)
+      if isWatched {
+        let some = worker.share(of: configuration.feedForwardSize)
+        activity.note(layer: index, worker: worker.index, some, of: work.shared.hidden.values)
+      }
       worker.enter(.down)
       addDown(layer, index: index, rows: rows, worker)
     }
     worker.sync()
+    if isWatched, worker.leads { activity.add(feedForward: trial.time() - start) }
     if isTiming {
       let time = trial.time() - start
       if pass != .alone {

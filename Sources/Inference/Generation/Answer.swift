@@ -38,6 +38,8 @@ struct Answer {
   /// Tokens whose text has not been given out.
   private var held: [Int32] = []
   private var heldChoices: [TokenChoice] = []
+  private var heldActivity: [TokenActivity] = []
+  private var nextActivity: TokenActivity?
 
   /// - Parameters:
   ///   - prompt: known tokens, which count for penalties.
@@ -88,8 +90,12 @@ struct Answer {
   /// Takes a token that was chosen elsewhere, of an answer that is plainly greedy.
   mutating func take(_ token: Int32, at time: Double) -> TextPiece? { add(token, nil, at: time) }
 
+  /// Keeps what the neurons did for the token that is added next.
+  mutating func note(_ activity: TokenActivity) { nextActivity = activity }
+
   private mutating func add(_ token: Int32, _ choice: TokenChoice?, at time: Double) -> TextPiece? {
     sampler.accept(token)
+    defer { nextActivity = nil }
     if tokens.isEmpty { statistics.timeToFirstToken = time - start }
     statistics.decodeTime = time - start - (statistics.timeToFirstToken ?? 0)
     tokens.append(token)
@@ -100,6 +106,7 @@ struct Answer {
     }
     held.append(token)
     if let choice { heldChoices.append(choice) }
+    if let nextActivity { heldActivity.append(nextActivity) }
     let step = matcher.append(assembler.append(token))
     if let stop = step.stop {
       stopString = stop
@@ -151,9 +158,9 @@ struct Answer {
 
   private mutating func piece(_ text: String) -> TextPiece? {
     guard !text.isEmpty else { return nil }
-    defer { (held, heldChoices) = ([], []) }
+    defer { (held, heldChoices, heldActivity) = ([], [], []) }
     self.text += text
-    return TextPiece(text: text, tokens: held, choices: heldChoices)
+    return TextPiece(text: text, tokens: held, choices: heldChoices, activity: heldActivity)
   }
 
   /// The answer as far as it came.

@@ -34,10 +34,16 @@ public struct TextPiece: Sendable, Equatable {
   public var tokens: [Int32]
   /// The same tokens with their log-probabilities; empty where those were not asked for.
   public var choices: [TokenChoice]
+  /// What the neurons did for the same tokens, but for those that came out of the prompt's pass; empty unless the engine records it
+  /// (``Engine/recordsActivity``).
+  public var activity: [TokenActivity]
 
-  public init(text: String, tokens: [Int32], choices: [TokenChoice] = []) {
+  public init(
+    text: String, tokens: [Int32], choices: [TokenChoice] = [], activity: [TokenActivity] = []
+  ) {
     self.text = text
     self.tokens = tokens
     self.choices = choices
+    self.activity = activity
   }
 }

@@ -92,6 +92,9 @@ final class ScheduledRequest {
     return unread == 0
   }
 
+  /// Keeps what the neurons did for the token that is chosen next.
+  func note(_ activity: TokenActivity) { answer.note(activity) }
+
   /// Goes on with the next token.
   func choose(from logits: UnsafeBufferPointer<Float>) throws {
     give(try answer.choose(from: logits, at: Generator.monotonicSeconds()))

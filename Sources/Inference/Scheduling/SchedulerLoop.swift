@@ -84,6 +84,7 @@ final class SchedulerLoop {
     do {
       let batch = core.batch(plan.pieces.map(\.piece))
       try core.forward(batch)
+      for ((request, _), activity) in zip(plan.pieces, core.activity) { request.note(activity) }
       var wanting: [ScheduledRequest] = []
       for (request, piece) in plan.pieces {
         let isDone = request.didRead(piece.tokens.count, core, keepsPrefix: keepsPrefix(request))

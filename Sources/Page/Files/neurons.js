@@ -113,7 +113,7 @@ export class Neurons {
   text(id, text) {
     const answer = this.#answer;
     if (!answer || answer.id !== id || answer.pieces.length >= mostTokens) return;
-    const span = make("span", { role: "option", id: `token-${answer.pieces.length}`, "aria-selected": "false" }, text);
+    const span = make("span", { role: "option", id: `token-${answer.pieces.length}`, "aria-selected": "false", "aria-label": text.trim() ? undefined : "space" }, text);
     answer.pieces.push(span);
     this.strip.append(span);
     if (this.isOpen) this.strip.hidden = false;
@@ -126,7 +126,7 @@ export class Neurons {
   // MARK: Looking
 
   #choose(target) {
-    if (target.role === "option") this.#pick(this.#answer?.pieces.indexOf(target) ?? -1);
+    if (target.getAttribute("role") === "option") this.#pick(this.#answer?.pieces.indexOf(target) ?? -1);
   }
 
   #pick(index) {

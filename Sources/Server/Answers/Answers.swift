@@ -16,14 +16,16 @@ struct Answers: Sendable {
   private let tickets: [Work.Ticket]
   private let service: Service
   private let channel: any Channel
+  private let requestID: String
 
   /// Hands requests to the engine.
   ///
   /// - Throws: ``APIError`` where one of them cannot be answered, or too many wait.
-  init(_ requests: [GenerationRequest], _ model: ServedModel, _ service: Service, on channel: any Channel) throws {
+  init(_ requests: [GenerationRequest], _ model: ServedModel, _ service: Service, for context: ServerContext) throws {
     self.model = model
     self.service = service
-    self.channel = channel
+    (channel, requestID) = (context.channel, context.requestID)
+    model.engine.recordsActivity = service.activity.isWatched
     var streams: [GenerationStream] = []
     do {
       for request in requests { streams.append(try model.engine.submit(service.limited(request))) }
@@ -55,12 +57,17 @@ struct Answers: Sendable {
       cancel()
       model.touch()
     }
+    var activity = streams.indices.map { ActivityMeter(request: requestID, choice: $0) }
     // Where nobody takes what comes, the rest is only counted.
     var unwanted: (any Error)?
     do {
       for try await (index, event) in events() {
         meters[index].note(event)
         service.work.note(event, tickets[index])
+        if case .text(let piece) = event {
+          activity[index].count(piece)
+          service.activity.publish(piece, activity[index])
+        }
         guard unwanted == nil else { continue }
         do {
           try await body(index, event)

@@ -25,7 +25,7 @@ struct AnthropicRoutes {
     let (prompt, _) = try prompt(fields, bytes, model)
     let generation = try service.request(
       prompt, body.sampling, maxTokens: fields.max_tokens, stop: fields.stop_sequences, model: model)
-    let answers = try Answers([generation], model, service, on: context.channel)
+    let answers = try Answers([generation], model, service, for: context)
     if fields.stream == true {
       return answers.stream(MessageStream(model: model.name, requestID: context.requestID))
     }

@@ -63,6 +63,16 @@ enum GeneralDescription {
           "responses": {"200": {"description": "The reply.", "content": {"text/plain": {"schema": {"type": "string"}}}}}
         }
       },
+      "/v1/activity": {
+        "get": {
+          "summary": "What the neurons do while answers are made, as server-sent events for as long as the client listens.",
+          "tags": ["General"],
+          "responses": {
+            "200": {"description": "A stream of events named token.",
+              "content": {"text/event-stream": {"schema": {"$ref": "#/components/schemas/ActivityEvent"}}}}
+          }
+        }
+      },
       "/openapi.json": {
         "get": {
           "summary": "This description.", "tags": ["General"],
@@ -74,6 +84,20 @@ enum GeneralDescription {
 
   /// An object of schemas that they refer to.
   static let schemas = #"""
-    {"ServerSentEvent": {"type": "object", "properties": {"event": {"type": "string"}, "data": {"type": "string"}}}}
+    {"ServerSentEvent": {"type": "object", "properties": {"event": {"type": "string"}, "data": {"type": "string"}}},
+      "ActivityEvent": {
+        "type": "object",
+        "properties": {
+          "id": {"type": "string", "description": "The x-request-id of the answer's reply."},
+          "choice": {"type": "integer"},
+          "piece": {"type": "integer", "description": "The piece of the answer that the token belongs to, counted from 0."},
+          "layers": {"type": "integer"}, "neurons": {"type": "integer"}, "groups": {"type": "integer"},
+          "hot_groups": {"type": "integer"},
+          "cells": {"type": "string", "description": "Base64 of layers * groups bytes: the share of a group that fired, 255 for all."},
+          "active": {"type": "number"}, "hit_rate": {"type": ["number", "null"]}, "pass_ms": {"type": "number"},
+          "feed_forward_ms": {"type": "number"}, "tokens_per_second": {"type": "number"}
+        },
+        "required": ["id", "choice", "piece", "layers", "neurons", "groups", "hot_groups", "cells", "active", "hit_rate", "pass_ms", "feed_forward_ms", "tokens_per_second"]
+      }}
     """#
 }

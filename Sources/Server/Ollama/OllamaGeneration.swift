@@ -55,7 +55,7 @@ extension OllamaRoutes {
     var generation = try service.request(
       prompt, options?.sampling ?? SamplingFields(), maxTokens: limit, stop: options?.fields.stop, model: model)
     generation.grammar = grammar
-    let answers = try Answers([generation], model, service, on: context.channel)
+    let answers = try Answers([generation], model, service, for: context)
     if isStreamed { return answers.stream(OllamaStream(model: name, isChat: isChat)) }
     guard let outcome = try await answers.outcomes().first else { throw CancellationError() }
     return JSONReply.response(

@@ -25,7 +25,7 @@ extension OpenAIRoutes {
     }
     if fields.logprobs == true { generation.logProbabilities = fields.top_logprobs ?? 0 }
     if fields.cache_prompt == false { (generation.usesPrefixes, generation.keepsPrefix) = (false, false) }
-    let answers = try Answers(generation.copies(fields.count), model, service, on: context.channel)
+    let answers = try Answers(generation.copies(fields.count), model, service, for: context)
     if fields.stream == true {
       return answers.stream(
         ChatStream(

@@ -133,7 +133,7 @@ extension OpenAIRoutes {
         .invalidRequest, "The request asks for \(requests.count) answers, expected at most \(PromptField.most).",
         parameter: "n")
     }
-    let answers = try Answers(requests, model, service, on: context.channel)
+    let answers = try Answers(requests, model, service, for: context)
     if fields.stream == true {
       return answers.stream(
         CompletionStream(

@@ -14,7 +14,7 @@ extension OpenAIRoutes {
       stop: fields.stop, model: model)
     if fields.text?.format != nil { generation.grammar = try AnswerForm(bytes).openAI("text", "format") }
     let object = ResponseObject(fields, generation.sampling, model: model.name)
-    let answers = try Answers([generation], model, service, on: context.channel)
+    let answers = try Answers([generation], model, service, for: context)
     if fields.stream == true { return answers.stream(ResponseStream(object)) }
     guard let outcome = try await answers.outcomes().first else { throw CancellationError() }
     return JSONReply.response(object.completed(outcome.result, item: Names.new("msg_")))

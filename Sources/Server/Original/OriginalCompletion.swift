@@ -76,7 +76,7 @@ extension OriginalRoutes {
     if fields.cache_prompt == false { (generation.usesPrefixes, generation.keepsPrefix) = (false, false) }
     let text = model.text(of: prompt)
     let settings = GenerationSettings(generation, model)
-    let answers = try Answers([generation], model, service, on: context.channel)
+    let answers = try Answers([generation], model, service, for: context)
     if fields.stream == true {
       return answers.stream(
         OriginalStream(

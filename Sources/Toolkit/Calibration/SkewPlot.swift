@@ -58,7 +58,7 @@ public struct SkewPlot: Sendable {
         + "font-family=\"sans-serif\" font-size=\"13\" fill=\"#808080\">",
       "<style>polyline{fill:none}.layer{stroke:#5b8def;stroke-opacity:.35}.all{stroke:#d9480f;stroke-width:2.5}"
         + ".grid{stroke:#808080;stroke-opacity:.3}.mark{fill:#d9480f}</style>",
-      "<text x=\"\(left)\" y=\"24\" font-size=\"16\">\(escaped(title))</text>",
+      "<text x=\"\(left)\" y=\"24\" font-size=\"16\">\(SVGText.escaped(title))</text>",
     ]
     for step in 0...5 {
       let share = Double(step) / 5
@@ -75,18 +75,5 @@ public struct SkewPlot: Sendable {
       "<text transform=\"translate(16 \(top + height / 2)) rotate(-90)\" text-anchor=\"middle\">activations</text>",
     ]
     return lines
-  }
-
-  /// A file's name may hold anything; what XML has no place for is left out.
-  private static func escaped(_ text: String) -> String {
-    text.unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0xFFFE && $0.value != 0xFFFF }
-      .map { scalar in
-        switch scalar {
-        case "&": "&amp;"
-        case "<": "&lt;"
-        case ">": "&gt;"
-        default: String(scalar)
-        }
-      }.joined()
   }
 }
