@@ -254,7 +254,8 @@ def until(page, condition):
     """Waits; the page's policy does not let the browser's driver do so by itself."""
     end = time.time() + 150
     while not page.evaluate(condition):
-        check(time.time() < end, f"in time: {condition}")
+        if time.time() > end:
+            raise SystemExit(f"Failed: waited for {condition}")
         time.sleep(0.05)
 
 

@@ -3,7 +3,7 @@ import { $, iconButton, make } from "./dom.js";
 import { events, request } from "./api.js";
 
 const mostTokens = 2048; // of an answer, that are kept
-const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
+const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)}\u00a0%`;
 
 export class Neurons {
   #answer = null; // {id, pieces: [span], tokens: [event]}
