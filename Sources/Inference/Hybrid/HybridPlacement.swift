@@ -52,7 +52,7 @@ public struct HybridPlacement: Sendable, Equatable {
     guard case .rows(let down) = layer.down else { return nil }
     // By neuron it is only made where neurons may be left out.
     switch mode {
-    case .gate, .predictor, .threshold: return nil
+    case .gate, .predictor, .threshold, .bits: return nil
     case .auto, .dense: return max(32, down.format.blockElements)
     }
   }

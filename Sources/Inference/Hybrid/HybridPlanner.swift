@@ -141,7 +141,7 @@ struct HybridPlanner {
     // Where the first row tells, every one is read.
     let asked: Float
     switch mode {
-    case .gate, .threshold: asked = Float(first) / Float(total)
+    case .gate, .threshold, .bits: asked = Float(first) / Float(total)
     case .auto: asked = recipe.sources[index].contains(.gate) ? Float(first) / Float(total) : 1
     case .predictor: asked = 0
     case .dense: asked = 1
