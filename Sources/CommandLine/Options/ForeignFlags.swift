@@ -88,7 +88,10 @@ enum ForeignFlags {
       "this sampler is not made yet; there are --temp, --top-k, --top-p, --min-p, --typical and penalties"
     ),
     ("--no-penalize-nl", "penalties take a line break like any other token"),
-    ("--grammar --grammar-file -j --json-schema -jf --json-schema-file", "output cannot be constrained yet"),
+    (
+      "--grammar --grammar-file -j --json-schema -jf --json-schema-file",
+      "this belongs to run; requests to serve have fields for it"
+    ),
     ("--cfg-negative-prompt --cfg-negative-prompt-file --cfg-scale", "there is no guidance by a second prompt"),
     (
       "--rope-scaling --rope-scale --rope-freq-base --rope-freq-scale --yarn-orig-ctx --yarn-ext-factor --yarn-attn-factor "
@@ -101,7 +104,7 @@ enum ForeignFlags {
       "-kvo --kv-offload -nkvo --no-kv-offload -sm --split-mode -ts --tensor-split -mg --main-gpu -ot --override-tensor "
         + "-cmoe --cpu-moe -ncmoe --n-cpu-moe -ncffn --n-cpu-ffn --op-offload --no-op-offload --rpc -nommq --no-mul-mat-q "
         + "--low-vram",
-      "a model runs on one GPU or on the processor; --gpu says which"
+      "a model runs on one GPU, on the processor or on both; --gpu, --vram-budget and -ngl say which"
     ),
     ("-dev --device", "it is called --gpu here"),
     ("--list-devices", "powerinfer devices lists them"),
