@@ -33,11 +33,12 @@ import Testing
     #expect(lines[0].split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) } == titles)
     #expect(lines.dropFirst(2).prefix(3).map { $0.prefix(11) } == ["| dense    ", "| gate     ", "| predictor"])
     #expect(lines[3].contains("| 100.00 % | 100.00 % |") && lines[3].hasSuffix("   +0.00 ± 0.00 % |"))
-    #expect(lines[5] == "" && lines[6].hasPrefix("Without threshold: The threshold source needs"))
+    #expect(lines[5] == "" && lines[6].hasPrefix("Without bits: 2 of 2 layers ask whole gates: "))
+    #expect(lines[7].hasPrefix("Without threshold: The threshold source needs"))
     let decoded =
       command == "perplexity" ? "8 tokens decoded after 8, median of 5" : "4 tokens decoded after 8, median of 2"
-    #expect(lines[7] == "sparse.gguf: 3 chunks of 16 tokens, 7 of them scored; \(decoded) turns; 1 thread")
-    #expect(lines.count == 9 && lines[8] == "")
+    #expect(lines[8] == "sparse.gguf: 3 chunks of 16 tokens, 7 of them scored; \(decoded) turns; 1 thread")
+    #expect(lines.count == 10 && lines[9] == "")
   }
 
   /// Both commands find the same, for any number of threads; what a plain run finds is in the table.
