@@ -4,8 +4,9 @@ import PowerInferJinja
 
 /// Makes grammars of JSON schemas (draft 2020-12, and the older names of its keywords).
 ///
-/// What a schema leaves open becomes what models write: little white space, numbers of bounded length. Keywords that restrict values
-/// in a way which a grammar does not hold are refused by name, so that no answer passes which the schema does not admit.
+/// What a schema leaves open becomes what models write: little white space, numbers of bounded length, members in the schema's order.
+/// Keywords that restrict values in a way which a grammar does not hold are refused by name. `oneOf` alone is read as something weaker,
+/// `anyOf`: a grammar cannot tell that only one of its schemas fits.
 struct SchemaGrammar {
   let document: Value
   var rules = GrammarRules()
