@@ -30,13 +30,16 @@ final class GrammarMachine: Sendable {
       let places: [UInt64]
       /// Whether the text may end here.
       let mayEnd: Bool
-      /// Where each byte leads; nil before the first was asked for, -2 where it was not.
-      var next: [State]?
     }
+
+    /// Where a byte leads that nobody has asked for.
+    static let unknown: State = -2
 
     var frames: [Frame] = []
     var frameNumbers: [Frame: Int32] = [:]
     var entries: [Entry] = []
+    /// [states, 256]: where each byte leads.
+    var next: [State] = []
     var numbers: [[UInt64]: State] = [:]
     var masks: [State: TokenMask] = [:]
   }
@@ -127,8 +130,8 @@ final class GrammarMachine: Sendable {
   }
 
   private func next(_ state: State, _ byte: UInt8, _ memory: inout Memory) throws -> State {
-    let known = memory.entries[Int(state)].next?[Int(byte)] ?? -2
-    if known != -2 { return known }
+    let known = memory.next[Int(state) << 8 | Int(byte)]
+    if known != Memory.unknown { return known }
     var reached: [UInt64] = []
     for place in memory.entries[Int(state)].places {
       for edge in graph.nodes[Int(place >> 32)].edges where edge.bytes.contains(byte) {
@@ -136,8 +139,7 @@ final class GrammarMachine: Sendable {
       }
     }
     let result = reached.isEmpty ? Self.dead : try self.state(from: reached, &memory)
-    if memory.entries[Int(state)].next == nil { memory.entries[Int(state)].next = Array(repeating: -2, count: 256) }
-    memory.entries[Int(state)].next?[Int(byte)] = result
+    memory.next[Int(state) << 8 | Int(byte)] = result
     return result
   }
 
@@ -177,7 +179,8 @@ final class GrammarMachine: Sendable {
     if let known = memory.numbers[key] { return known }
     guard memory.entries.count < Self.stateLimit else { throw GrammarError.tooManyStates(limit: Self.stateLimit) }
     let number = State(memory.entries.count)
-    memory.entries.append(.init(places: kept, mayEnd: mayEnd, next: nil))
+    memory.entries.append(.init(places: kept, mayEnd: mayEnd))
+    memory.next.append(contentsOf: repeatElement(Memory.unknown, count: 256))
     memory.numbers[key] = number
     return number
   }
