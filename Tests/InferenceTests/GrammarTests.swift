@@ -78,6 +78,9 @@ import Testing
 
   @Test func deepGrammarsAreRefused() {
     #expect(throws: GrammarError.tooDeep(limit: 200)) {
+      try Grammar(gbnf: "root ::= \"a\"" + String(repeating: "*", count: 500_000))
+    }
+    #expect(throws: GrammarError.tooDeep(limit: 200)) {
       try Grammar(gbnf: "root ::= " + String(repeating: "(", count: 100_000))
     }
   }

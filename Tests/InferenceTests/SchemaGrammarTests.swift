@@ -128,6 +128,21 @@ import Testing
     }
   }
 
+  /// Each came to a stack or a time without end.
+  @Test func largeSchemasAreSentences() {
+    func list(_ part: String, _ count: Int) -> String {
+      "[" + repeatElement(part, count: count).joined(separator: ",") + "]"
+    }
+    let name = String(repeating: "n", count: 500_000)
+    for text in [
+      #"{"properties": {"\#(name)": {}}, "additionalProperties": {}}"#,
+      #"{"allOf": \#(list(#"{"properties": {"a": {}}}"#, 100_000))}"#, #"{"type": \#(list(#""null""#, 100_000))}"#,
+      #"{"prefixItems": \#(list(#"{"type": "object"}"#, 100_000))}"#,
+    ] {
+      #expect(throws: GrammarError.self, "\(text.prefix(40))") { try Grammar(jsonSchema: text) }
+    }
+  }
+
   @Test func deepSchemasAreRefused() {
     let text = String(repeating: #"{"items": "#, count: 150) + "true" + String(repeating: "}", count: 150)
     #expect(throws: GrammarError.tooDeep(limit: 100)) { try Grammar(jsonSchema: text) }

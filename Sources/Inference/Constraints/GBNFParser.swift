@@ -70,7 +70,7 @@ struct GBNFParser {
 
   private mutating func repetition(of expression: GrammarExpression) throws(GrammarError) -> GrammarExpression {
     var result = expression
-    while true {
+    for _ in 0..<Self.depthLimit {
       skipSpace(breaks: false)
       if take("*") {
         result = .repeated(result, least: 0, most: nil)
@@ -84,6 +84,7 @@ struct GBNFParser {
         return result
       }
     }
+    throw .tooDeep(limit: Self.depthLimit)
   }
 
   private mutating func counted(_ expression: GrammarExpression) throws(GrammarError) -> GrammarExpression {

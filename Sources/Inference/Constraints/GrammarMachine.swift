@@ -14,7 +14,9 @@ final class GrammarMachine: Sendable {
   let table: TokenTable
   private let memory = Mutex(Memory())
 
-  private static let placeLimit = 10_000
+  private static let placeLimit = 2000
+  /// Places that all states together may have come to: a second or so.
+  private static let workLimit = 20_000_000
   private static let stateLimit = 1 << 16
   private static let maskLimit = 1024
 
@@ -42,6 +44,7 @@ final class GrammarMachine: Sendable {
     var next: [State] = []
     var numbers: [[UInt64]: State] = [:]
     var masks: [State: TokenMask] = [:]
+    var work = 0
   }
 
   /// - Throws: ``GrammarError``.
@@ -172,6 +175,8 @@ final class GrammarMachine: Sendable {
         try add(Self.place(outer.next, outer.outer))
       }
     }
+    memory.work += seen.count
+    guard memory.work <= Self.workLimit else { throw GrammarError.tooAmbiguous(limit: Self.placeLimit) }
     if kept.isEmpty, !mayEnd { return Self.dead }
     kept.sort()
     // One more number tells texts that may end from others.

@@ -53,7 +53,8 @@ extension SchemaGrammar {
     for index in stride(from: known - 1, through: 0, by: -1) {
       let part = GrammarExpression.sequence(
         index == 0 ? [first[index], tail] : [JSONGrammar.comma, first[index], tail])
-      tail = index < least ? part : .optional(part)
+      // A rule of its own, so that long lists are not deep.
+      tail = try addRule(index < least ? part : .optional(part))
     }
     return .sequence([tail, .rule(JSONGrammar.space)])
   }
@@ -68,16 +69,16 @@ extension SchemaGrammar {
       guard let schemas = given.entries else { throw wrong(path + "/properties", "an object of schemas", given) }
       properties = schemas
     }
-    var required: [String] = []
+    var required: Set<String> = []
     if let given = entries["required"] {
       guard let names = given.elements, names.allSatisfy({ $0.text != nil }) else {
         throw wrong(path + "/required", "a list of names", given)
       }
-      required = names.compactMap(\.text)
+      required = Set(names.compactMap(\.text))
     }
     let others = entries["additionalProperties"]
     // Required names without a schema are members of any kind, unless others are forbidden.
-    for name in required where properties[name] == nil {
+    for name in required.sorted() where properties[name] == nil {
       guard others != .boolean(false) else { throw .nothingFits(path: path) }
       properties[name] = others ?? .boolean(true)
     }
@@ -96,6 +97,9 @@ extension SchemaGrammar {
     // Members that a schema neither names nor mentions are left out: whoever lists properties wants these.
     if let others, others != .boolean(false) {
       let value = try value(others, path + "/additionalProperties")
+      guard properties.count <= Self.listLimit, properties.keys.allSatisfy({ $0.unicodeScalars.count <= 100 }) else {
+        throw .unsupported(path: path, keyword: "additionalProperties beside long or many names")
+      }
       extra = try addRule(JSONGrammar.member(Self.key(otherThan: Array(properties.keys)), value))
     }
     return .sequence([.literal("{"), .rule(JSONGrammar.space), try inOrder(members, extra), .literal("}")])

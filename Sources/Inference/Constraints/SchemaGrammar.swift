@@ -16,6 +16,8 @@ struct SchemaGrammar {
   private var depth = 0
 
   private static let depthLimit = 100
+  /// Parts of lists that are compared with each other.
+  static let listLimit = 500
 
   /// - Throws: ``GrammarError``.
   static func rules(
@@ -90,7 +92,9 @@ struct SchemaGrammar {
   private func types(_ entries: OrderedDictionary<String, Value>, _ path: String) throws(GrammarError) -> [String]? {
     guard let type = entries["type"] else { return nil }
     if let name = type.text { return [name] }
-    guard let elements = type.elements else { throw wrong(path + "/type", "a name or a list of names", type) }
+    guard let elements = type.elements, elements.count <= Self.listLimit else {
+      throw wrong(path + "/type", "a name or a list of names", type)
+    }
     var names: [String] = []
     for element in elements {
       guard let name = element.text else { throw wrong(path + "/type", "a name or a list of names", type) }
@@ -224,6 +228,7 @@ struct SchemaGrammar {
     guard let schemas = list.elements, !schemas.isEmpty else {
       throw wrong(path + "/allOf", "a list with schemas", list)
     }
+    guard schemas.count <= Self.listLimit else { throw .tooLarge(limit: GrammarGraph.nodeLimit) }
     var result = entries
     result.removeValue(forKey: "allOf")
     for schema in schemas {
@@ -250,14 +255,14 @@ struct SchemaGrammar {
     switch (keyword, present, value) {
     case ("properties", .dictionary(let one), .dictionary(let other)):
       var all = one
-      for (name, schema) in other { all[name] = all[name].map { ["allOf": .list([$0, schema])] } ?? schema }
+      for (name, schema) in other { all[name] = all[name].map { Self.both($0, schema) } ?? schema }
       result[keyword] = .dictionary(all)
     case ("$defs", .dictionary(let one), .dictionary(let other)),
       ("definitions", .dictionary(let one), .dictionary(let other)):
       result[keyword] = .dictionary(one.merging(other) { first, _ in first })
-    case ("required", .list(let one), .list(let other)):
-      result[keyword] = .list(one + other.filter { !one.contains($0) })
-    case ("enum", .list(let one), .list(let other)): result[keyword] = .list(one.filter(other.contains))
+    case ("required", .list(let one), .list(let other)): result[keyword] = .list(one + other)
+    case ("enum", .list(let one), .list(let other)) where min(one.count, other.count) <= Self.listLimit:
+      result[keyword] = .list(one.filter(other.contains))
     case ("type", _, _):
       let (one, other) = (present.elements ?? [present], value.elements ?? [value])
       var both = one.filter(other.contains)
@@ -276,6 +281,14 @@ struct SchemaGrammar {
     case ("allOf", .list(let one), .list(let other)): result[keyword] = .list(one + other)
     default: throw .unsupported(path: path, keyword: "\(keyword) twice in allOf")
     }
+  }
+
+  /// A schema that holds where both do; side by side, however many come to it.
+  private static func both(_ one: Value, _ other: Value) -> Value {
+    if let entries = one.entries, entries.count == 1, let list = entries["allOf"]?.elements {
+      return ["allOf": .list(list + [other])]
+    }
+    return ["allOf": [one, other]]
   }
 
   static func number(_ value: Value) -> Double? {
