@@ -75,12 +75,16 @@ PI_INLINE void read_scales(uint32_t format, const uint8_t *row, size_t begin, si
   size_t i = 0;
   if (pi_is_planar(format)) {
     const uint8_t *p = row + 2 * begin, *minima = p + pi_parts_of(format, all).minimum;
-    for (; i < blocks; i += PI_LANES) {
-      // Codes follow, so that a whole vector may be read.
+    // Codes follow, so that a whole vector may be read past the last scale, but for a row of one block in leading bits.
+    for (; i < blocks && (all > 1 || i + PI_LANES <= blocks); i += PI_LANES) {
       store(scale + i, first_lanes(load_f16((const uint16_t *)(const void *)(p + 2 * i)), blocks - i));
       if (has_minima(format)) {
         store(more + i, first_lanes(load_f16((const uint16_t *)(const void *)(minima + 2 * i)), blocks - i));
       }
+    }
+    for (; i < blocks; i++) {
+      scale[i] = half_at(p + 2 * i);
+      if (has_minima(format)) more[i] = half_at(minima + 2 * i);
     }
     for (; i % EIGHT != 0; i++) scale[i] = more[i] = 0;
     return;
