@@ -75,7 +75,8 @@ PI_INLINE void add_eight(uint32_t format, const row_tile *tile, size_t b, size_t
       }                                                                                                                   \
     }                                                                                                                     \
   } while (0)
-  if (count == EIGHT) {
+  // Only in super-blocks does a pair's place decide how it is read.
+  if (pi_block_elements(format) == PI_SUPER) {
     PI_UNROLL
     for (size_t i = 0; i < EIGHT; i += 2) PI_PAIR(i);
     return;
