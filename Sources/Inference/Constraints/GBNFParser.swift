@@ -4,32 +4,33 @@
 /// `[character classes]`, `.` for any character, names of rules and `(groups)`, each of which `*`, `+`, `?`, `{n}`, `{n,}` or
 /// `{n,m}` may follow. `#` begins a comment. Inside of groups, and after `|` and `::=`, lines may break anywhere.
 struct GBNFParser {
-  private let scalars: [Unicode.Scalar]
-  private var at = 0
+  private var reader: ScalarReader
   private var depth = 0
 
   private static let depthLimit = 200
-  /// What repetitions may ask for; a grammar of more steps is refused later.
-  private static let repetitionLimit = 1 << 20
 
   /// - Throws: ``GrammarError``.
   static func rules(of text: String) throws(GrammarError) -> GrammarRules {
     var parser = GBNFParser(text)
     var rules = GrammarRules()
     parser.skipSpace(breaks: true)
-    while parser.at < parser.scalars.count {
+    while !parser.reader.isAtEnd {
       let name = try parser.name()
       parser.skipSpace(breaks: false)
-      guard parser.take("::=") else { throw parser.wrong("::= after the name of a rule") }
+      let begin = parser.reader.at
+      guard [":", ":", "="].allSatisfy({ parser.reader.take($0) }) else {
+        parser.reader.at = begin
+        throw parser.wrong("::= after the name of a rule")
+      }
       parser.skipSpace(breaks: true)
       try rules.add(name, try parser.alternatives(breaks: false))
-      guard parser.at == parser.scalars.count || parser.isAtBreak else { throw parser.wrong("the end of the rule") }
+      guard parser.reader.isAtEnd || parser.isAtBreak else { throw parser.wrong("the end of the rule") }
       parser.skipSpace(breaks: true)
     }
     return rules
   }
 
-  private init(_ text: String) { scalars = Array(text.unicodeScalars) }
+  private init(_ text: String) { reader = ScalarReader(text) }
 
   // MARK: Parts
 
@@ -103,25 +104,22 @@ struct GBNFParser {
   }
 
   private mutating func number() throws(GrammarError) -> Int {
-    var value = 0
     guard let first = peek, ("0"..."9").contains(first) else { throw wrong("a number of repetitions") }
-    while let digit = peek, ("0"..."9").contains(digit) {
-      value = value * 10 + Int(digit.value - 48)
-      guard value <= Self.repetitionLimit else { throw .tooLarge(limit: GrammarGraph.nodeLimit) }
-      at += 1
+    guard let value = reader.number(most: GrammarGraph.nodeLimit) else {
+      throw .tooLarge(limit: GrammarGraph.nodeLimit)
     }
     return value
   }
 
   private mutating func name() throws(GrammarError) -> String {
-    let start = at
+    let start = reader.at
     while let next = peek, next.isASCII,
       next.properties.isAlphabetic || ("0"..."9").contains(next) || next == "-" || next == "_"
     {
-      at += 1
+      reader.at += 1
     }
-    guard at > start else { throw wrong("the name of a rule") }
-    return String(String.UnicodeScalarView(scalars[start..<at]))
+    guard reader.at > start else { throw wrong("the name of a rule") }
+    return String(String.UnicodeScalarView(reader.scalars[start..<reader.at]))
   }
 
   private mutating func literal() throws(GrammarError) -> String {
@@ -139,11 +137,11 @@ struct GBNFParser {
     while !take("]") {
       guard peek != nil, !isAtBreak else { throw wrong("a closing bracket") }
       let first = try character()
-      guard peek == "-", at + 1 < scalars.count, scalars[at + 1] != "]" else {
+      guard peek == "-", let second = reader.second, second != "]" else {
         ranges.append(first.value...first.value)
         continue
       }
-      at += 1
+      reader.at += 1
       let last = try character()
       guard first.value <= last.value else { throw wrong("a range of characters in ascending order") }
       ranges.append(first.value...last.value)
@@ -154,11 +152,11 @@ struct GBNFParser {
 
   /// A character as it stands, or what an escape sequence means.
   private mutating func character() throws(GrammarError) -> Unicode.Scalar {
-    let scalar = scalars[at]
-    at += 1
+    guard let scalar = peek else { throw wrong("a character") }
+    reader.at += 1
     guard scalar == "\\" else { return scalar }
     guard let kind = peek else { throw wrong("an escape sequence") }
-    at += 1
+    reader.at += 1
     switch kind {
     case "n": return "\n"
     case "r": return "\r"
@@ -168,44 +166,30 @@ struct GBNFParser {
     case "u": return try hexadecimal(4)
     case "U": return try hexadecimal(8)
     default:
-      at -= 1
+      reader.at -= 1
       throw wrong("an escape sequence")
     }
   }
 
   private mutating func hexadecimal(_ digits: Int) throws(GrammarError) -> Unicode.Scalar {
-    var value: UInt32 = 0
-    for _ in 0..<digits {
-      guard let digit = peek, digit.isASCII, let four = Character(digit).hexDigitValue else {
-        throw wrong("\(digits) hexadecimal digits")
-      }
-      value = value << 4 | UInt32(four)
-      at += 1
-    }
+    guard let value = reader.hexadecimal(digits) else { throw wrong("\(digits) hexadecimal digits") }
     guard let scalar = Unicode.Scalar(value) else { throw wrong("the number of a character") }
     return scalar
   }
 
   // MARK: Looking
 
-  private var peek: Unicode.Scalar? { at < scalars.count ? scalars[at] : nil }
+  private var peek: Unicode.Scalar? { reader.peek }
   private var isAtBreak: Bool { peek == "\n" || peek == "\r" }
 
-  private mutating func take(_ text: String) -> Bool {
-    let wanted = Array(text.unicodeScalars)
-    guard at + wanted.count <= scalars.count, scalars[at..<at + wanted.count].elementsEqual(wanted) else {
-      return false
-    }
-    at += wanted.count
-    return true
-  }
+  private mutating func take(_ scalar: Unicode.Scalar) -> Bool { reader.take(scalar) }
 
   private mutating func skipSpace(breaks: Bool) {
     while let next = peek {
       if next == "#" {
-        while peek != nil, !isAtBreak { at += 1 }
+        while peek != nil, !isAtBreak { reader.at += 1 }
       } else if next == " " || next == "\t" || (breaks && isAtBreak) {
-        at += 1
+        reader.at += 1
       } else {
         return
       }
@@ -213,7 +197,7 @@ struct GBNFParser {
   }
 
   private func wrong(_ expected: String) -> GrammarError {
-    let line = 1 + scalars[..<min(at, scalars.count)].count { $0 == "\n" }
+    let line = 1 + reader.scalars[..<reader.at].count { $0 == "\n" }
     let found = peek.map { isAtBreak ? "a line break" : "\"\($0)\"" } ?? "its end"
     return .syntax(line: line, expected: expected, found: found)
   }

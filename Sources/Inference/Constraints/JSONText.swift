@@ -1,14 +1,14 @@
 import Foundation
 import PowerInferJinja
 
-/// Values as JSON without white space, as answers have to spell them.
+/// Values as JSON with their members in order, which Foundation's encoder does not keep.
 enum JSONText {
   static func text(of value: Value) -> String {
     switch value {
     case .none: "null"
-    case .boolean(let flag): flag ? "true" : "false"
-    case .integer(let number): "\(number)"
-    case .double(let number): number == number.rounded() && abs(number) < 1e15 ? "\(Int(number))" : "\(number)"
+    case .boolean(let flag): encoded(flag)
+    case .integer(let number): encoded(number)
+    case .double(let number): encoded(number)
     case .string(let text): quoted(text)
     case .list(let elements): "[" + elements.map(text).joined(separator: ", ") + "]"
     case .dictionary(let entries):
@@ -16,22 +16,17 @@ enum JSONText {
     }
   }
 
-  static func quoted(_ text: String) -> String {
-    "\"" + text.unicodeScalars.map(escaped).joined() + "\""
+  static func quoted(_ text: String) -> String { encoded(text) }
+
+  /// A character as it stands in a string.
+  static func escaped(_ scalar: Unicode.Scalar) -> String {
+    String(String.UnicodeScalarView(quoted(String(scalar)).unicodeScalars.dropFirst().dropLast()))
   }
 
-  static func escaped(_ scalar: Unicode.Scalar) -> String {
-    switch scalar {
-    case "\"": "\\\""
-    case "\\": "\\\\"
-    case "\n": "\\n"
-    case "\r": "\\r"
-    case "\t": "\\t"
-    case "\u{8}": "\\b"
-    case "\u{c}": "\\f"
-    case _ where scalar.value < 0x20 || scalar.value == 0x7F:
-      "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
-    default: String(Character(scalar))
-    }
+  private static func encoded(_ value: some Encodable) -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .withoutEscapingSlashes
+    // Numbers that JSON does not have.
+    return (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "null"
   }
 }

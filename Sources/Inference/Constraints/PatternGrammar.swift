@@ -1,20 +1,19 @@
 /// Regular expressions of JSON Schema (ECMA-262) as grammars of JSON strings, as far as they are regular: characters, classes,
 /// groups, alternatives, repetitions, and anchors at the ends.
 struct PatternGrammar {
-  private let scalars: [Unicode.Scalar]
+  private var reader: ScalarReader
   private let path: String
-  private var at = 0
   private var depth = 0
 
   private static let depthLimit = 100
 
   /// - Throws: `GrammarError`.
   static func expression(of pattern: String, _ path: String) throws(GrammarError) -> GrammarExpression {
-    var parser = PatternGrammar(scalars: Array(pattern.unicodeScalars), path: path)
+    var parser = PatternGrammar(reader: ScalarReader(pattern), path: path)
     let isBegun = parser.take("^")
     var body = try parser.alternatives()
     let isEnded = parser.take("$")
-    guard parser.at == parser.scalars.count else {
+    guard parser.reader.isAtEnd else {
       throw parser.wrong("a regular expression with ^ and $ at its ends only")
     }
     // An anchor holds for one alternative, not for all of them.
@@ -81,12 +80,9 @@ struct PatternGrammar {
   }
 
   private mutating func number() throws(GrammarError) -> Int {
-    var value = 0
     guard let first = peek, ("0"..."9").contains(first) else { throw wrong("a number of repetitions") }
-    while let digit = peek, ("0"..."9").contains(digit) {
-      value = value * 10 + Int(digit.value - 48)
-      guard value <= GrammarGraph.nodeLimit else { throw .tooLarge(limit: GrammarGraph.nodeLimit) }
-      at += 1
+    guard let value = reader.number(most: GrammarGraph.nodeLimit) else {
+      throw .tooLarge(limit: GrammarGraph.nodeLimit)
     }
     return value
   }
@@ -97,11 +93,11 @@ struct PatternGrammar {
     while !take("]") {
       guard peek != nil else { throw wrong("a closing bracket") }
       let first = try set()
-      guard peek == "-", at + 1 < scalars.count, scalars[at + 1] != "]" else {
+      guard peek == "-", let second = reader.second, second != "]" else {
         all = all.union(first)
         continue
       }
-      at += 1
+      reader.at += 1
       let last = try set()
       guard let low = first.single, let high = last.single, low <= high else {
         throw wrong("a range in ascending order")
@@ -114,10 +110,10 @@ struct PatternGrammar {
   /// A character, or what an escape sequence stands for.
   private mutating func set() throws(GrammarError) -> ScalarSet {
     guard let scalar = peek else { throw wrong("a character") }
-    at += 1
+    reader.at += 1
     guard scalar == "\\" else { return ScalarSet([scalar.value...scalar.value]) }
     guard let kind = peek else { throw wrong("an escape sequence") }
-    at += 1
+    reader.at += 1
     switch kind {
     case "d": return Self.digits
     case "D": return Self.digits.inverted
@@ -133,21 +129,14 @@ struct PatternGrammar {
     case "x": return try hexadecimal(2)
     case "u": return try hexadecimal(4)
     case _ where kind.properties.isAlphabetic || ("0"..."9").contains(kind):
-      at -= 1
+      reader.at -= 1
       throw wrong("an escape sequence of a regular expression without references")
     default: return ScalarSet([kind.value...kind.value])
     }
   }
 
   private mutating func hexadecimal(_ digits: Int) throws(GrammarError) -> ScalarSet {
-    var value: UInt32 = 0
-    for _ in 0..<digits {
-      guard let digit = peek, digit.isASCII, let four = Character(digit).hexDigitValue else {
-        throw wrong("\(digits) hexadecimal digits")
-      }
-      value = value << 4 | UInt32(four)
-      at += 1
-    }
+    guard let value = reader.hexadecimal(digits) else { throw wrong("\(digits) hexadecimal digits") }
     return ScalarSet([value...value])
   }
 
@@ -172,16 +161,12 @@ struct PatternGrammar {
     return options.count == 1 ? options[0] : options.isEmpty ? .scalar(ScalarSet([])) : .choice(options)
   }
 
-  private var peek: Unicode.Scalar? { at < scalars.count ? scalars[at] : nil }
+  private var peek: Unicode.Scalar? { reader.peek }
 
-  private mutating func take(_ scalar: Unicode.Scalar) -> Bool {
-    guard peek == scalar else { return false }
-    at += 1
-    return true
-  }
+  private mutating func take(_ scalar: Unicode.Scalar) -> Bool { reader.take(scalar) }
 
   private func wrong(_ expected: String) -> GrammarError {
-    .schema(path: path, expected: expected, found: String(String.UnicodeScalarView(scalars.prefix(80))))
+    .schema(path: path, expected: expected, found: String(String.UnicodeScalarView(reader.scalars.prefix(80))))
   }
 }
 
