@@ -1,3 +1,4 @@
+import PowerInferTestKit
 import Testing
 
 @testable import PowerInferKernels
@@ -8,7 +9,7 @@ struct AccumulateTests {
   static let roundingLimit = 2e-6
 
   static func coefficients(_ count: Int, seed: UInt64) -> [Float] {
-    var generator = SeededGenerator(seed)
+    var generator = SeededGenerator(seed: seed)
     return (0..<count).map { _ in Float.random(in: 0..<1, using: &generator) < 0.3 ? generator.normal() : 0 }
   }
 

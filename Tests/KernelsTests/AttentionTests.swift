@@ -1,4 +1,5 @@
 import Foundation
+import PowerInferTestKit
 import Testing
 
 @testable import PowerInferKernels
@@ -33,7 +34,7 @@ struct AttentionTests {
       }
       head = CacheHead(
         pages: pages, keyOffset: 0, valueOffset: half, headSize: size, keyFormat: format, valueFormat: format)
-      var generator = SeededGenerator(seed)
+      var generator = SeededGenerator(seed: seed)
       for position in 0..<positions {
         let (key, value) = (generator.normals(size), generator.normals(size))
         kernels.storeKey(key, at: position, in: head)
@@ -107,7 +108,7 @@ struct AttentionTests {
       (9, 256, 70, 1),
     ] where size % format.blockElements == 0 {
       let cache = Cache(kernels, format, size: size, positions: positions, seed: UInt64(size))
-      var generator = SeededGenerator(UInt64(group * 1000 + size))
+      var generator = SeededGenerator(seed: UInt64(group * 1000 + size))
       let queries = generator.normals(tokens * group * size)
       let out = attend(
         kernels, cache, queries, tokens: tokens, group: group, size: size, positions: positions, chunk: 64)
@@ -127,7 +128,7 @@ struct AttentionTests {
     let kernels = try #require(Kernels(set))
     let (group, size, positions, tokens) = (3, 64, 400, 10)
     let cache = Cache(kernels, format, size: size, positions: positions, seed: 5)
-    var generator = SeededGenerator(6)
+    var generator = SeededGenerator(seed: 6)
     let queries = generator.normals(tokens * group * size)
     let whole = attend(
       kernels, cache, queries, tokens: tokens, group: group, size: size, positions: positions, chunk: 448)

@@ -1,3 +1,4 @@
+import PowerInferTestKit
 import Testing
 
 @testable import PowerInferKernels
@@ -7,7 +8,7 @@ struct FittingTests {
   static let formats: [WeightFormat] = WeightFormat.allCases.filter { $0.blockElements > 1 }
 
   private func random(_ count: Int, seed: UInt64) -> [Float] {
-    var generator = SeededGenerator(seed)
+    var generator = SeededGenerator(seed: seed)
     return (0..<count).map { _ in
       // Mostly small, now and then large, as weights are.
       let a = Float.random(in: -1...1, using: &generator)

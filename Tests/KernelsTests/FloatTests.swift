@@ -1,4 +1,5 @@
 import Foundation
+import PowerInferTestKit
 import Testing
 
 @testable import PowerInferKernels
@@ -13,7 +14,7 @@ struct FloatTests {
   func rmsNorm(_ set: InstructionSet) throws {
     let kernels = try #require(Kernels(set))
     for n in Self.sizes {
-      var generator = SeededGenerator(UInt64(n))
+      var generator = SeededGenerator(seed: UInt64(n))
       let x = generator.normals(n)
       let weight = generator.normals(n)
       var y = [Float](repeating: 0, count: n)
@@ -38,7 +39,7 @@ struct FloatTests {
     for n in Self.sizes {
       // A mean far from 0 is where a variance from two sums would go wrong.
       for shift: Float in [0, 100] {
-        var generator = SeededGenerator(UInt64(n))
+        var generator = SeededGenerator(seed: UInt64(n))
         let x = generator.normals(n).map { $0 + shift }
         let (weight, bias) = (generator.normals(n), generator.normals(n))
         var y = [Float](repeating: 9, count: n + 1)
@@ -46,7 +47,7 @@ struct FloatTests {
         let mean = x.reduce(0.0) { $0 + Double($1) } / Double(n)
         let variance = x.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / Double(n)
         // The float mean is off by some units in its last place, which the division by the deviation magnifies.
-        let meanError = abs(Double(shift)) * 2.4e-7
+        let meanError = abs(mean) * 2.4e-7
         for i in 0..<n {
           let scale = Double(weight[i]) / (variance + 1e-5).squareRoot()
           let expected = (Double(x[i]) - mean) * scale + Double(bias[i])
@@ -76,7 +77,7 @@ struct FloatTests {
   func activations(_ set: InstructionSet) throws {
     let kernels = try #require(Kernels(set))
     for n in Self.sizes {
-      var generator = SeededGenerator(UInt64(n))
+      var generator = SeededGenerator(seed: UInt64(n))
       let x = generator.normals(n).map { $0 * 4 }
       let up = generator.normals(n)
       var gelu = [Float](repeating: 9, count: n + 1)
@@ -113,7 +114,7 @@ struct FloatTests {
   func gates(_ set: InstructionSet) throws {
     let kernels = try #require(Kernels(set))
     for n in Self.sizes {
-      var generator = SeededGenerator(UInt64(n))
+      var generator = SeededGenerator(seed: UInt64(n))
       let gate = generator.normals(n).map { $0 * 12 }
       let up = generator.normals(n)
       var silu = [Float](repeating: 9, count: n + 1)
@@ -140,7 +141,7 @@ struct FloatTests {
   func adds(_ set: InstructionSet) throws {
     let kernels = try #require(Kernels(set))
     for n in Self.sizes {
-      var generator = SeededGenerator(UInt64(n))
+      var generator = SeededGenerator(seed: UInt64(n))
       let x = generator.normals(n)
       let start = generator.normals(n)
       var y = start
@@ -154,7 +155,7 @@ struct FloatTests {
   func rotates(_ set: InstructionSet, pairing: RotaryPairing) throws {
     let kernels = try #require(Kernels(set))
     for (heads, size, rotary) in [(1, 2, 2), (3, 64, 64), (2, 80, 32), (9, 6, 4), (2, 8, 0)] {
-      var generator = SeededGenerator(UInt64(size))
+      var generator = SeededGenerator(seed: UInt64(size))
       let x = generator.normals(heads * size)
       let angles = (0..<rotary / 2).map { Double($0) * 0.37 + 0.1 }
       var y = x
@@ -180,7 +181,7 @@ struct FloatTests {
     let kernels = try #require(Kernels(set))
     for n in Self.sizes {
       for (scale, shift) in [(Float(3), Float(0)), (40, -1000), (0.01, 1e6)] {
-        var generator = SeededGenerator(UInt64(n))
+        var generator = SeededGenerator(seed: UInt64(n))
         let x = generator.normals(n).map { $0 * scale + shift }
         var y = x
         kernels.softmax(&y, count: n)

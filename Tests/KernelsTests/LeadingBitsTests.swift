@@ -1,3 +1,4 @@
+import PowerInferTestKit
 import Testing
 
 @testable import PowerInferKernels
@@ -48,7 +49,7 @@ struct LeadingBitsTests {
       let split = OwnedSplit(w.matrix)
       let scratch = UnsafeMutableRawPointer.allocate(byteCount: Kernels.joinedBytes(split.matrix), alignment: 64)
       defer { scratch.deallocate() }
-      var generator = SeededGenerator(17)
+      var generator = SeededGenerator(seed: 17)
       let x = Activations(generator.normals(columns), columns: columns)
       let lists: [[UInt32]] = [
         [], [0], Array(0..<UInt32(rows)), (0..<71).map { _ in UInt32.random(in: 0..<UInt32(rows), using: &generator) },
@@ -72,7 +73,7 @@ struct LeadingBitsTests {
     let (rows, columns) = (256, 1024)
     let w = OwnedMatrix(format, rows: rows, columns: columns, seed: 5)
     let split = OwnedSplit(w.matrix)
-    var generator = SeededGenerator(23)
+    var generator = SeededGenerator(seed: 23)
     let x = Activations(generator.normals(2 * columns), columns: columns)
     let input = LeadingInput(columns: columns, capacity: 2)
     for kernels in Kernels.all {

@@ -1,4 +1,5 @@
 import Foundation
+import PowerInferTestKit
 import Testing
 
 @testable import PowerInferKernels
@@ -66,7 +67,7 @@ struct MultiplyTests {
     for (index, shape) in Self.shapes.enumerated() {
       let columns = Self.columns(format, shape.blocks)
       let w = OwnedMatrix(format, rows: shape.rows, columns: columns, seed: UInt64(index))
-      var generator = SeededGenerator(99)
+      var generator = SeededGenerator(seed: 99)
       let vectors = generator.normals(shape.tokens * columns)
       let x = Activations(vectors, columns: columns)
       // What the products really read: floats, or codes × scale, which the portable set keeps in their natural order.
@@ -113,7 +114,7 @@ struct MultiplyTests {
   private func divide(_ format: WeightFormat, rows: Int, blocks: Int, tokens: Int) {
     let columns = Self.columns(format, blocks)
     let w = OwnedMatrix(format, rows: rows, columns: columns, seed: 7)
-    var generator = SeededGenerator(8)
+    var generator = SeededGenerator(seed: 8)
     let x = Activations(generator.normals(tokens * columns), columns: columns)
     for (kernels, order) in Kernels.allInAllOrders {
       x.order = order
@@ -138,7 +139,7 @@ struct MultiplyTests {
     // So long that sums are kept in the result between two stretches of columns.
     let columns = 1056
     let w = OwnedMatrix(.q4_0, rows: 43, columns: columns, seed: 1)
-    var generator = SeededGenerator(2)
+    var generator = SeededGenerator(seed: 2)
     let x = Activations(generator.normals(9 * columns), columns: columns)
     for (kernels, order) in Kernels.allInAllOrders {
       x.order = order
@@ -164,7 +165,7 @@ struct MultiplyTests {
         return kernels.product(w.matrix, x)
       }
       for extreme in [Float.nan, .infinity, -.infinity, 3e38, denormal, 0] {
-        var generator = SeededGenerator(4)
+        var generator = SeededGenerator(seed: 4)
         var vectors = generator.normals(columns)
         vectors[1] = extreme
         let y = product(vectors)
@@ -193,7 +194,7 @@ struct MultiplyTests {
   /// A product over the shape of a vocabulary, long and thin, touches every row once.
   @Test func longMatrices() {
     let w = OwnedMatrix(.q8_0, rows: 1031, columns: 64, seed: 5)
-    var generator = SeededGenerator(6)
+    var generator = SeededGenerator(seed: 6)
     let x = Activations(generator.normals(64), columns: 64)
     let expected = Kernels.portable.product(w.matrix, x)
     for (kernels, order) in Kernels.allInAllOrders {

@@ -1,3 +1,4 @@
+import PowerInferTestKit
 import Testing
 
 @testable import PowerInferKernels
@@ -18,7 +19,7 @@ struct PanelTests {
     let (rows, tokens) = (37, 11)
     let columns = max(format.blockElements * 5, 35 * 32)
     let w = OwnedMatrix(format, rows: rows, columns: columns, seed: 31)
-    var generator = SeededGenerator(32)
+    var generator = SeededGenerator(seed: 32)
     let x = Activations(generator.normals(tokens * columns), columns: columns)
     x.order = .panels
     for kernels in Self.sets(.panels) {

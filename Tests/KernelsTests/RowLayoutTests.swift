@@ -1,3 +1,4 @@
+import PowerInferTestKit
 import Testing
 
 @testable import PowerInferKernels
@@ -64,7 +65,7 @@ import Testing
   func sameSums(set: InstructionSet, format: WeightFormat) throws {
     let kernels = try #require(Kernels(set))
     withBoth(format, rows: 37, columns: 18 * 32) { blocks, planes in
-      var generator = SeededGenerator(7)
+      var generator = SeededGenerator(seed: 7)
       let h = generator.normals(37 * 5).map { abs($0) < 0.5 ? 0 : $0 }
       var (expected, found) = ([Float](repeating: 1, count: 5 * 576), [Float](repeating: 1, count: 5 * 576))
       for tokens in [1, 2, 5] {

@@ -1,3 +1,4 @@
+import PowerInferTestKit
 import Testing
 
 @testable import PowerInferKernels
@@ -10,7 +11,7 @@ struct SparseTests {
     for (rows, blocks) in [(1, 1), (37, 18), (70, 4), (9, 70), (5, 264)] {
       let columns = MultiplyTests.columns(format, format.blockElements == 256 ? (blocks + 7) / 8 : blocks)
       let w = OwnedMatrix(format, rows: rows, columns: columns, seed: UInt64(rows))
-      var generator = SeededGenerator(31)
+      var generator = SeededGenerator(seed: 31)
       let x = Activations(generator.normals(5 * columns), columns: columns)
       let lists: [[UInt32]] = [
         [], [0], Array(0..<UInt32(rows)), (0..<UInt32(rows)).filter { $0 % 7 == 3 },
@@ -38,7 +39,7 @@ struct SparseTests {
   /// Rows of a view lie further apart than they are long.
   @Test func listedRowsOfAView() {
     let w = OwnedMatrix(.q4_0, rows: 12, columns: 256, seed: 41)
-    var generator = SeededGenerator(42)
+    var generator = SeededGenerator(seed: 42)
     let x = Activations(generator.normals(96), columns: 96)
     let view = Matrix(format: .q4_0, rows: 12, columns: 96, data: w.matrix.data, rowBytes: w.matrix.rowBytes)
     let list: [UInt32] = [11, 0, 5, 6, 7]
@@ -91,7 +92,7 @@ struct SparseTests {
 
   @Test func multipliesElements() {
     for (kernels, count) in Kernels.all.flatMap({ kernels in [0, 1, 15, 16, 33].map { (kernels, $0) } }) {
-      var generator = SeededGenerator(UInt64(count))
+      var generator = SeededGenerator(seed: UInt64(count))
       let (a, b) = (generator.normals(count), generator.normals(count))
       var y = [Float](repeating: 9, count: count + 1)
       kernels.multiplyElements(a, b, into: &y, count: count)

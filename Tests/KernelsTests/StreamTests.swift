@@ -1,3 +1,4 @@
+import PowerInferTestKit
 import Testing
 
 @testable import PowerInferKernels
@@ -8,7 +9,7 @@ struct StreamTests {
   func sumsEveryWordOnce(_ set: InstructionSet) throws {
     let kernels = try #require(Kernels(set))
     for lines in [0, 1, 2, 3, 4, 5, 7, 8, 63, 1000] {
-      var generator = SeededGenerator(UInt64(lines))
+      var generator = SeededGenerator(seed: UInt64(lines))
       var words = (0..<lines * 8).map { _ in generator.next() }
       func sum() -> UInt64 { words.withUnsafeBytes { $0.baseAddress.map { kernels.sumLines($0, count: lines) } ?? 0 } }
       #expect(sum() == words.reduce(0, &+))
@@ -25,7 +26,7 @@ struct StreamTests {
   func triads(_ set: InstructionSet) throws {
     let kernels = try #require(Kernels(set))
     for n in [0, 1, 15, 16, 17, 100] {
-      var generator = SeededGenerator(UInt64(n))
+      var generator = SeededGenerator(seed: UInt64(n))
       let (a, b) = (generator.normals(n), generator.normals(n))
       var y = [Float](repeating: 9, count: n + 1)
       kernels.triad(a, b, factor: 3, count: n, into: &y)

@@ -1,3 +1,4 @@
+import PowerInferTestKit
 import Testing
 
 @testable import PowerInferKernels
@@ -111,7 +112,7 @@ struct SuperBlockTests {
   /// Sub-blocks of very different sizes, positive, negative, constant and zero ones among them.
   @Test(arguments: formats)
   func unlikeSubBlocksShareABlock(format: WeightFormat) {
-    var generator = SeededGenerator(5)
+    var generator = SeededGenerator(seed: 5)
     let x = (0..<16).flatMap { part -> [Float] in
       let values = generator.normals(16).map { $0 * Float(part % 7) }
       switch part % 4 {
@@ -150,7 +151,7 @@ struct SuperBlockTests {
       if value.magnitude > 1 { #expect(y[100] != 0 && (y[100] < 0) == (value < 0), "\(value)") }
       #expect(there(format, [Float](repeating: value, count: 256)).allSatisfy { $0.isFinite }, "\(value)")
     }
-    var generator = SeededGenerator(9)
+    var generator = SeededGenerator(seed: 9)
     for _ in 0..<500 {
       let x = (0..<256).map { _ in Float(bitPattern: UInt32.random(in: 0...UInt32.max, using: &generator)) }
       #expect(there(format, x).allSatisfy { $0.isFinite })

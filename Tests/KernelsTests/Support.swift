@@ -1,30 +1,8 @@
 import Foundation
 
+import PowerInferTestKit
+
 @testable import PowerInferKernels
-
-/// A small seeded generator (SplitMix64), so that every run sees the same numbers.
-struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  init(_ seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-
-  /// About normal: the sum of four uniform numbers.
-  mutating func normal() -> Float {
-    (0..<4).reduce(Float(0)) { sum, _ in sum + Float.random(in: -1...1, using: &self) } * 0.87
-  }
-
-  mutating func normals(_ count: Int) -> [Float] {
-    (0..<count).map { _ in normal() }
-  }
-}
 
 /// Weights that own their bytes, with the floats they stand for.
 final class OwnedMatrix {
@@ -35,7 +13,7 @@ final class OwnedMatrix {
   /// Random weights about as large as a trained model's. K types get random codes with tame scales,
   /// for an encoder would not use all that their integers can say.
   init(_ format: WeightFormat, rows: Int, columns: Int, seed: UInt64) {
-    var generator = SeededGenerator(seed)
+    var generator = SeededGenerator(seed: seed)
     let rowBytes = format.rowBytes(columns: columns)
     // Exactly as many bytes as the rows have, so that a sanitizer sees a read past the end.
     let bytes = UnsafeMutableRawPointer.allocate(byteCount: max(rows * rowBytes, 1), alignment: 1)

@@ -1,4 +1,5 @@
 import Foundation
+import PowerInferTestKit
 import Synchronization
 import Testing
 
@@ -161,7 +162,7 @@ struct ThreadTeamTests {
     let up = OwnedMatrix(.q4_0, rows: 320, columns: 96, seed: 1)
     let gate = OwnedMatrix(.q4_1, rows: 320, columns: 96, seed: 2)
     let down = OwnedMatrix(.q8_0, rows: 320, columns: 96, seed: 3)
-    var generator = SeededGenerator(4)
+    var generator = SeededGenerator(seed: 4)
     let vectors = generator.normals(5 * 96)
     for kernels in Kernels.all {
       var results: [[UInt32]] = []

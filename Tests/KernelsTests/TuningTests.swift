@@ -1,4 +1,5 @@
 import Foundation
+import PowerInferTestKit
 import Testing
 
 @testable import PowerInferKernels
@@ -10,7 +11,7 @@ import Testing
     let own = try #require(Kernels(set))
     let weights = OwnedMatrix(format, rows: 23, columns: 768, seed: 5)
     let kind = try #require(RowKind(weights.matrix))
-    var generator = SeededGenerator(3)
+    var generator = SeededGenerator(seed: 3)
     let token = Activations(columns: 768, capacity: 1)
     for (index, value) in generator.normals(768).enumerated() { token.values[index] = value }
     token.quantize(tokens: 0..<1, using: own)

@@ -19,9 +19,14 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
     Float(next() >> 40) / Float(1 << 23) - 1
   }
 
-  /// `count` floats in [-scale, scale).
+  /// `count` floats in [-scale, scale). A plain loop, for tests are not optimized.
   public mutating func floats(_ count: Int, scale: Float = 1) -> [Float] {
-    (0..<count).map { _ in float() * scale }
+    [Float](unsafeUninitializedCapacity: count) { buffer, filled in
+      while filled < count {
+        buffer[filled] = float() * scale
+        filled &+= 1
+      }
+    }
   }
 
   /// `count` bytes.
@@ -32,5 +37,22 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
   /// A number below `bound`, which must be positive.
   public mutating func below(_ bound: Int) -> Int {
     Int(next() % UInt64(bound))
+  }
+
+  /// About normal, of variance 1: the sum of four uniform numbers of 16 bits each.
+  public mutating func normal() -> Float {
+    let bits = next()
+    let sum = (bits & 0xFFFF) &+ (bits >> 16 & 0xFFFF) &+ (bits >> 32 & 0xFFFF) &+ (bits >> 48)
+    return (Float(sum) / 32768 - 4) * 0.87
+  }
+
+  /// `count` of them. A plain loop, for tests are not optimized.
+  public mutating func normals(_ count: Int) -> [Float] {
+    [Float](unsafeUninitializedCapacity: count) { buffer, filled in
+      while filled < count {
+        buffer[filled] = normal()
+        filled &+= 1
+      }
+    }
   }
 }

@@ -128,20 +128,14 @@ extension TinyModel.Weight {
   /// Encodes F32 or F16.
   public init(_ layout: TensorLayout, floats: [Float]) {
     self.layout = layout
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(floats.count * 4)
     if layout.type == .f16 {
       let halves = floats.map(HalfPrecision.bits)
-      for half in halves { bytes += [UInt8(truncatingIfNeeded: half), UInt8(half >> 8)] }
+      bytes = halves.withUnsafeBytes { [UInt8]($0) }
       values = halves.map(HalfPrecision.float)
     } else {
-      for float in floats {
-        let bits = float.bitPattern
-        bytes += [0, 8, 16, 24].map { UInt8(truncatingIfNeeded: bits >> $0) }
-      }
+      bytes = floats.withUnsafeBytes { [UInt8]($0) }
       values = floats
     }
-    self.bytes = bytes
   }
 
   /// Random blocks of a quantised type, whose half-precision scales are such that elements stay within ±`scale` or so.

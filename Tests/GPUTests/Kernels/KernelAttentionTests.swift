@@ -1,5 +1,6 @@
 import Foundation
 import PowerInferGPU
+import PowerInferTestKit
 import Testing
 
 /// Rotation, cache and attention of a batch with several sequences, against double precision.
@@ -38,7 +39,7 @@ struct KernelAttentionTests {
     let layout = try #require(
       CacheLayout(keyFormat: some.keys, valueFormat: some.values, keyValueHeads: kv, headSize: size))
     let stride = roundUp((heads + 2 * kv) * size, 32)
-    var generator = Generator(5)
+    var generator = SeededGenerator(seed: 5)
     let pairs = (some.rotated ?? size) / 2
 
     // Every position of every sequence once, so that the cache has them all.

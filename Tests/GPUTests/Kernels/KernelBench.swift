@@ -1,6 +1,7 @@
 import Foundation
 import PowerInferGPU
 import PowerInferKernels
+import PowerInferTestKit
 import Synchronization
 import Testing
 
@@ -64,28 +65,6 @@ final class KernelBench: Sendable {
   }
 }
 
-/// A small seeded generator (SplitMix64), so that every run sees the same numbers.
-struct Generator: RandomNumberGenerator {
-  var state: UInt64
-
-  init(_ seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-
-  /// About normal: the sum of four uniform numbers.
-  mutating func normal() -> Float {
-    (0..<4).reduce(Float(0)) { sum, _ in sum + Float.random(in: -1...1, using: &self) } * 0.87
-  }
-
-  mutating func normals(_ count: Int) -> [Float] { (0..<count).map { _ in normal() } }
-}
-
 func roundUp(_ count: Int, _ multiple: Int) -> Int { (count + multiple - 1) / multiple * multiple }
 
 /// [rows, columns] with rows `stride` apart, and 0 between them.
@@ -109,7 +88,7 @@ struct FileMatrix {
   /// encoder would not use all that their integers can say.
   init(_ format: WeightLayout.Format, rows: Int, columns: Int, seed: UInt64) {
     layout = WeightLayout(format: format, rows: rows, columns: columns)
-    var generator = Generator(seed)
+    var generator = SeededGenerator(seed: seed)
     let stored = WeightFormat(rawValue: format.rawValue) ?? .f32
     var bytes = [UInt8](repeating: 0, count: rows * layout.fileRowBytes)
     if format.blockElements < 256 {

@@ -1,5 +1,6 @@
 import Foundation
 import PowerInferGPU
+import PowerInferTestKit
 import Testing
 
 /// Penalties, the likeliest token, candidates.
@@ -11,7 +12,7 @@ struct KernelChoosingTests {
 
   /// Rows of logits: about normal, all equal, extremes and few values, nothing but NaN, nothing but minus infinity.
   static func rows(_ vocabulary: Int, stride: Int) -> [Float] {
-    var generator = Generator(UInt64(vocabulary))
+    var generator = SeededGenerator(seed: UInt64(vocabulary))
     var logits = generator.normals(5 * stride)
     for i in 0..<stride {
       logits[stride + i] = -1.5
@@ -67,7 +68,7 @@ struct KernelChoosingTests {
   @Test func penalties() throws {
     let bench = try KernelBench.required()
     let (vocabulary, stride) = (300, 320)
-    var generator = Generator(1)
+    var generator = SeededGenerator(seed: 1)
     let logits = generator.normals(3 * stride)
     let entries =
       (0..<150).map { PenaltyEntry(token: Int32($0 * 2), count: $0 % 4, bias: $0 % 5 == 0 ? -.infinity : 0.25) }

@@ -1,4 +1,5 @@
 import PowerInferGPU
+import PowerInferTestKit
 import Testing
 
 /// Sums of neurons' rows, against double precision.
@@ -35,7 +36,7 @@ struct KernelDownTests {
       let (neurons, columns, tokens) = (some.neurons, some.columns, some.tokens)
       let w = FileMatrix(format, rows: neurons, columns: columns, seed: 8)
       let weights = try w.upload(bench)
-      var generator = Generator(9)
+      var generator = SeededGenerator(seed: 9)
       let hidden = (0..<tokens * neurons).map { _ in
         Float.random(in: 0..<1, using: &generator) < 0.3 ? generator.normal() : 0
       }
@@ -96,7 +97,7 @@ struct KernelDownTests {
     let bench = try KernelBench.required()
     let (neurons, columns) = (900, 96)
     let w = FileMatrix(.q4_0, rows: neurons, columns: columns, seed: 3)
-    var generator = Generator(2)
+    var generator = SeededGenerator(seed: 2)
     let hidden = try bench.buffer(generator.normals(neurons))
     let runs = NeuronRuns(neurons: neurons)
     let dummy = try bench.buffer([UInt32](repeating: 0, count: 4))

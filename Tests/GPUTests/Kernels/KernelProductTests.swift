@@ -1,5 +1,6 @@
 import Foundation
 import PowerInferGPU
+import PowerInferTestKit
 import Testing
 
 /// Products of weights with activations, against sums in double precision of what both stand for, and against the processor's
@@ -42,7 +43,7 @@ struct KernelProductTests {
     let bench = try KernelBench.required()
     for (index, shape) in Self.shapes(format).enumerated() {
       let w = FileMatrix(format, rows: shape.rows, columns: shape.columns, seed: 1)
-      var generator = Generator(2)
+      var generator = SeededGenerator(seed: 2)
       let x = generator.normals(shape.tokens * shape.columns)
       let vectors = try DeviceVectors(x, columns: shape.columns, bench)
       let weights = try w.upload(bench)
@@ -92,7 +93,7 @@ struct KernelProductTests {
     for (shape, activation) in zip(Self.shapes(format).suffix(3), [ActivationKind.silu, .relu, .reluBoth]) {
       let gate = FileMatrix(format, rows: shape.rows, columns: shape.columns, seed: 1)
       let up = FileMatrix(format, rows: shape.rows, columns: shape.columns, seed: 2)
-      var generator = Generator(3)
+      var generator = SeededGenerator(seed: 3)
       let x = generator.normals(shape.tokens * shape.columns)
       let vectors = try DeviceVectors(x, columns: shape.columns, bench)
       let (g, u) = (try gate.upload(bench), try up.upload(bench))
@@ -125,7 +126,7 @@ struct KernelProductTests {
       for tokens in [1, 3, 16, 21] {
         for isSoftware in [false, true] {
           let w = FileMatrix(.q4_0, rows: 29, columns: columns, seed: 5)
-          var generator = Generator(6)
+          var generator = SeededGenerator(seed: 6)
           let vectors = try DeviceVectors(generator.normals(tokens * columns), columns: columns, bench)
           let weights = try w.upload(bench)
           let (expected, sizes) = exactProduct(w.values, rows: 29, columns: columns, vectors.rounded)

@@ -1,4 +1,5 @@
 import PowerInferGPU
+import PowerInferTestKit
 import Testing
 
 /// Products with many tokens, against sums in double precision.
@@ -18,7 +19,7 @@ struct KernelPromptTests {
     let bench = try KernelBench.required()
     for (index, (rows, columns, tokens)) in Self.shapes(format).enumerated() {
       let w = FileMatrix(format, rows: rows, columns: columns, seed: 1)
-      var generator = Generator(2)
+      var generator = SeededGenerator(seed: 2)
       let x = generator.normals(tokens * columns)
       let vectors = try DeviceVectors(x, columns: columns, bench)
       let weights = try w.upload(bench)
@@ -56,7 +57,7 @@ struct KernelPromptTests {
     let columns = format.blockElements == 1 ? 77 : 3 * max(format.blockElements, 32)
     let (neurons, tokens, split) = (75, 19, 40)
     let w = FileMatrix(format, rows: neurons, columns: columns, seed: 1)
-    var generator = Generator(2)
+    var generator = SeededGenerator(seed: 2)
     let hidden = generator.normals(tokens * neurons)
     let bias = generator.normals(columns)
     let stride = roundUp(columns, 32)
@@ -94,7 +95,7 @@ struct KernelPromptTests {
     let bench = try KernelBench.required()
     let (rows, columns, tokens) = (67, 576, 41)
     let w = FileMatrix(.q4_1, rows: rows, columns: columns, seed: 1)
-    var generator = Generator(2)
+    var generator = SeededGenerator(seed: 2)
     let vectors = try DeviceVectors(generator.normals(tokens * columns), columns: columns, bench)
     let weights = try w.upload(bench)
     let results = try PromptTile.allCases.map { tile in

@@ -1,6 +1,7 @@
 import Foundation
 import PowerInferGPU
 import PowerInferKernels
+import PowerInferTestKit
 import Testing
 
 /// Steps on rows: 8-bit forms, norms, embeddings, activations, rows picked.
@@ -15,7 +16,7 @@ struct KernelRowTests {
   @Test(arguments: [1, 31, 32, 33, 576, 1024, 1025, 4096])
   func eightBitForm(_ columns: Int) throws {
     let bench = try KernelBench.required()
-    var generator = Generator(1)
+    var generator = SeededGenerator(seed: 1)
     var x = generator.normals(3 * columns)
     for i in 0..<columns where i % 7 == 0 { x[columns + i] *= 1000 }
     for i in 2 * columns..<2 * columns + min(columns, 32) { x[i] = 0 }
@@ -65,7 +66,7 @@ struct KernelRowTests {
     let bench = try KernelBench.required()
     let (tokens, stride, parts) = (3, roundUp(columns, 32), [0, 1, 5])
     for (first, second) in [(0, 0), (1, 0), (5, 1)] {
-      var generator = Generator(7)
+      var generator = SeededGenerator(seed: 7)
       let residual = generator.normals(tokens * columns)
       let firsts = generator.normals(first * tokens * columns)
       let seconds = generator.normals(second * tokens * columns)
@@ -166,7 +167,7 @@ struct KernelRowTests {
   func activations(_ kind: ActivationKind, _ isGated: Bool) throws {
     let bench = try KernelBench.required()
     let (neurons, tokens) = (517, 2)
-    var generator = Generator(3)
+    var generator = SeededGenerator(seed: 3)
     var gate = generator.normals(neurons * tokens).map { $0 * 6 }
     let up = isGated ? generator.normals(neurons * tokens) : gate
     (gate[0], gate[1], gate[2]) = (0, -40, 40)
@@ -189,7 +190,7 @@ struct KernelRowTests {
   func masks(_ kind: ActivationKind, _ isGated: Bool) throws {
     let bench = try KernelBench.required()
     let (neurons, tokens, first) = (517, 4, 1)
-    var generator = Generator(4)
+    var generator = SeededGenerator(seed: 4)
     let gate = generator.normals(neurons * tokens).map { $0 * 2 }
     let up = isGated ? generator.normals(neurons * tokens).map { $0 + 3 } : gate
     var scores = generator.normals(neurons * (tokens - first))

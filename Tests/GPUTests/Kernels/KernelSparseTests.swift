@@ -1,5 +1,6 @@
 import Foundation
 import PowerInferGPU
+import PowerInferTestKit
 import Testing
 
 /// Lists of neurons, and what is computed by them.
@@ -17,7 +18,7 @@ struct KernelSparseTests {
       (1, .from(-100)),
     ] {
       let stride = neurons + 3
-      var generator = Generator(UInt64(neurons))
+      var generator = SeededGenerator(seed: UInt64(neurons))
       var values = generator.normals(tokens * stride)
       values[neurons / 2] = .nan
       // On the threshold itself.
@@ -60,7 +61,7 @@ struct KernelSparseTests {
   func listsByPlaces(_ neurons: Int) throws {
     let bench = try KernelBench.required()
     let runs = NeuronRuns(neurons: neurons)
-    var generator = Generator(UInt64(neurons))
+    var generator = SeededGenerator(seed: UInt64(neurons))
     var places = (0..<UInt32(neurons)).shuffled(using: &generator)
     for neuron in stride(from: 2, to: neurons, by: 5) { places[neuron] = CompactConstants.certain }
     var values = generator.normals(neurons)
@@ -86,7 +87,7 @@ struct KernelSparseTests {
   @Test(arguments: [0, 1, 255, 256, 257, 9000])
   func talliesWhatGivesSomething(_ entries: Int) throws {
     let bench = try KernelBench.required()
-    var generator = Generator(7)
+    var generator = SeededGenerator(seed: 7)
     var values = generator.normals(10_000).map { $0 < -1 ? 0 : $0 }
     if entries > 0 { values[0] = .nan }
     let numbers = (0..<UInt32(10_000)).shuffled(using: &generator)
@@ -114,7 +115,7 @@ struct KernelSparseTests {
     let gate = FileMatrix(format, rows: neurons, columns: columns, seed: 1)
     let up = FileMatrix(format, rows: neurons, columns: columns, seed: 2)
     let down = FileMatrix(format, rows: neurons, columns: columns, seed: 3)
-    var generator = Generator(4)
+    var generator = SeededGenerator(seed: 4)
     let vectors = try DeviceVectors(generator.normals(tokens * columns), columns: columns, bench)
     let (g, u, d) = (try gate.upload(bench), try up.upload(bench), try down.upload(bench))
     let tiling = ProductTiling(lanes: 8, rows: 2, tokens: tokens)
@@ -201,7 +202,7 @@ struct KernelSparseTests {
     let bench = try KernelBench.required()
     let (neurons, columns) = (90, 64)
     let up = FileMatrix(.f16, rows: neurons, columns: columns, seed: 1)
-    var generator = Generator(2)
+    var generator = SeededGenerator(seed: 2)
     let x = generator.normals(columns)
     let vectors = try DeviceVectors(x, columns: columns, bench)
     let bias = generator.normals(neurons)
