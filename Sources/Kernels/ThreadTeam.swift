@@ -64,7 +64,7 @@ public struct Member: Sendable {
   /// Waits until every member has come here. What they wrote before is visible after. All members must make the same calls.
   public func sync() {
     cursors?.turn(index)
-    barrier.wait()
+    barrier.wait(index)
   }
 
   /// Has `body` called once for each of `0..<count`, by whichever member comes first: every member begins with a stretch of
@@ -99,6 +99,7 @@ private final class Crew: @unchecked Sendable {
   // Written before `opened` is set behind the gate, constant after.
   private var barrier = Crew.alone
   private var cursors: WorkCursors?
+  private var placement: TeamPlacement?
   private var threadIDs: [UInt] = []
   private var opened = false
   private let gate = NSCondition()
@@ -119,7 +120,10 @@ private final class Crew: @unchecked Sendable {
     if count > 1 {
       // With a processor for each, spin for about the length of a small product (30 to 100 µs); else give way at once.
       let processors = min(Double(Processors.available), Processors.quota ?? .infinity)
-      barrier = Barrier(count: count, spins: Double(count) <= processors ? 2500 : 20)
+      let hasEnough = Double(count) <= processors
+      placement = hasEnough ? TeamPlacement(count: count) : nil
+      for (index, thread) in threadIDs.enumerated() { placement?.register(index + 1, thread: thread) }
+      barrier = Barrier(count: count, spins: hasEnough ? 2500 : 20, placement: placement)
       cursors = WorkCursors(members: count)
     }
     self.threadIDs = threadIDs
@@ -139,7 +143,7 @@ private final class Crew: @unchecked Sendable {
     while !opened { gate.wait() }
     gate.unlock()
     while true {
-      barrier.wait()
+      barrier.wait(index, isIdle: true)
       if stopping { return }
       perform(index)
       finish(index)
@@ -148,8 +152,9 @@ private final class Crew: @unchecked Sendable {
 
   func lead(_ body: @escaping @Sendable (Member) -> Void) {
     leader.store(SystemThread.currentID, ordering: .relaxed)
+    placement?.register(0, thread: SystemThread.currentID)
     self.body = Body(call: body)
-    barrier.wait()
+    barrier.wait(0, isIdle: true)
     perform(0)
     finish(0)
     self.body = nil
@@ -158,7 +163,7 @@ private final class Crew: @unchecked Sendable {
 
   func stop() {
     stopping = true
-    barrier.wait()
+    barrier.wait(0, isIdle: true)
   }
 
   // Not inlined, so that a thread holds nothing of the body when it goes to the barrier.
@@ -170,7 +175,8 @@ private final class Crew: @unchecked Sendable {
   /// Meets the others at the end of a run.
   private func finish(_ index: Int) {
     cursors?.turn(index)
-    barrier.wait()
+    barrier.wait(index)
+    placement?.settle(index)
   }
 
   deinit {

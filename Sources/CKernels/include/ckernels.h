@@ -304,4 +304,15 @@ static inline void pi_pause(void) {
 #endif
 }
 
+// Where threads run. `thread` is a pthread_t; processors are bits of `words`, 64 in each. On systems without such calls, and
+// where the system refuses, the results are negative.
+#define PI_PROCESSOR_WORDS 16
+// The processor of the calling thread.
+int pi_current_processor(void);
+// Nanoseconds that a thread has had a processor.
+int64_t pi_thread_time(uintptr_t thread);
+// The processors that a thread may use.
+int pi_get_processors(uintptr_t thread, uint64_t *PI_NONNULL words);
+int pi_set_processors(uintptr_t thread, const uint64_t *PI_NONNULL words);
+
 #endif

@@ -1,0 +1,139 @@
+import CPowerInferKernels
+import Synchronization
+
+/// Which processors the members of a team run on, and how a member that waits helps one that has none.
+///
+/// Where another process keeps a processor busy, the system takes it from a member for some milliseconds, and everyone else
+/// would wait that long at the next barrier, for a piece of work of some microseconds. Worse, the system may leave two members
+/// on one processor for seconds, even beside an idle one. So the first member that has waited a while moves the late one to
+/// its own processor, and goes itself to the processor that the late one has lost; or, where both share one, moves the late
+/// one to another. At the end of a run every thread may again use what it could before.
+///
+/// Works on Linux; elsewhere there is none, for no system call moves a thread.
+// Unchecked: `usual` is read and written by who has `isHelping` only; all else is atomic.
+final class TeamPlacement: @unchecked Sendable {
+  private struct Standing: ~Copyable {
+    let thread = Atomic<UInt>(0)
+    let round = Atomic<Int>(-1)
+    let processor = Atomic<Int>(-1)
+    let isMoved = Atomic<Bool>(false)
+    // Two cache lines for each, since processors fetch lines in pairs.
+    private let padding: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
+    private let more: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+  }
+
+  private let count: Int
+  private let standings: UnsafeMutablePointer<Standing>
+  private var usual: [ProcessorSet?]
+  private let isHelping = Atomic<Bool>(false)
+
+  /// - Returns: nil where the system tells no thread's processor, or has only one for them all.
+  init?(count: Int) {
+    guard count > 1, pi_current_processor() >= 0 else { return nil }
+    self.count = count
+    usual = Array(repeating: nil, count: count)
+    standings = .allocate(capacity: count)
+    for member in 0..<count { (standings + member).initialize(to: Standing()) }
+  }
+
+  deinit {
+    standings.deinitialize(count: count)
+    standings.deallocate()
+  }
+
+  /// Says which thread (a `pthread_t`) a member is.
+  func register(_ member: Int, thread: UInt) {
+    standings[member].thread.store(thread, ordering: .relaxed)
+  }
+
+  /// A member is at the barrier of a round.
+  func arrive(_ member: Int, round: Int) {
+    standings[member].processor.store(Int(pi_current_processor()), ordering: .relaxed)
+    standings[member].round.store(round, ordering: .releasing)
+  }
+
+  /// A member that is not at the barrier of a round yet.
+  func late(_ round: Int) -> Int? {
+    (0..<count).first { standings[$0].round.load(ordering: .acquiring) != round }
+  }
+
+  /// Whether a member was last seen on the processor that the calling member runs on.
+  func isHere(_ member: Int) -> Bool {
+    standings[member].processor.load(ordering: .relaxed) == Int(pi_current_processor())
+  }
+
+  /// Nanoseconds that a member's thread has had a processor: it has none while this does not grow. Negative where unknown.
+  func time(of member: Int) -> Int64 {
+    pi_thread_time(standings[member].thread.load(ordering: .relaxed))
+  }
+
+  /// Moves a late member away from the processor that the calling one runs on, if it can, to one without a member.
+  func sendAway(_ late: Int) {
+    let here = Int(pi_current_processor())
+    help {
+      guard var processors = usualProcessors(late) else { return }
+      processors.remove(here)
+      let all = processors
+      for member in 0..<count where member != late { processors.remove(processor(of: member)) }
+      if processors.isEmpty { processors = all }
+      if !processors.isEmpty, processors.hold(thread(of: late)) {
+        standings[late].processor.store(-1, ordering: .relaxed)
+      }
+    }
+  }
+
+  /// Moves a late member to the processor that the calling one, `member`, runs on, and that one to where the late one was.
+  /// - Returns: whether that was done, so that the calling member had better sleep.
+  func change(_ member: Int, with late: Int) -> Bool {
+    let (here, there) = (Int(pi_current_processor()), processor(of: late))
+    var isDone = false
+    help {
+      guard var mine = usualProcessors(member), let its = usualProcessors(late), its.contains(here),
+        mine.contains(there), ProcessorSet([here]).hold(thread(of: late))
+      else { return }
+      standings[late].processor.store(here, ordering: .relaxed)
+      for other in 0..<count where other != member && other != late { mine.remove(processor(of: other)) }
+      mine.remove(here)
+      mine.insert(there)
+      _ = mine.hold(thread(of: member))
+      standings[member].processor.store(there, ordering: .relaxed)
+      isDone = true
+    }
+    return isDone
+  }
+
+  /// Lets a member's thread, which calls this after the end of a run, use all processors that it could before.
+  func settle(_ member: Int) {
+    // Who helped this member may not have done with it.
+    while isHelping.load(ordering: .acquiring) { pi_pause() }
+    guard standings[member].isMoved.load(ordering: .acquiring) else { return }
+    while !help({
+      _ = usual[member]?.hold(thread(of: member))
+      standings[member].isMoved.store(false, ordering: .relaxed)
+    }) { pi_pause() }
+  }
+
+  private func thread(of member: Int) -> UInt { standings[member].thread.load(ordering: .relaxed) }
+
+  private func processor(of member: Int) -> Int { standings[member].processor.load(ordering: .relaxed) }
+
+  /// One at a time; whoever comes meanwhile goes on waiting.
+  /// - Returns: whether `body` was called.
+  @discardableResult
+  private func help(_ body: () -> Void) -> Bool {
+    guard isHelping.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged
+    else { return false }
+    body()
+    isHelping.store(false, ordering: .releasing)
+    return true
+  }
+
+  /// The processors that a member could use before it was moved in this run; from now on it counts as moved.
+  private func usualProcessors(_ member: Int) -> ProcessorSet? {
+    if !standings[member].isMoved.load(ordering: .relaxed) {
+      usual[member] = ProcessorSet(of: thread(of: member))
+      standings[member].isMoved.store(true, ordering: .relaxed)
+    }
+    return usual[member]
+  }
+}

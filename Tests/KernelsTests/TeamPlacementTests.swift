@@ -1,0 +1,94 @@
+import Foundation
+import PowerInferPlatform
+import Synchronization
+import Testing
+
+@testable import PowerInferKernels
+
+/// Members that have no processor are helped, and afterwards every thread may run where it could before.
+@Suite(.timeLimit(.minutes(5))) struct TeamPlacementTests {
+  @Test func setsHoldNumbers() {
+    var set = ProcessorSet([0, 63, 64, 1023])
+    #expect(set.contains(0) && set.contains(63) && set.contains(64) && set.contains(1023) && !set.contains(1))
+    for number in [-1, 1024, .max, .min] {
+      set.insert(number)
+      #expect(!set.contains(number))
+      set.remove(number)
+    }
+    for number in [0, 63, 64, 1023] {
+      #expect(!set.isEmpty)
+      set.remove(number)
+    }
+    #expect(set.isEmpty && set == ProcessorSet())
+  }
+
+  /// A member that sleeps at every barrier is taken for one that has lost its processor: the others move it about all the time.
+  @Test(arguments: [2, 3]) func sleepersAreMovedAndComeBack(_ workers: Int) throws {
+    let usual = try #require(ProcessorSet(of: SystemThread.currentID))
+    let team = ThreadTeam(workers: workers)
+    let threads = Mutex<Set<UInt>>([])
+    team.run { _ in
+      let thread = SystemThread.currentID
+      threads.withLock { _ = $0.insert(thread) }
+    }
+    let sum = Atomic<Int>(0)
+    for run in 0..<4 {
+      team.run { member in
+        for round in 0..<40 {
+          if (round + run) % member.count == member.index { usleep(2000) }
+          member.pieces(64) { sum.add($0, ordering: .relaxed) }
+          member.sync()
+        }
+      }
+      #expect(sum.exchange(0, ordering: .relaxed) == 40 * 63 * 32)
+    }
+    #expect(ProcessorSet(of: SystemThread.currentID) == usual)
+    // The other threads settle when they come to it.
+    for thread in threads.withLock({ $0 }) {
+      while ProcessorSet(of: thread) != usual { usleep(1000) }
+    }
+  }
+
+  /// What waiting members do, one step after the other.
+  @Test func twoMembersChangePlaces() throws {
+    guard Processors.mask.count > 1, let placement = TeamPlacement(count: 2) else { return }
+    let (begun, ended) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+    let other = try #require(
+      SystemThread {
+        placement.arrive(1, round: 0)
+        begun.signal()
+        ended.wait()
+      })
+    begun.wait()
+    let me = SystemThread.currentID
+    let usual = try #require(ProcessorSet(of: me))
+    defer {
+      #expect(usual.hold(me))
+      ended.signal()
+      other.join()
+    }
+    placement.register(0, thread: me)
+    placement.register(1, thread: other.id)
+    placement.arrive(0, round: 1)
+    #expect(placement.late(1) == 1 && placement.late(0) == 0)
+    // A thread that sleeps has no processor.
+    let time = placement.time(of: 1)
+    usleep(5000)
+    #expect(time > 0 && placement.time(of: 1) == time)
+    #expect(placement.time(of: 0) > 0)
+
+    // On the same processor: the other one is sent away.
+    let first = Processors.mask[0]
+    #expect(ProcessorSet([first]).hold(me))
+    placement.arrive(0, round: 1)
+    #expect(ProcessorSet([first]).hold(other.id))
+    #expect(usual.hold(other.id))
+    placement.sendAway(1)
+    let away = try #require(ProcessorSet(of: other.id))
+    #expect(!away.isEmpty && !away.contains(first))
+    placement.settle(1)
+    #expect(ProcessorSet(of: other.id) == usual)
+    placement.settle(0)
+    #expect(ProcessorSet(of: me) == ProcessorSet([first]), "it was not moved")
+  }
+}
