@@ -10,12 +10,13 @@ Writes into Tests/ModelTests/Golden:
   package `regex`. Each split is a list of lengths in characters.
 - tokenizer-small.json: two small vocabularies trained here, with the ids that the libraries they come from give the
   same texts: SentencePiece (byte-pair model with byte fallback), and byte-level byte-pair encoding by `tokenizers`
-  with two pre-tokenizers.
+  with several pre-tokenizers. That of Qwen2 has its normalizer NFC.
 """
 import io
 import json
 import pathlib
 import random
+import unicodedata
 
 import regex
 import sentencepiece
@@ -179,8 +180,30 @@ def sentencepiece_vocabulary(texts):
     }
 
 
-def byte_level_vocabulary(texts, expressions):
+def composable_texts(seed, count):
+    """Texts that NFC changes, or nearly: marks in any order, Hangul's letters, scalars that compose to none or to others."""
+    random.seed(seed)
+    # tokenizers knows the marks of an older Unicode than other libraries do.
+    old = unicodedata.ucd_3_2_0
+    assigned = [chr(c) for c in range(0xA0, 0x30000) if old.category(chr(c)) not in ("Cn", "Cs", "Co")]
+    decomposable = [c for c in assigned if unicodedata.normalize("NFD", c) != c]
+    marks = [c for c in assigned if unicodedata.combining(c)]
+    jamo = [chr(c) for c in [*range(0x1100, 0x1113), *range(0x1161, 0x1176), *range(0x11A7, 0x11C3)]]
+    exclusions = list("\u0344\u0958\ufb1d\u2adc\u2126\u212a\u212b\u1e9b\u0323\u09c7\u09be\U0001d15e\uf900\U0002f800")
+    latin = list("aeiouAOUncs ,\n")
+
+    def text():
+        kinds = random.choices([latin, marks[:80], marks, jamo, decomposable, exclusions, assigned], k=random.randint(1, 14))
+        return "".join(random.choice(kind) for kind in kinds)
+
+    texts = [text() for _ in range(count)]
+    return texts + [unicodedata.normalize("NFD", text) for text in texts[::2]]
+
+
+def byte_level_vocabulary(texts, expressions, normalizer=None):
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    if normalizer:
+        tokenizer.normalizer = normalizer
     splits = [
         tokenizers.pre_tokenizers.Split(tokenizers.Regex(expression), "isolated") for expression in expressions
     ]
@@ -235,7 +258,8 @@ def main():
     write("tokenizer-small.json", {
         "llama": sentencepiece_vocabulary(texts),
         "smollm": byte_level_vocabulary(texts, PATTERNS["smollm"]),
-        "qwen2": byte_level_vocabulary(texts, PATTERNS["qwen2"]),
+        "qwen2": byte_level_vocabulary(
+            texts + composable_texts(3, 400), PATTERNS["qwen2"], normalizer=tokenizers.normalizers.NFC()),
         "tekken": byte_level_vocabulary(texts, PATTERNS["tekken"]),
         "deepseek-v3": byte_level_vocabulary(texts, PATTERNS["deepseek-v3"]),
         "gemma4": character_vocabulary(texts),

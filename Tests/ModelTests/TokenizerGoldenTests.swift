@@ -51,8 +51,27 @@ import Testing
     for golden in golden.cases {
       let ids = tokenizer.encode(golden.text, addSpecial: false)
       #expect(ids == golden.ids, "\(golden.text.debugDescription)")
-      #expect(Array(tokenizer.decode(ids).utf8) == Array(golden.text.utf8), "\(golden.text.debugDescription)")
+      #expect(tokenizer.composesText == (preTokenizer == "qwen2"))
+      // Composed texts are equal, but not the same bytes.
+      let isSame =
+        tokenizer.composesText
+        ? tokenizer.decode(ids) == golden.text : Array(tokenizer.decode(ids).utf8) == Array(golden.text.utf8)
+      #expect(isSame, "\(golden.text.debugDescription)")
     }
+  }
+
+  /// A file's own word counts before what is usual with its pre-tokenizer.
+  @Test func theFileSaysWhetherTextsAreComposed() throws {
+    let golden = try Self.small("qwen2")
+    var vocabulary = golden.vocabulary(kind: .bytePair, preTokenizer: "qwen2")
+    let composed = try Tokenizer(vocabulary: vocabulary).encode("\u{e9}")
+    #expect(try Tokenizer(vocabulary: vocabulary).encode("e\u{301}") == composed)
+    vocabulary.composesText = false
+    let apart = try Tokenizer(vocabulary: vocabulary)
+    #expect(apart.encode("e\u{301}") != composed && apart.decode(apart.encode("e\u{301}")).unicodeScalars.count == 2)
+    vocabulary.preTokenizer = "deepseek-r1-qwen"
+    vocabulary.composesText = nil
+    #expect(try Tokenizer(vocabulary: vocabulary).encode("e\u{301}") == apart.encode("e\u{301}"))
   }
 
   private struct SmolLM2Case: Decodable {

@@ -14,7 +14,13 @@ extension PreTokenizer {
     ignoresMerges = family.ignoresMerges.contains(name)
     ignoresLineMerges = family.ignoresLineMerges.contains(name)
     addsBeginningOfSequence = family.addsBeginningOfSequence.contains(name)
+    composesText = Self.composing.contains(name)
   }
+
+  /// Those whose tokenizers in the package `transformers` have the normalizer NFC: Qwen's, Cohere's and GPT-NeoX's, which OLMo has.
+  /// llama.cpp cuts their texts as they are, so that ids differ for decomposed texts; the models were trained on composed ones. Of
+  /// other names that Qwen's expression is used under, such as `deepseek-r1-qwen`, it is not known, and they are cut as llama.cpp does.
+  private static let composing: Set = ["qwen2", "qwen35", "command-r", "olmo"]
 
   private struct Family {
     var names: [String]

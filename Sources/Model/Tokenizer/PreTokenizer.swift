@@ -65,6 +65,8 @@ struct PreTokenizer: Sendable {
   let ignoresLineMerges: Bool
   /// Whether models with this pre-tokenizer expect the beginning-of-sequence token when the file does not say.
   let addsBeginningOfSequence: Bool
+  /// Whether texts for models with this pre-tokenizer are composed (NFC) first when the file does not say.
+  let composesText: Bool
 
   /// Cuts a text; the result lists where each word ends, in characters.
   func wordEnds(in text: ScalarText) -> [Int] {

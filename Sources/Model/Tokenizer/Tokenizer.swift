@@ -3,7 +3,7 @@ public import PowerInferJinja
 /// Turns text into the token ids of one vocabulary and back.
 ///
 /// The ids are those that llama.cpp gives for the same metadata, but where its expression for cutting words only comes near the one that a
-/// model was trained with (GPT-4o's, Tekken's, Kimi's): there they are Hugging Face's. Immutable, so that any number of threads may share it.
+/// model was trained with (GPT-4o's, Tekken's, Kimi's): there they are Hugging Face's. So they are where that composes a text first (``composesText``). Immutable, so that any number of threads may share it.
 public final class Tokenizer: Sendable {
   private enum Encoder: Sendable {
     case sentencePiece(SentencePieceEncoder)
@@ -30,6 +30,8 @@ public final class Tokenizer: Sendable {
   public let addsEOS: Bool
   /// Whether a text gets a space in front, which decoding takes away again.
   public let addsSpacePrefix: Bool
+  /// Whether a text is composed (NFC) before it is cut, as Hugging Face's `tokenizers` do for Qwen and others. llama.cpp does not.
+  public let composesText: Bool
   /// The tokens that end an answer, in ascending order.
   public let endOfGenerationTokens: [Int32]
 
@@ -103,6 +105,7 @@ public final class Tokenizer: Sendable {
       && (vocabulary.addsBeginningOfSequence ?? preTokenizer?.addsBeginningOfSequence ?? isSentencePiece)
     addsEOS = eos != nil && (vocabulary.addsEndOfSequence ?? false)
     addsSpacePrefix = vocabulary.addsSpacePrefix ?? isSentencePiece
+    composesText = vocabulary.composesText ?? preTokenizer?.composesText ?? false
     endOfGenerationTokens = Set(ends).sorted()
     remarks = vocabulary.remarks
     texts = vocabulary.tokens
@@ -184,17 +187,24 @@ public final class Tokenizer: Sendable {
         followsToken = true
       case .text(let range):
         let part = UnsafeBufferPointer(rebasing: text[range])
-        switch encoder {
-        case .sentencePiece(let encoder):
-          Self.escapingSpaces(part, prefix: addsSpacePrefix && followsToken).withUnsafeBufferPointer {
-            encoder.encode($0, with: &merger, to: &output)
+        func append(_ part: UnsafeBufferPointer<UInt8>) {
+          switch encoder {
+          case .sentencePiece(let encoder):
+            Self.escapingSpaces(part, prefix: addsSpacePrefix && followsToken).withUnsafeBufferPointer {
+              encoder.encode($0, with: &merger, to: &output)
+            }
+          case .bytePair(let encoder) where encoder.spelling == .charactersAndMarkedSpaces:
+            Self.escapingSpaces(part, prefix: false).withUnsafeBufferPointer {
+              encoder.encode($0, with: &merger, scratch: &scratch, to: &output)
+            }
+          case .bytePair(let encoder):
+            encoder.encode(part, with: &merger, scratch: &scratch, to: &output)
           }
-        case .bytePair(let encoder) where encoder.spelling == .charactersAndMarkedSpaces:
-          Self.escapingSpaces(part, prefix: false).withUnsafeBufferPointer {
-            encoder.encode($0, with: &merger, scratch: &scratch, to: &output)
-          }
-        case .bytePair(let encoder):
-          encoder.encode(part, with: &merger, scratch: &scratch, to: &output)
+        }
+        if composesText, let composed = Composition.composed(part) {
+          composed.withUnsafeBufferPointer(append)
+        } else {
+          append(part)
         }
         followsToken = false
       }

@@ -1,6 +1,9 @@
 public import PowerInferGGUF
 
 extension Vocabulary {
+  /// Our own key beside llama.cpp's `tokenizer.ggml.normalizer.lowercase`: whether texts are composed (NFC) first.
+  public static let composesTextKey = "tokenizer.ggml.normalizer.nfc"
+
   /// Reads the `tokenizer.ggml.*` keys of a model file.
   /// - Throws: ``VocabularyError`` for a missing or unknown tokenizer, `GGUFError` for a key of the wrong type.
   public init(metadata: Metadata) throws {
@@ -43,6 +46,7 @@ extension Vocabulary {
       addsBeginningOfSequence: try metadata.bool(prefix + "add_bos_token"),
       addsEndOfSequence: try metadata.bool(prefix + "add_eos_token"),
       addsSpacePrefix: try metadata.bool(prefix + "add_space_prefix"))
+    composesText = try metadata.bool(Self.composesTextKey)
     endOfTurn = try id("eot")
     endOfMessage = try id("eom")
     fillInMiddleEnds = try ["fim_pad", "fim_rep", "fim_sep"].compactMap(id)

@@ -53,6 +53,8 @@ public struct Vocabulary: Sendable {
   public var addsEndOfSequence: Bool?
   /// Whether a text gets a space in front; nil means yes for SentencePiece-style vocabularies, else no.
   public var addsSpacePrefix: Bool?
+  /// Whether a text is composed (NFC) before it is cut; nil leaves it to the pre-tokenizer.
+  public var composesText: Bool?
   /// Special tokens that swallow the white space to their left, or to their right.
   public var leftStripping: Set<Int32> = []
   public var rightStripping: Set<Int32> = []

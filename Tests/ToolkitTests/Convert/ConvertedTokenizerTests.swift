@@ -85,6 +85,30 @@ import Testing
     #expect(tokens[361].unicodeScalars.map(\.value) == [0x3A9])
   }
 
+  /// What is done to a text first is the tokenizer's own; what cannot be done here is said.
+  @Test func textsAreComposedWhereTheTokenizerComposes() throws {
+    #expect(try metadata("qwen2").bool(Vocabulary.composesTextKey) == true)
+    #expect(try metadata("smollm").bool(Vocabulary.composesTextKey) == false)
+    let folder = try folder("qwen2")
+    let text = String(decoding: try folder.read("model/tokenizer.json"), as: UTF8.self)
+    func described(normalizer: String) throws -> (metadata: Metadata, notes: [String]) {
+      let other = text.replacing(#/"normalizer":\s*\{\s*"type":\s*"NFC"\s*\}/#, with: "\"normalizer\":\(normalizer)")
+      #expect(other != text)
+      try folder.write("model/tokenizer.json", other)
+      return try self.described(in: folder, count: 304)
+    }
+    let plain = try described(normalizer: "null")
+    #expect(plain.notes == [])
+    #expect(try !Tokenizer(metadata: plain.metadata).composesText)
+    let both = try described(normalizer: #"{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Lowercase"}]}"#)
+    #expect(try Tokenizer(metadata: both.metadata).composesText)
+    #expect(
+      both.notes.count == 1
+        && both.notes[0].hasSuffix(
+          "changes texts by the normalizer \"Lowercase\", which is not done here: some texts get other tokens.")
+    )
+  }
+
   /// Merges of before 2024 are one text each.
   @Test func oldMergesAreRead() throws {
     let folder = try folder("llama3")

@@ -12,6 +12,8 @@ struct ConvertedVocabulary {
   var merges: [String] = []
   /// Whether a text gets a space in front; nil where nothing says so.
   var addsSpacePrefix: Bool?
+  /// Whether a text is composed (NFC) before it is cut; nil where nothing says so.
+  var composesText: Bool?
 
   struct Token: Equatable {
     var text: String
@@ -100,6 +102,7 @@ struct ConvertedVocabulary {
     metadata.set("tokenizer.ggml.token_type", .array(MetadataArray(types)))
     if kind == .bytePair { metadata.set("tokenizer.ggml.merges", .array(MetadataArray(merges))) }
     if let addsSpacePrefix { metadata.set("tokenizer.ggml.add_space_prefix", .bool(addsSpacePrefix)) }
+    if let composesText { metadata.set(Vocabulary.composesTextKey, .bool(composesText)) }
   }
 }
 

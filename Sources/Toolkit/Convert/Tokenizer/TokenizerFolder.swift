@@ -29,6 +29,8 @@ struct TokenizerFolder {
     if let json, json.isByteLevel {
       file = jsonPath
       vocabulary = try Self.bytePairs(json, count: count, preTokenizer: preTokenizer, file: jsonPath)
+      // Said either way, for it may be otherwise than what is usual with this pre-tokenizer.
+      vocabulary.composesText = json.normalizerNames.contains("NFC")
     } else if let json, json.describesSentencePieces {
       // What Hugging Face's library runs; the older file tells the scores that it was made from.
       file = jsonPath
@@ -53,6 +55,13 @@ struct TokenizerFolder {
       vocabulary = try Self.bytePairs(folder, count: count, preTokenizer: preTokenizer, file: vocabularyPath)
     } else {
       throw .noTokenizer(folder: folder.path)
+    }
+    if let json, file == jsonPath {
+      for name in json.normalizerNames where !TokenizerJSON.knownNormalizers.contains(name) {
+        notes.append(
+          "\"\(jsonPath)\" changes texts by the normalizer \(shown(name)), which is not done here: some texts get other tokens."
+        )
+      }
     }
     for (file, tokens) in try Self.added(folder, json: json, configuration: configuration) {
       let fitting = tokens.filter { $0.id < count }

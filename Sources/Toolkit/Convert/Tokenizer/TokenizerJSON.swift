@@ -125,6 +125,14 @@ struct TokenizerJSON: Decodable {
     return (first["SpecialToken"] != nil, last["SpecialToken"] != nil)
   }
 
+  /// What is done to a text before it is cut, step by step.
+  var normalizerNames: [String] {
+    Self.steps(normalizer, in: "normalizers").compactMap { $0["type"]?.string }
+  }
+
+  /// Composition, and what makes SentencePiece's spaces.
+  static let knownNormalizers: Set = ["NFC", "Prepend", "Replace"]
+
   /// Whether a text gets a space in front, as SentencePiece's models have it.
   var prependsSpace: Bool {
     let normalizers = Self.steps(normalizer, in: "normalizers")
