@@ -25,6 +25,10 @@ struct Perplexity: ParsableCommand {
       source in turn and shows beside the perplexity how fast each decodes (tokens of the same text, after half a chunk; the \
       median of \(Self.turns) turns of \(Self.decodedTokens) tokens) and how many neurons fire and are computed.
 
+      With --chat the file holds conversations: a line of JSON for each (JSONL), or a JSON list. Each is a list of messages, or an \
+      object with that list in "messages". They are read as the model's chat template has them, or that of --chat-template, and \
+      only the tokens of the assistant's messages are scored, with the one that ends each.
+
       Examples:
         powerinfer perplexity -f wiki.test.raw
         powerinfer perplexity model.gguf -f wiki.test.raw -c 2048 --chunks 20 --json
@@ -32,6 +36,8 @@ struct Perplexity: ParsableCommand {
         powerinfer perplexity -m q4_0.gguf --kl-with f16.logits
         powerinfer perplexity -m model.gguf -f wiki.test.raw --sparsity predictor
         powerinfer perplexity -m model.gguf -f wiki.test.raw --chunks 20 --compare --per-layer
+        powerinfer perplexity -m model.gguf --chat -f conversations.jsonl
+        powerinfer perplexity -m model.gguf --chat -f conversations.jsonl --chat-template llama3 -c 4096
       """)
 
   @Argument(help: "The model, instead of --model.", completion: .file(extensions: ["gguf"]))
@@ -43,11 +49,17 @@ struct Perplexity: ParsableCommand {
     name: [.customShort("f"), .long], help: "The text, a file in UTF-8; - is standard input.", completion: .file())
   var file: String?
 
+  @Flag(help: "The file holds conversations: score the assistant's messages.")
+  var chat = false
+
+  @OptionGroup var templateFlags: TemplateFlags
+
   // No variable behind it: one meant for `run` would silently make figures that compare with no others.
   @Option(
     name: [.customShort("c"), .long], parsing: .unconditional,
     help: ArgumentHelp(
-      "Tokens of a chunk; 0 for as many as the model was trained for. (default: 512, or as the saved logits have it)",
+      "Tokens of a chunk, or of a conversation at most; 0 for as many as the model was trained for. (default: 512, or as the "
+        + "saved logits have it; with --chat what the model was trained for, up to \(ChatPerplexity.defaultContextLimit))",
       valueName: "n"))
   var ctxSize: Int?
 
@@ -100,9 +112,25 @@ struct Perplexity: ParsableCommand {
         throw ValidationError("Give either --compare or saved logits (--save-logits, --kl-with), not both.")
       }
     }
+    try checkChat()
     if file == nil, klWith == nil { throw ValidationError("Give a text with --file, or saved logits with --kl-with.") }
     if saveLogits != nil, klWith != nil { throw ValidationError("Give either --save-logits or --kl-with, not both.") }
     try Self.check(ctxSize: ctxSize, chunks: chunks)
+  }
+
+  private func checkChat() throws {
+    guard chat else {
+      if templateFlags.isGiven { throw ValidationError("The options of the chat template belong to --chat.") }
+      return
+    }
+    let others = [
+      ("--compare", comparisonFlags.compare), ("--save-logits", saveLogits != nil), ("--kl-with", klWith != nil),
+      ("--chunks", chunks != nil),
+    ]
+    if let (name, _) = others.first(where: { $0.1 }) {
+      throw ValidationError("Give either --chat or \(name), not both.")
+    }
+    if file == nil { throw ValidationError("The option --chat needs conversations: give a file with --file.") }
   }
 
   /// - Throws: `ValidationError` where there can be no chunks like these.
@@ -123,7 +151,7 @@ struct Perplexity: ParsableCommand {
     let batchSize = try ModelOptions.resolve(batchSize: batchSize, environment)
     let sparsity = try sparsityFlags.resolve(environment)
     let path = try ModelLocator(environment: environment).locate(modelFile ?? choice.model)
-    let source = try file.map(Self.readText)
+    let source = try file.map(chat ? InputFile.text : Self.readText)
     if let saveLogits, let target = FileIdentity(saveLogits),
       [path, file].contains(where: { FileIdentity($0 ?? "") == target })
     {
@@ -132,12 +160,20 @@ struct Perplexity: ParsableCommand {
 
     let gpu = comparisonFlags.compare ? GPUChoice.none : try gpuFlag.resolve(environment)
     let model = try LanguageModel(opening: path, residency: gpu.residency(loadingFlags.residency))
-    let reader = try klWith.map { try ReferenceReader($0, tokenizer: model.tokenizer) }
-    let text = try scoredText(source, reader, model)
-    var settings = EngineOptions(contextSize: text.contextSize, threads: threads)
+    var settings = EngineOptions(threads: threads)
     if let batchSize { settings.batchSize = batchSize }
     settings.sparsity = try sparsity.options(for: model)
     settings.sparsity.masksPrompts = true
+    if chat {
+      try prepare(&settings, gpu, environment)
+      return try ChatPerplexity(isJSON: json, isQuiet: quiet).run(
+        source ?? "", model, path: path, options: settings,
+        contextLimit: contextSize(of: model) ?? ChatPerplexity.contextLimit(of: model),
+        template: templateFlags.resolve(environment), file: file ?? "")
+    }
+    let reader = try klWith.map { try ReferenceReader($0, tokenizer: model.tokenizer) }
+    let text = try scoredText(source, reader, model)
+    settings.contextSize = text.contextSize
     if comparisonFlags.compare {
       try Comparison(format: json ? .json : .markdown, isPerLayer: comparisonFlags.perLayer).run(
         SourceComparison(
@@ -145,10 +181,7 @@ struct Perplexity: ParsableCommand {
         model: URL(filePath: path).lastPathComponent, threads: threads ?? Processors.recommended)
       return noteLength(of: text, model)
     }
-    settings.gpu = gpu
-    settings.hybrid = try gpuFlag.resolveHybrid(environment)
-    settings.gpuOptions.cacheFolder = GPUFlag.kernelCache
-    settings.tuning = try TuningChoice.options()
+    try prepare(&settings, gpu, environment)
     let engine = try Engine(model: model, options: settings)
     if let remark = engine.gpuRemark { StandardOutput.note("Note: \(remark)\n") }
     noteLength(of: text, model)
@@ -156,6 +189,18 @@ struct Perplexity: ParsableCommand {
     try measure(
       PerplexityTest(text, engine: engine, saving: writer, against: reader), engine, path: path,
       sparsity: settings.sparsity.mode, finish: { try writer?.finish() })
+  }
+
+  private func prepare(_ settings: inout EngineOptions, _ gpu: GPUChoice, _ environment: Environment) throws {
+    settings.gpu = gpu
+    settings.hybrid = try gpuFlag.resolveHybrid(environment)
+    settings.gpuOptions.cacheFolder = GPUFlag.kernelCache
+    settings.tuning = try TuningChoice.options()
+  }
+
+  /// The context size that was given.
+  private func contextSize(of model: LanguageModel) -> Int? {
+    ctxSize.map { $0 == 0 ? model.configuration.contextLength : $0 }
   }
 
   private func noteLength(of text: ScoredText, _ model: LanguageModel) {
@@ -217,7 +262,7 @@ struct Perplexity: ParsableCommand {
   /// What is to be scored: the text as this model cuts it, or that of the saved logits, which must be the same where
   /// there are both.
   private func scoredText(_ source: String?, _ reader: ReferenceReader?, _ model: LanguageModel) throws -> ScoredText {
-    let given = ctxSize.map { $0 == 0 ? model.configuration.contextLength : $0 }
+    let given = contextSize(of: model)
     if let given { try reader?.check(contextSize: given) }
     if let source {
       let text = try ScoredText(

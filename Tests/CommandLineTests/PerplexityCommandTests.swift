@@ -159,4 +159,48 @@ import Testing
       #expect(try folder.names() == [])
     }
   #endif
+
+  private let conversation =
+    #"{"messages": [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "the river"}]}"#
+
+  @Test func answersOfConversationsAreScored() async throws {
+    try folder.write("chats.jsonl", "\(conversation)\n\(conversation)\n")
+    try folder.write("chats.json", "[\(conversation), \(conversation)]")
+    let outcome = try await run("@model.gguf --chat -f %chats.jsonl")
+    #expect(outcome.status == 0)
+    #expect(outcome.output.wholeMatch(of: #/perplexity {19}\d+\.\d{4} ± \d+\.\d{4}\n/#) != nil, "\(outcome.output)")
+    #expect(
+      outcome.error.contains(#/2 answers of 2 conversations, \d+ tokens scored; \d+ read in/#), "\(outcome.error)")
+    #expect(try await run("@model.gguf --chat -f %chats.json -q").output == outcome.output)
+    let report = try json(await run("@model.gguf --chat -f %chats.json --json"))
+    #expect(report["conversations"] as? Int == 2 && report["answersLeftOut"] as? Int == 0)
+
+    // Another template makes other texts; a model without one needs it.
+    let chatML = try await run("@no-template.gguf --chat -f %chats.jsonl -q -c 2000 --chat-template chatml")
+    let alpaca = try await run("@no-template.gguf --chat -f %chats.jsonl -q -c 2000 --chat-template alpaca --jinja")
+    #expect(chatML.status == 0 && alpaca.status == 0 && chatML.output != alpaca.output)
+    let without = try await run("@no-template.gguf --chat -f %chats.jsonl")
+    #expect(without.status == 1 && without.error.contains("The model has no chat template"))
+  }
+
+  @Test func conversationsThatAreNoneAreASentence() async throws {
+    try folder.write("text.jsonl", "{}\n")
+    let outcome = try await run("@model.gguf --chat -f %text.jsonl")
+    #expect(outcome.status == 1)
+    #expect(outcome.error.contains("text.jsonl\" holds no conversations. Conversation 1 has no messages; expected"))
+    try folder.write("silent.jsonl", #"[{"role": "user", "content": "hello"}]"#)
+    #expect(
+      try await run("@model.gguf --chat -f %silent.jsonl").error.contains(
+        "The conversations have no message of the role \"assistant\", of which at least one was expected."))
+    try folder.write("chats.jsonl", conversation)
+    for (options, sentence) in [
+      ("--chat", "The option --chat needs conversations: give a file with --file."),
+      ("--chat -f %chats.jsonl --compare", "Give either --chat or --compare, not both."),
+      ("--chat -f %chats.jsonl --chunks 2", "Give either --chat or --chunks, not both."),
+      ("-f %chats.jsonl --chat-template chatml", "The options of the chat template belong to --chat."),
+    ] {
+      let outcome = try await run("@model.gguf \(options)")
+      #expect(outcome.status == 64 && outcome.error.contains(sentence), "\(outcome.error)")
+    }
+  }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import PowerInfer
 import PowerInferPlatform
 
 /// Small files that a person names on the command line, read whole. The name `-` is standard input.
@@ -40,6 +41,7 @@ enum InputError: Error, Equatable, CustomStringConvertible {
   case empty(String?)
   case emptyText(String)
   case beingRead(String)
+  case noConversations(String, RecordedChatError)
 
   var description: String {
     switch self {
@@ -49,6 +51,7 @@ enum InputError: Error, Equatable, CustomStringConvertible {
     case .empty(let path?): "\(Self.name(path)) is empty, where a prompt of at least one character was expected."
     case .emptyText(let path): "\(Self.name(path)) is empty, where a text was expected."
     case .beingRead(let path): "\(Self.name(path)) is being read; the result needs another name."
+    case .noConversations(let path, let error): "\(Self.name(path)) holds no conversations. \(error)"
     }
   }
 

@@ -27,6 +27,8 @@ struct TemplateFlags: ParsableArguments {
     }
   }
 
+  var isGiven: Bool { chatTemplate != nil || chatTemplateFile != nil || jinja }
+
   /// The text of the template; nil for the model's own.
   ///
   /// - Throws: `ChatTemplateError` for a name that there is not, `FileError`, `InputError`, `EnvironmentError`.

@@ -4,6 +4,12 @@ public enum EvaluationError: Error, Equatable, CustomStringConvertible {
   case chunkLimit(Int)
   case textTooShort(tokens: Int, contextSize: Int)
   case notFinite(chunk: Int, position: Int)
+  /// No conversation has an answer of an assistant.
+  case noAnswers
+  /// No conversation's answer fits the context.
+  case answersTooLong(contextSize: Int)
+  /// The chat template refuses a conversation; they count from 1.
+  case refused(conversation: Int, reason: String)
 
   public var description: String {
     switch self {
@@ -20,6 +26,12 @@ public enum EvaluationError: Error, Equatable, CustomStringConvertible {
       return
         "The logits at position \(position) of chunk \(chunk + 1) hold infinity or a value that is not a number; "
         + "the model is damaged."
+    case .noAnswers:
+      return "The conversations have no message of the role \"assistant\", of which at least one was expected."
+    case .answersTooLong(let contextSize):
+      return "No conversation is as short as the context of \(contextSize) tokens up to its first answer's end."
+    case .refused(let conversation, let reason):
+      return "Conversation \(conversation): \(reason)"
     }
   }
 }

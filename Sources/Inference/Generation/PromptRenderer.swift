@@ -83,12 +83,10 @@ public struct PromptRenderer: Sendable {
     of messages: [Message], tools: [Tool] = [], beginning: String = ""
   ) throws -> (tokens: [Int32], remarks: [String]) {
     let (text, remarks) = try rendered(messages, tools)
-    var tokens = tokenizer.encode(trustsMessages ? RenderedText(trusting: text.text) : text, addSpecial: false)
+    var tokens = tokens(of: text)
     if !beginning.isEmpty {
       tokens += tokenizer.encode(beginning, addSpecial: false, parseSpecial: trustsMessages)
     }
-    // Some templates spell the token that begins a text, others leave it to the tokenizer.
-    if tokenizer.addsBOS, let bos = tokenizer.bos, tokens.first != bos { tokens.insert(bos, at: 0) }
     return (tokens, remarks)
   }
 
@@ -101,12 +99,47 @@ public struct PromptRenderer: Sendable {
   }
 
   private func rendered(_ messages: [Message], _ tools: [Tool]) throws -> (text: RenderedText, remarks: [String]) {
+    try rendered(messages.map(ChatMessage.init), tools.isEmpty ? nil : tools.map(\.value), opensTurn: true)
+  }
+
+  private func rendered(
+    _ messages: [ChatMessage], _ tools: [Value]?, opensTurn: Bool
+  ) throws -> (text: RenderedText, remarks: [String]) {
     if let templateFailure { throw templateFailure }
     guard let template else { throw PromptError.noChatTemplate }
-    let (messages, remarks) = template.adapted(
-      messages.map(ChatMessage.init), hasTools: !tools.isEmpty, to: shape)
-    let text = try template.rendered(messages: messages, tools: tools.isEmpty ? nil : tools.map(\.value))
+    let (messages, remarks) = template.adapted(messages, hasTools: tools != nil, to: shape)
+    let text = try template.rendered(messages: messages, tools: tools, addGenerationPrompt: opensTurn)
     return (text, remarks + template.omissions(of: messages, from: text.text))
+  }
+
+  private func tokens(of text: RenderedText) -> [Int32] {
+    let tokens = tokenizer.encode(trustsMessages ? RenderedText(trusting: text.text) : text, addSpecial: false)
+    // Some templates spell the token that begins a text, others leave it to the tokenizer.
+    if tokenizer.addsBOS, let bos = tokenizer.bos, tokens.first != bos { return [bos] + tokens }
+    return tokens
+  }
+
+  /// A conversation that ends with an answer.
+  ///
+  /// - Returns: the tokens of all of it, and indices of those that the model would have had to yield: those after the prompt for
+  ///   the answer, up to the first that ends one.
+  /// - Throws: as ``tokens(of:tools:beginning:)``.
+  func turn(
+    _ messages: ArraySlice<ChatMessage>, tools: [Value]?
+  ) throws -> (tokens: [Int32], answer: Range<Int>, remarks: [String]) {
+    let (text, remarks) = try rendered(Array(messages), tools, opensTurn: false)
+    let tokens = tokens(of: text)
+    let before = Array(messages.dropLast())
+    // Some templates refuse to open a turn at the beginning: such an answer has no prompt.
+    guard
+      let (prompt, _) = before.isEmpty
+        ? try? rendered([], tools, opensTurn: true) : try rendered(before, tools, opensTurn: true)
+    else { return (tokens, tokens.count..<tokens.count, remarks) }
+    // Where a template opens a turn with what it does not keep, such as the start of a thought, the answer begins before that.
+    let start = max(1, zip(tokens, self.tokens(of: prompt)).prefix { $0 == $1 }.count)
+    guard start < tokens.count else { return (tokens, tokens.count..<tokens.count, remarks) }
+    let end = tokens[start...].firstIndex(where: tokenizer.isEndOfGeneration).map { $0 + 1 } ?? tokens.count
+    return (tokens, start..<end, remarks)
   }
 }
 
