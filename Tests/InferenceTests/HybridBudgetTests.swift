@@ -3,6 +3,7 @@ import PowerInferKernels
 import PowerInferModel
 import PowerInferSparsity
 import PowerInferTestKit
+import Synchronization
 import Testing
 
 @testable import PowerInfer
@@ -85,6 +86,26 @@ import Testing
     }
     // Where a layer more has its attention on the device, it may have fewer neurons there.
     #expect(refused > 0 && shares.last == 1 && Set(shares).count > 3, "\(shares)")
+  }
+
+  /// What is tried until it fits are sizes: of weights nothing is uploaded twice, however tight the budget.
+  @Test(arguments: [SparsityMode.gate, .dense]) func weightsAreUploadedOnce(mode: SparsityMode) throws {
+    let folder = try TemporaryFolder()
+    let (model, _) = try Self.model(folder)
+    let options = options(mode)
+    for budget in stride(from: 2_000_000, through: 6_000_000, by: 333_333) {
+      let device = UploadCounter(
+        try GPUBench.open(GPUOptions(deviceBudget: budget, blockBytes: HybridExecutor.blockBytes(budget: budget))))
+      let planner = try HybridPlanner(model: model, options: options, speeds: .nominal)
+      do {
+        let executor = try HybridExecutor.make(planner, on: device, team: ThreadTeam(workers: 2))
+        #expect(device.count.withLock { $0 } <= executor.gpu.device.usage.bufferBytes, "\(budget)")
+        #expect(device.count.withLock { $0 } >= executor.gpu.weightBytes / 2)
+      } catch let error as HybridError {
+        guard case .budgetTooSmall = error else { throw error }
+        #expect(device.count.withLock { $0 } == 0)
+      }
+    }
   }
 
   /// With what a profile says fires most on the device.
@@ -219,4 +240,36 @@ import Testing
     #expect(refusal(0, [[3, 2]] + none.dropFirst()) == .neurons(layer: 0, below: f))
     #expect(refusal(0, [[1, 2]] + none.dropFirst()) == .notTheFirst(layer: 0, step: 32))
   }
+}
+
+/// Counts the bytes that are uploaded to the device behind it.
+private final class UploadCounter: GPUDevice {
+  let count = Mutex(0)
+  private let device: any GPUDevice
+
+  init(_ device: any GPUDevice) { self.device = device }
+
+  var description: GPUDescription { device.description }
+  var usage: GPUMemoryUsage { device.usage }
+  var complaints: [String] { device.complaints }
+
+  func makeBuffer(byteCount: Int, role: GPUBufferRole, label: String) throws(GPUError) -> any GPUBuffer {
+    try device.makeBuffer(byteCount: byteCount, role: role, label: label)
+  }
+  func kernel(_ shader: ShaderDescription, specialization: [UInt32]) throws(GPUError) -> any GPUKernel {
+    try device.kernel(shader, specialization: specialization)
+  }
+  func saveKernels() { device.saveKernels() }
+  func upload(
+    to target: GPUBufferSlice, inMultiplesOf multiple: Int,
+    _ fill: (_ piece: UnsafeMutableRawBufferPointer, _ offset: Int) throws -> Void
+  ) throws {
+    count.withLock { $0 += target.byteCount }
+    try device.upload(to: target, inMultiplesOf: multiple, fill)
+  }
+  func download(_ source: GPUBufferSlice) throws(GPUError) -> [UInt8] { try device.download(source) }
+  func record(
+    _ label: String, options: GPURecordingOptions, _ body: (inout GPURecorder) throws -> Void
+  ) throws -> any GPURecording { try device.record(label, options: options, body) }
+  func start(_ recordings: [any GPURecording]) throws(GPUError) -> any GPURun { try device.start(recordings) }
 }

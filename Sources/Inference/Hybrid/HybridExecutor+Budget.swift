@@ -20,18 +20,24 @@ extension HybridExecutor {
     guard var shape = wanted else { throw HybridError.budgetTooSmall(budget, needed: try least(planner)) }
     // Buffers are rounded up and lie in blocks, of which a part may be left over.
     var slack = budget / 256
+    // The device's memory is only set aside until all of it is found to fit: then weights are uploaded, once.
+    let rehearsal = RehearsalDevice(device)
     for _ in 0..<attempts {
       var isPlaced = false
       do {
+        var hot: [[UInt32]] = []
+        _ = try GPUExecutor(
+          model: model, device: rehearsal, options: sharing(options, layers: model.configuration.layerCount),
+          limits: limits,
+          split: GPUSplit(firstLayer: shape.processorLayers, hasOutput: shape.hasOutput) { usage in
+            hot = try planner.hot(room: usage.deviceBudget - usage.deviceBytes - slack, shape)
+            isPlaced = true
+            return hot
+          })
         return try HybridExecutor(
           model: model, device: device, team: team, options: options, limits: limits,
           processorLayers: shape.processorLayers, hasOutput: shape.hasOutput
-        ) { usage in
-          let room = usage.deviceBudget - usage.deviceBytes - slack
-          let hot = try planner.hot(room: room, shape)
-          isPlaced = true
-          return hot
-        }
+        ) { _ in hot }
       } catch let error as GPUError where error.isShortOfMemory && options.hybrid.layers == nil {
         if isPlaced, planner.index == nil, options.hybrid.neurons != .none {
           slack += max(budget / 64, 1 << 16)

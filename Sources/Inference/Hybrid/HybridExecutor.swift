@@ -41,9 +41,7 @@ public final class HybridExecutor: ModelExecutor {
     }
     guard options.sparsity.resident == nil else { throw GPUModelError.partOfLayers }
     var hot: [[UInt32]] = []
-    var own = options
-    // The device asks about all neurons of a layer, for both.
-    own.sparsity.resident = Array(repeating: .all, count: c.layerCount)
+    var own = Self.sharing(options, layers: c.layerCount)
     gpu = try GPUExecutor(
       model: model, device: device, options: own, limits: limits,
       split: GPUSplit(firstLayer: layers, hasOutput: hasOutput) { usage in
@@ -61,6 +59,13 @@ public final class HybridExecutor: ModelExecutor {
     gpu.share = share
     let (here, there) = (processor.pageLayout, gpu.pageLayout)
     pageLayout = PageLayout(positions: there.positions, layerBytes: here.layerBytes + there.layerBytes)
+  }
+
+  /// The options of the device's part: it asks about all neurons of a layer, for both.
+  static func sharing(_ options: EngineOptions, layers: Int) -> EngineOptions {
+    var own = options
+    own.sparsity.resident = Array(repeating: .all, count: layers)
+    return own
   }
 
   // MARK: Pages
