@@ -48,7 +48,8 @@ struct OneAnswer {
       try note(result)
     case .json, .jsonLines:
       let report = AnswerReport(
-        model: loaded.name, seed: generator.sampler.seed, result: result, sparsity: loaded.engine.sparsityReport)
+        model: loaded.name, seed: generator.sampler.seed, result: result, sparsity: loaded.engine.sparsityReport,
+        hybrid: loaded.engine.statistics.hybrid)
       try StandardOutput.write(JSON.text(report, pretty: output == .json) + "\n")
     }
     if result.finishReason == .cancelled { throw ExitCode(128 + SIGINT) }

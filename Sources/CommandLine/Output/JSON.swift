@@ -27,9 +27,14 @@ struct AnswerReport: Encodable {
   var promptTokensPerSecond: Double?
   var decodeTokensPerSecond: Double?
   var sparsity: SparsityShares
+  /// Where a GPU and the processor shared the model.
+  var hybrid: HybridReport?
 
-  init(model: String, seed: UInt64, result: GenerationResult, sparsity: SparsityReport) {
+  init(
+    model: String, seed: UInt64, result: GenerationResult, sparsity: SparsityReport, hybrid: HybridStatistics? = nil
+  ) {
     self.sparsity = SparsityShares(sparsity)
+    self.hybrid = hybrid.map { HybridReport($0, decodeTokensPerSecond: result.statistics.decodeTokensPerSecond) }
     self.model = model
     self.seed = seed
     text = result.text
