@@ -1,5 +1,6 @@
 import ArgumentParser
 import PowerInfer
+import PowerInferGPU
 import PowerInferKernels
 import PowerInferModel
 import PowerInferPlatform
@@ -69,6 +70,7 @@ struct Plan: ParsableCommand {
     settings.sparsity.mode = sparsity
     settings.sparsity.profile = subject.profile
     settings.hybrid.layers = nGpuLayers
+    settings.gpuOptions.cacheFolder = GPUFlag.kernelCache
     do {
       let forecast = try HybridForecast(
         model: subject.model, options: settings, budget: budget,

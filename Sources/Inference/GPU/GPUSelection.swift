@@ -46,10 +46,11 @@ struct GPUSelection {
       // Before the device is opened, and only where there is one: without it nobody asks what could run on it.
       try GPUExecutor.check(model, sparsity: options.sparsity)
       name = device.name
-      executor =
-        isWhole && !isLimited
-        ? try GPUExecutor(model: model, device: open(device.index, options.gpuOptions), options: options)
-        : try Self.divided(model, options, device, team(), open)
+      if isWhole, !isLimited {
+        executor = try GPUExecutor(model: model, device: open(device.index, options.gpuOptions), options: options)
+      } else {
+        (executor, remark) = try Self.divided(model, options, device, team(), open)
+      }
     } catch  where !options.gpu.isExplicit {
       name = nil
       // No driver, no device: nobody asked for one.
@@ -59,11 +60,11 @@ struct GPUSelection {
     }
   }
 
-  /// A model whose hot neurons are on a device; or all of it, where the budget has room.
+  /// A model whose hot neurons are on a device; or all of it, where the budget has room. With a sentence, where there is something to say.
   private static func divided(
     _ model: LanguageModel, _ options: EngineOptions, _ device: GPUDescription, _ team: ThreadTeam,
     _ open: (Int, GPUOptions) throws -> any GPUDevice
-  ) throws -> any ModelExecutor {
+  ) throws -> (any ModelExecutor, String?) {
     let index = try index(model, options)
     let budget = options.hybrid.budget.bytes(of: device.memory)
     var settings = options.gpuOptions
@@ -78,7 +79,15 @@ struct GPUSelection {
         throw HybridError.notFaster(device: device.name)
       }
     }
-    let planner = try HybridPlanner(model: model, options: options, speeds: speeds, index: index)
+    var planner = try HybridPlanner(model: model, options: options, speeds: speeds, index: index)
+    var remark: String?
+    if let counted = CountedProfile(for: model, in: options.gpuOptions.cacheFolder),
+      try planner.wantsFrequencies(budget: budget)
+    {
+      remark = try counted.count(options, team)
+      // What was kept is what later runs go by.
+      planner = try HybridPlanner(model: model, options: options, speeds: speeds, index: index)
+    }
     let executor = try HybridExecutor.make(planner, on: opened, team: team)
     if opened.description.kind != .software {
       let placement = executor.placement
@@ -86,7 +95,7 @@ struct GPUSelection {
         HybridPlanner.Shape(processorLayers: placement.processorLayers, hasOutput: placement.hasOutput),
         placement.hot)
     }
-    return executor
+    return (executor, remark)
   }
 
   /// The neurons that a file beside the model names, checked.

@@ -26,10 +26,33 @@ struct HybridPlanner {
     var sparsity = options.sparsity
     sparsity.resident = Array(repeating: .all, count: model.configuration.layerCount)
     recipe = try SparsityRecipe(model: model, options: sparsity)
-    let profile = try options.sparsity.profile ?? ActivationProfile.find(for: model)
-    try profile?.check(FeedForwardShape(model.configuration))
     (self.model, self.options, self.speeds, self.index) = (model, options, speeds, index)
+    let counted = CountedProfile(for: model, in: options.gpuOptions.cacheFolder)
+    let profile = try options.sparsity.profile ?? ActivationProfile.find(for: model) ?? counted?.kept
+    try profile?.check(FeedForwardShape(model.configuration))
     frequencies = profile?.frequencies
+  }
+
+  /// Whether counting which neurons fire would change what goes where: neither a profile nor a file says it, some are silent now and
+  /// then, may be told apart, and do not all fit.
+  ///
+  /// - Throws: as an engine.
+  func wantsFrequencies(budget: Int) throws -> Bool {
+    let c = model.configuration
+    guard frequencies == nil, index == nil, options.hybrid.layers == nil, options.hybrid.neurons != .none,
+      c.activation == .relu, mode != .dense, let shape = try shape(budget: budget),
+      model.weights.layers.contains(where: { HybridPlacement.step($0, mode) == nil })
+    else { return false }
+    let fixed = try (shape.processorLayers..<c.layerCount).reduce(
+      workspaceBytes() + (shape.hasOutput ? outputBytes : 0)
+    ) {
+      try $0 + fixedBytes(layer: $1)
+    }
+    let neurons = (shape.processorLayers..<c.layerCount).reduce(0) { sum, layer in
+      let (first, rest) = neuronBytes(layer: layer)
+      return sum + c.feedForwardSize * (first + rest)
+    }
+    return shape.processorLayers > 0 || fixed + neurons > budget
   }
 
   private var mode: SparsityMode { options.sparsity.mode }
