@@ -34,8 +34,8 @@ struct Plan: ParsableCommand {
     name: [.customLong("n-gpu-layers"), .customLong("gpu-layers"), .customLong("ngl", withSingleDash: true)],
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Layers that are wholly on the GPU, the last ones. (default: as the budget allows)", valueName: "n"))
-  var nGpuLayers: Int?
+      "Layers that are wholly on the GPU, the last ones. (default: as the budget allows)", valueName: "n|all|auto"))
+  var nGpuLayers: LayerCount?
 
   @Option(help: ArgumentHelp("How the run chooses neurons. (default: auto)", valueName: "source"))
   var sparsity: SparsityMode = .auto
@@ -44,7 +44,6 @@ struct Plan: ParsableCommand {
 
   func run() throws {
     let budget = try vramBudget.map(options.bytes(ofBudget:)) ?? 0
-    try OptionError.require(nGpuLayers, in: 0...Int(Int32.max), "n-gpu-layers")
     let threads = try threadOption.resolve(Environment()) ?? Processors.recommended
     let subject = try options.open()
     let cost = try options.cost(measured: Self.readBandwidth(threads: threads))
@@ -69,7 +68,7 @@ struct Plan: ParsableCommand {
       valueFormat: formats.values)
     settings.sparsity.mode = sparsity
     settings.sparsity.profile = subject.profile
-    settings.hybrid.layers = nGpuLayers
+    settings.hybrid.layers = nGpuLayers?.layers
     settings.gpuOptions.cacheFolder = GPUFlag.kernelCache
     do {
       let forecast = try HybridForecast(

@@ -54,11 +54,14 @@ struct PowerInfer: ParsableCommand {
   ///
   /// - Throws: as `parseAsRoot`; of a flag that other programs have, a sentence that says why it is not here.
   private static func parse(_ arguments: [String]) throws -> any ParsableCommand {
+    // The parser takes -hf for -h and -f, and shows help.
+    if let flag = ForeignFlags.takenForHelp(arguments), let sentence = ForeignFlags.sentence(flag) {
+      throw ValidationError(sentence)
+    }
     do {
       return try parseAsRoot(arguments)
     } catch {
-      // A flag such as -fa may also have been taken for -f with the value a.
-      let flag = ForeignFlags.unknown(in: message(for: error)) ?? arguments.first(where: ForeignFlags.isOneHyphened)
+      let flag = ForeignFlags.cause(of: message(for: error), arguments)
       guard let sentence = flag.flatMap(ForeignFlags.sentence) else { throw error }
       throw ValidationError(sentence)
     }

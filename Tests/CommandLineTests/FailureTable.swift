@@ -405,7 +405,21 @@ enum FailureTable {
       "logits -m @model.gguf --vram-budget 101% hi",
       "The option --vram-budget must look like 6, 6GiB, 80% or auto, but it is \"101%\"."),
     .usage(
-      "logits -m @model.gguf -ngl -1 hi", "The option --n-gpu-layers must be from 0 to 2147483647, but it is -1."),
+      "logits -m @model.gguf -ngl some hi", "The value 'some' is invalid for '-ngl <n|all|auto>'"),
+    .usage(
+      "run -m @model.gguf -hf a/b hi",
+      "The option -hf of llama.cpp or PowerInfer is not here: models are not downloaded; --model names a file."),
+    .usage(
+      "run -m @model.gguf -fa hi",
+      "The option -fa of llama.cpp or PowerInfer is not here: there is one way to compute attention, which keeps no matrix of scores."
+    ),
+    .usage(
+      "run -m @model.gguf -ub 512 hi",
+      "The option -ub of llama.cpp or PowerInfer is not here: --batch-size is the number of tokens computed at once."),
+    .usage(
+      "run -m @model.gguf hi -mg 0",
+      "The option -mg of llama.cpp or PowerInfer is not here: a model runs on one GPU, on the processor or on both; --gpu, --vram-budget and -ngl say which."
+    ),
     .usage(
       "logits -m @model.gguf --reset-gpu-index --disable-gpu-index hi",
       "Give either --reset-gpu-index or --disable-gpu-index, not both."),

@@ -177,6 +177,20 @@ import Testing
       ])
   }
 
+  /// As llama.cpp reads it.
+  @Test func layersOnTheGPUAreANumberOrAWord() throws {
+    func layers(_ text: String) throws -> Int? {
+      try GPUFlag.parse(["-ngl", text]).resolveHybrid(Environment([:])).layers
+    }
+    #expect(try layers("0") == 0 && layers("7") == 7 && layers("99") == 99)
+    #expect(try layers("auto") == nil && layers("-1") == nil)
+    let all = try #require(try layers("all"))
+    #expect(try all == layers("-2") && all > 1_000_000)
+    for text in ["some", "", "1.5", "99999999999"] { #expect(throws: (any Error).self) { try layers(text) } }
+    let variable = Environment(["POWERINFER_N_GPU_LAYERS": "all"])
+    #expect(try GPUFlag.parse([]).resolveHybrid(variable).layers == all)
+  }
+
   @Test func everyForeignFlagHasItsSentence() {
     let message = "Error: Unknown option '-ub'. Did you mean '-b'?\nUsage: powerinfer run"
     #expect(ForeignFlags.unknown(in: message) == "-ub")

@@ -8,6 +8,21 @@ enum ForeignFlags {
     return String(match.1)
   }
 
+  /// The flag of `arguments` that a message of the argument parser is about; nil where it is none of these.
+  ///
+  /// The parser takes -ub for -u and -b, and says that it does not know -u; or -fa for -f with the value a.
+  static func cause(of message: String, _ arguments: [String]) -> String? {
+    let hyphened = arguments.prefix { $0 != "--" }.filter(isOneHyphened)
+    guard let flag = unknown(in: message) else { return hyphened.first }
+    if arguments.contains(where: { $0.prefix { $0 != "=" } == flag.prefix { $0 != "=" } }) { return flag }
+    return hyphened.first { argument in flag.dropFirst().allSatisfy(argument.contains) } ?? flag
+  }
+
+  /// A flag of these that begins with the letter of --help; nil where there is none.
+  static func takenForHelp(_ arguments: [String]) -> String? {
+    arguments.prefix { $0 != "--" }.first { $0.hasPrefix("-h") && isOneHyphened($0) }
+  }
+
   /// Whether it is one of these flags with one hyphen and several letters.
   static func isOneHyphened(_ argument: String) -> Bool {
     argument.hasPrefix("-") && !argument.hasPrefix("--") && argument.count > 2 && reasons[argument] != nil
@@ -33,7 +48,7 @@ enum ForeignFlags {
   static let prefixes: [(prefix: String, reason: String)] = [
     ("--spec-", "there is no draft model"), ("--diffusion-", "models here write from left to right"),
     ("--fim-", "no model is downloaded; --model names a file"), ("--tts-", "models here write text only"),
-    ("--webui", "the server has no page of its own"), ("--ui", "the server has no page of its own"),
+    ("--webui", "serve always has its page to chat on"), ("--ui", "serve always has its page to chat on"),
     ("--mcp-", "tools are run by the server's clients"),
   ]
 
@@ -169,6 +184,6 @@ enum ForeignFlags {
         + "--ppl-stride --ppl-output-type",
       "perplexity measures what a text costs, and no more"
     ),
-    ("--reset-gpu-index", "powerinfer place writes a new index"),
+    ("--reset-gpu-index", "this belongs to commands that run a model; powerinfer place writes a new index"),
   ]
 }

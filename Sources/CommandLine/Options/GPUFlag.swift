@@ -7,6 +7,7 @@ import PowerInferPlatform
 /// Whether a GPU runs the model, and which.
 struct GPUFlag: ParsableArguments {
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "GPU to run on: auto, none, a number or a part of a name of those that `powerinfer devices` lists. auto takes the best "
         + "one that the model fits, never a software device. (default: auto; environment: POWERINFER_GPU)",
@@ -25,9 +26,10 @@ struct GPUFlag: ParsableArguments {
     name: [.customLong("n-gpu-layers"), .customLong("gpu-layers"), .customLong("ngl", withSingleDash: true)],
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Layers that are wholly on the GPU, the last ones; one more than there are adds the output matrix. (default: as the budget "
-        + "allows, with layers divided by neurons; environment: POWERINFER_N_GPU_LAYERS)", valueName: "n"))
-  var nGpuLayers: Int?
+      "Layers that are wholly on the GPU, the last ones; one more than there are adds the output matrix, and all is all of it. "
+        + "auto divides layers by neurons, as the budget allows. (default: auto; environment: POWERINFER_N_GPU_LAYERS)",
+      valueName: "n|all|auto"))
+  var nGpuLayers: LayerCount?
 
   @Flag(help: "Place neurons anew, even if there is a MODEL.generated.gpuidx.")
   var resetGpuIndex = false
@@ -39,7 +41,7 @@ struct GPUFlag: ParsableArguments {
     if resetGpuIndex, disableGpuIndex {
       throw ValidationError("Give either --reset-gpu-index or --disable-gpu-index, not both.")
     }
-    if gpu?.isEmpty == true {
+    if gpu?.allSatisfy(\.isWhitespace) == true {
       throw ValidationError("The option --gpu must be auto, none, a number or a part of a GPU's name, but it is empty.")
     }
   }
@@ -55,8 +57,7 @@ struct GPUFlag: ParsableArguments {
     if let text = try environment.value(vramBudget, or: "VRAM_BUDGET") {
       options.budget = try GPUBudget(text, option: "vram-budget")
     }
-    options.layers = try environment.value(nGpuLayers, or: "N_GPU_LAYERS")
-    try OptionError.require(options.layers, in: 0...Int(Int32.max), "n-gpu-layers")
+    options.layers = try environment.value(nGpuLayers, or: "N_GPU_LAYERS")?.layers
     options.neurons = disableGpuIndex ? .none : resetGpuIndex ? .byFrequency : .automatic
     return options
   }
