@@ -107,12 +107,12 @@ public struct InferenceServer: Sendable {
     let options = service.options
     let limits = ConnectionHandler.Limits(
       bodyLimit: options.bodyLimit, writeTimeout: .seconds(Int64(options.writeTimeout)),
+      idleTimeout: .seconds(Int64(min(options.idleTimeout, Int(Int32.max)))),
       keepAliveInterval: .seconds(Int64(options.keepAliveInterval)))
     let connections = service.connections
     let plain = HTTPServerBuilder.http1(
       configuration: .init(
         additionalChannelHandlers: [ConnectionHandler(connections, limits)],
-        idleTimeout: .seconds(Int64(min(options.idleTimeout, Int(Int32.max)))),
         httpDecoderConfiguration: .init(
           maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 64 << 10, maxHeaderFieldCount: 200)))
     guard let certificatePath = options.certificatePath, let keyPath = options.keyPath else { return plain }

@@ -182,7 +182,7 @@ import Testing
 
 /// A server for tests that leave it as it is.
 enum Shared {
-  private static let task = Task { try await TestServer(options: { $0.readTimeout = 2 }) }
+  private static let task = Task { try await TestServer() }
 
   static func server() async throws -> TestServer { try await task.value }
 }

@@ -135,7 +135,8 @@ import Testing
       let wire = try Wire(port: port)
       try wire.send("POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
       let chunk = "1000\r\n" + String(repeating: "x", count: 4096) + "\r\n"
-      for _ in 0..<20 { try wire.send(chunk) }
+      // The server may have closed before the last one.
+      for _ in 0..<20 { try? wire.send(chunk) }
       return try wire.reply()
     }
     #expect(chunked.status == 413)
@@ -230,7 +231,8 @@ import Testing
   }
 
   @Test func slowClientsAreCutOff() async throws {
-    let server = try await TestServer(options: { ($0.readTimeout, $0.idleTimeout) = (1, 3) })
+    // A connection with a request is not idle, and gets its reply.
+    let server = try await TestServer(options: { ($0.readTimeout, $0.idleTimeout) = (2, 1) })
     let port = server.port
     // A body that does not come, and heads that do not end.
     let body = try await server.off {

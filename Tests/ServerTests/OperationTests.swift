@@ -2,6 +2,7 @@ import Foundation
 import PowerInfer
 import PowerInferServer
 import PowerInferTestKit
+import Synchronization
 import Testing
 
 @testable import PowerInferServer
@@ -9,12 +10,12 @@ import Testing
 /// Load, going clients, stopping, models on demand. The limits on time are for hangs.
 @Suite(.timeLimit(.minutes(5))) struct OperationTests {
   /// A request whose answer goes on until the context is full.
-  private static func endless(stream: Bool = true, tokens: Int = 100_000) -> String {
+  private static func endless(stream: Bool = true, tokens: Int = 900_000) -> String {
     #"{"prompt": "hello", "ignore_eos": true, "temperature": 0, "max_tokens": \#(tokens), "stream": \#(stream)}"#
   }
 
   @Test(arguments: [true, false]) func aClientThatGoesFreesItsSlot(isStreamed: Bool) async throws {
-    let server = try await TestServer(contextSize: 100_000)
+    let server = try await TestServer(contextSize: 1_000_000)
     let (port, engine) = (server.port, try #require(server.engine))
     let wire = try await server.off { try Wire(port: port) }
     let body = Self.endless(stream: isStreamed)
@@ -32,7 +33,7 @@ import Testing
   }
 
   @Test func tooManyAreToldToComeBack() async throws {
-    let server = try await TestServer(scheduling: { ($0.parallel, $0.queueLimit) = (1, 1) }, contextSize: 100_000)
+    let server = try await TestServer(scheduling: { ($0.parallel, $0.queueLimit) = (1, 1) }, contextSize: 1_000_000)
     let (port, engine) = (server.port, try #require(server.engine))
     var wires: [Wire] = []
     for _ in 0..<2 {
@@ -64,7 +65,7 @@ import Testing
     let server = try await TestServer(options: { $0.requestTimeout = 1 }, contextSize: 1_000_000)
     let json = try await server.post("/v1/completions", Self.endless(stream: false)).json()
     #expect(json["choices"][0]["finish_reason"].string == "length")
-    #expect(json["choices"][0]["text"].string?.isEmpty == false)
+    #expect(try #require(json["usage"]["completion_tokens"].int) < 900_000)
   }
 
   @Test func aTokenLimitHoldsForAll() async throws {
@@ -88,7 +89,11 @@ import Testing
       let wire = try Wire(port: port)
       try wire.send(TestServer.request("POST", "/v1/completions", [:], body: Array(Self.endless().utf8)))
       var text = ""
-      while !text.contains(": keep-alive\n\n") { text += String(decoding: try wire.receive(), as: UTF8.self) }
+      while !text.contains(": keep-alive\n\n") {
+        let bytes = try wire.receive()
+        if bytes.isEmpty { throw Wire.Failure.ended }
+        text += String(decoding: bytes, as: UTF8.self)
+      }
       return text
     }
     #expect(text.contains("200 OK") && !text.contains("data:"))
@@ -129,16 +134,19 @@ import Testing
   @Test func stoppingLetsAnswersFinish() async throws {
     let server = try await TestServer(contextSize: 4096)
     let (port, engine) = (server.port, try #require(server.engine))
+    let isDone = Mutex(false)
     let answer = Task {
       try await server.off {
         let wire = try Wire(port: port)
         try wire.send(
           TestServer.request(
             "POST", "/v1/completions", [:], body: Array(Self.endless(stream: false, tokens: 2000).utf8)))
+        defer { isDone.withLock { $0 = true } }
         return try wire.reply()
       }
     }
-    #expect(try await eventually { engine.load.running == 1 })
+    // Where nobody looked in time, the answer is there already, and nothing is shown.
+    #expect(try await eventually { engine.load.running == 1 || isDone.withLock { $0 } })
     await server.stopGracefully()
     let reply = try await answer.value
     #expect(reply.status == 200)

@@ -26,7 +26,9 @@ final class TestServer: Sendable {
     folder = try TemporaryFolder()
     var serverOptions = ServerOptions()
     serverOptions.port = 0
-    serverOptions.shutdownTimeout = 10
+    // A machine that stalls for a while must change nothing.
+    serverOptions.shutdownTimeout = 120
+    serverOptions.readTimeout = 120
     options(&serverOptions)
     var engineOptions = EngineOptions(contextSize: contextSize, threads: 1)
     engineOptions.isDeterministic = true

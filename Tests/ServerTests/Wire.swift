@@ -9,6 +9,8 @@ import Foundation
 #endif
 
 /// A connection to a server on this machine, byte by byte: what clients' libraries would not send can be sent with it.
+///
+/// Calls that a process's being stopped and continued interrupts (EINTR) are made again.
 final class Wire: Sendable {
   enum Failure: Error { case refused, ended, silent }
 
@@ -30,12 +32,15 @@ final class Wire: Sendable {
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = in_port_t(port).bigEndian
     address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
-    let status = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { [descriptor] in
-        connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+    var status: Int32
+    repeat {
+      status = withUnsafePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { [descriptor] in
+          connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        }
       }
-    }
-    guard status == 0 else { throw Failure.refused }
+    } while status != 0 && (errno == EINTR || errno == EALREADY)
+    guard status == 0 || errno == EISCONN else { throw Failure.refused }
   }
 
   deinit { close(descriptor) }
@@ -51,6 +56,7 @@ final class Wire: Sendable {
           Glibc.send(descriptor, buffer.baseAddress.map { $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL))
         #endif
       }
+      if count < 0, errno == EINTR { continue }
       guard count > 0 else { throw Failure.ended }
       sent += count
     }
@@ -61,7 +67,8 @@ final class Wire: Sendable {
   /// Some bytes; none at the connection's end.
   func receive() throws -> [UInt8] {
     var buffer = [UInt8](repeating: 0, count: 1 << 16)
-    let count = recv(descriptor, &buffer, buffer.count, 0)
+    var count = recv(descriptor, &buffer, buffer.count, 0)
+    while count < 0, errno == EINTR { count = recv(descriptor, &buffer, buffer.count, 0) }
     if count < 0 { throw errno == EAGAIN || errno == EWOULDBLOCK ? Failure.silent : Failure.ended }
     return Array(buffer.prefix(count))
   }

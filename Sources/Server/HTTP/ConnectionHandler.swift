@@ -2,7 +2,8 @@ import HTTPTypes
 import NIOCore
 import NIOHTTPTypes
 
-/// Watches a connection: tells when its client goes, lets no client stall an answer for ever, and keeps silent streams open.
+/// Watches a connection: tells when its client goes, closes it when nobody asks for anything, lets no client stall an answer for ever, and
+/// keeps silent streams open.
 final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
   typealias InboundIn = HTTPRequestPart
   typealias InboundOut = HTTPRequestPart
@@ -12,13 +13,23 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
   struct Limits: Sendable {
     var bodyLimit: Int
     var writeTimeout: TimeAmount
+    /// Until a connection without a request is closed. A request under way has limits of its own, and gets a reply.
+    var idleTimeout: TimeAmount
     var keepAliveInterval: TimeAmount
+    /// For a client to read the last reply of a connection while it may still be sending.
+    let lingering = TimeAmount.seconds(5)
   }
 
   private let connections: Connections
   private let limits: Limits
+  /// Closes the connection, unless something comes first.
+  private var end: Scheduled<Void>?
   private var stall: Scheduled<Void>?
   private var keepAlive: Scheduled<Void>?
+  /// Requests that have no complete reply.
+  private var unanswered = 0
+  /// Whether a reply said that it is the connection's last.
+  private var isLast = false
   private var lastWrite = NIODeadline.now()
 
   init(_ connections: Connections, _ limits: Limits) {
@@ -28,7 +39,10 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
   // MARK: The client's coming and going
 
-  func handlerAdded(context: ChannelHandlerContext) { connections.didOpen(context.channel) }
+  func handlerAdded(context: ChannelHandlerContext) {
+    connections.didOpen(context.channel)
+    scheduleClose(context, in: limits.idleTimeout)
+  }
 
   func handlerRemoved(context: ChannelHandlerContext) { close(context) }
 
@@ -48,6 +62,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
   }
 
   private func close(_ context: ChannelHandlerContext) {
+    cancelClose()
     stall?.cancel()
     keepAlive?.cancel()
     (stall, keepAlive) = (nil, nil)
@@ -57,12 +72,26 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
   // MARK: Requests
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    if case .head(let head) = unwrapInboundIn(data), head.headerFields[.expect]?.lowercased() == "100-continue",
-      head.headerFields[.contentLength].flatMap({ Int($0) }) ?? 0 <= limits.bodyLimit
-    {
-      context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
+    if case .head(let head) = unwrapInboundIn(data) {
+      unanswered += 1
+      if !isLast { cancelClose() }
+      if head.headerFields[.expect]?.lowercased() == "100-continue",
+        head.headerFields[.contentLength].flatMap({ Int($0) }) ?? 0 <= limits.bodyLimit
+      {
+        context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
+      }
     }
     context.fireChannelRead(data)
+  }
+
+  private func scheduleClose(_ context: ChannelHandlerContext, in time: TimeAmount) {
+    guard end == nil else { return }
+    end = context.eventLoop.assumeIsolated().scheduleTask(in: time) { context.close(promise: nil) }
+  }
+
+  private func cancelClose() {
+    end?.cancel()
+    end = nil
   }
 
   // MARK: Clients that do not read
@@ -84,11 +113,18 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
   func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
     switch unwrapOutboundIn(data) {
     case .head(let head):
+      if head.headerFields[.connection]?.lowercased() == "close" { isLast = true }
       if head.headerFields[.contentType]?.hasPrefix("text/event-stream") == true { scheduleKeepAlive(context) }
     case .body: break
     case .end:
       keepAlive?.cancel()
       keepAlive = nil
+      unanswered -= 1
+      if isLast {
+        scheduleClose(context, in: limits.lingering)
+      } else if unanswered == 0 {
+        scheduleClose(context, in: limits.idleTimeout)
+      }
     }
     lastWrite = .now()
     context.write(data, promise: promise)

@@ -2,7 +2,6 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import Logging
-import NIOCore
 
 /// What every request passes: who may come in, in which form mistakes are said, and what is written down about it.
 struct Gate: RouterMiddleware {
@@ -36,13 +35,7 @@ struct Gate: RouterMiddleware {
       let error = explain(error, request)
       if error.kind == .server { context.logger.error("\(error.message)", metadata: ["path": "\(path)"]) }
       response = ErrorForm(path: path).response(error, requestID: context.requestID)
-      if leavesBody(request, error) {
-        response.headers[.connection] = "close"
-        // The client has some time to read the reply while it may still be sending.
-        context.channel.eventLoop.scheduleTask(in: .seconds(5)) { [channel = context.channel] in
-          channel.close(promise: nil)
-        }
-      }
+      if leavesBody(request, error) { response.headers[.connection] = "close" }
     }
     response.headers[.xRequestID] = context.requestID
     if let origin = request.headers[.origin] {
