@@ -101,6 +101,11 @@ ANSWERS = {
 }
 
 
+# What a model thinks before it says the answer of the same name.
+THOUGHTS = {"plain thoughtful": "First this.\n<script>window.pwned = 9</script> **not bold** " + "x" * 20_000}
+ANSWERS["plain thoughtful"] = "An answer, *thought* about."
+
+
 class Between(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     key = None
@@ -138,6 +143,10 @@ class Between(http.server.BaseHTTPRequestHandler):
         text = ANSWERS[name]
         step = max(7, len(text) // 200)
         try:
+            self.event({"id": "chatcmpl-1", "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})
+            thought = THOUGHTS.get(name, "")
+            for start in range(0, len(thought), 2000):
+                self.event({"id": "chatcmpl-1", "choices": [{"index": 0, "delta": {"reasoning_content": thought[start : start + 2000]}}]})
             for start in range(0, len(text), step):
                 self.event({"id": "chatcmpl-1", "choices": [{"index": 0, "delta": {"content": text[start : start + step]}}]})
             if name == "cut":
@@ -659,6 +668,27 @@ def test_keyboard(browser):
     one.leave()
 
 
+def test_thoughts(browser):
+    one = Visitor(browser)
+    page = one.page
+    check(one.ask("plain thoughtful") == "An answer, thought about.", "the answer without the thoughts")
+    details = page.locator(".message.assistant details")
+    check(details.locator("summary").inner_text() == "Thoughts" and not page.locator(".thoughts").is_visible(), "thoughts are folded away")
+    audit(page, "thoughts, folded")
+    details.locator("summary").focus()
+    page.keyboard.press("Enter")
+    check(page.locator(".thoughts").inner_text() == THOUGHTS["plain thoughtful"], "thoughts, as they are")
+    check(page.evaluate("window.pwned") is None, "thoughts are no markup")
+    audit(page, "thoughts, shown")
+    page.reload()
+    check(page.locator(".thoughts").text_content() == THOUGHTS["plain thoughtful"], "a reload keeps the thoughts")
+    one.ask("plain")
+    sent = Between.seen[-1]["messages"]
+    check(sent[1]["content"] == ANSWERS["plain thoughtful"] and sent[1]["reasoning_content"] == THOUGHTS["plain thoughtful"], "thoughts are sent back")
+    check(not page.locator(".message.assistant details").last.is_visible(), "an answer without thoughts has none")
+    one.leave()
+
+
 def test_neurons(browser):
     one = Visitor(browser, viewport={"width": 1440, "height": 860})
     page = one.page
@@ -680,7 +710,20 @@ def test_neurons(browser):
     tokens.nth(3).hover()
     until(page, "document.querySelector('#neurons').innerText.includes('The token “')")
     check(page.evaluate(paint) != last, "another token's neurons")
+    # Pointing at the answer itself does the same.
+    box = page.evaluate(
+        """() => { const walker = document.createTreeWalker(document.querySelector(".markdown"), NodeFilter.SHOW_TEXT);
+        const node = walker.nextNode(), at = node.data.indexOf("Paris"), range = document.createRange();
+        range.setStart(node, at); range.setEnd(node, at + 5); const { x, y, width, height } = range.getBoundingClientRect();
+        return [x + width / 2, y + height / 2]; }"""
+    )
+    page.mouse.move(*box)
+    until(page, "document.querySelector('#neurons').innerText.includes('The token “Paris”')")
+    check(page.evaluate("[...CSS.highlights.get('token')].map(String).join('')").strip() == "Paris", "the token is marked in the answer")
+    page.mouse.move(5, 5)
+    until(page, "document.querySelector('#neurons').innerText.includes('The latest token.')")
     audit(page, "neurons")
+    tokens.nth(3).hover()
     page.locator("#neurons .strip").focus()
     page.keyboard.press("ArrowRight")
     check(tokens.nth(4).get_attribute("aria-selected") == "true", "tokens by the keyboard")

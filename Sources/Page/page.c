@@ -46,6 +46,9 @@ FILE_BYTES(settings_js) = {
 FILE_BYTES(dom_js) = {
 #embed "Files/dom.js"
 };
+FILE_BYTES(alignment_js) = {
+#embed "Files/alignment.js"
+};
 FILE_BYTES(neurons_js) = {
 #embed "Files/neurons.js"
 };
@@ -67,6 +70,7 @@ static const pi_page_file files[] = {
     ENTRY("sidebar.js", SCRIPT, sidebar_js),
     ENTRY("settings.js", SCRIPT, settings_js),
     ENTRY("dom.js", SCRIPT, dom_js),
+    ENTRY("alignment.js", SCRIPT, alignment_js),
     ENTRY("neurons.js", SCRIPT, neurons_js),
 };
 

@@ -85,9 +85,9 @@ export async function events(reply, take) {
 /**
  * Asks for an answer.
  *
- * `onText` gets its pieces, `onStart` the request's id. Resolves to how it ended. Throws APIError; an AbortError where `signal` says so.
+ * `onPiece` gets its pieces, each with what is said and what is thought, `onStart` the request's id. Resolves to how it ended. Throws APIError; an AbortError where `signal` says so.
  */
-export async function chat(body, { signal, onText, onStart }) {
+export async function chat(body, { signal, onPiece, onStart }) {
   const reply = await request("/v1/chat/completions", {
     body: { ...body, stream: true, stream_options: { include_usage: true } }, signal,
   });
@@ -109,7 +109,11 @@ export async function chat(body, { signal, onText, onStart }) {
       }
       if (chunk.error) failure = new APIError(String(chunk.error.message ?? "The server failed."));
       const choice = chunk.choices?.[0];
-      if (typeof choice?.delta?.content === "string" && choice.delta.content) onText(choice.delta.content);
+      const delta = choice?.delta;
+      // The first chunk names the role and is no piece of the model's.
+      if (delta && !delta.role && (typeof delta.content === "string" || typeof delta.reasoning_content === "string")) {
+        onPiece({ text: String(delta.content ?? ""), thought: String(delta.reasoning_content ?? "") });
+      }
       if (typeof choice?.finish_reason === "string") result.finish = choice.finish_reason;
       if (Number.isFinite(chunk.usage?.completion_tokens)) result.tokens = chunk.usage.completion_tokens;
       return true;

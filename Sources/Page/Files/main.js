@@ -151,6 +151,10 @@ function follow() {
   if (isAtEnd) scroller.scrollTop = scroller.scrollHeight;
 }
 
+// Pointing at an answer's text shows the neurons of its tokens.
+$("messages").addEventListener("pointermove", (event) => neurons.point(event, list.viewAt(event.target)), { passive: true });
+$("messages").addEventListener("pointerleave", () => neurons.point(null));
+
 // MARK: Answers
 
 async function answer(userID) {
@@ -166,11 +170,12 @@ async function answer(userID) {
   announce("The model is answering.");
 
   let [first, pieces, savedAt, saveCost] = [0, 0, performance.now(), 0];
-  const takeText = (text) => {
+  const takePiece = ({ text, thought }) => {
     first ||= performance.now();
     pieces += 1;
     node.text += text;
-    neurons.text(run.id, text);
+    if (thought) node.thought = (node.thought ?? "") + thought;
+    neurons.piece(run.id, text, thought);
     const now = performance.now();
     // A reload in the middle of an answer loses little of it.
     if (now - savedAt > Math.max(1500, 20 * saveCost) && running.get(here.id) === run) {
@@ -187,8 +192,8 @@ async function answer(userID) {
     const body = { messages, ...sampling(store.settings.sampling) };
     if ($("model").value) body.model = $("model").value;
     const result = await patiently(run.controller.signal, () => chat(body, {
-      signal: run.controller.signal, onText: takeText,
-      onStart: (id) => { run.id = id; neurons.begin(id); },
+      signal: run.controller.signal, onPiece: takePiece,
+      onStart: (id) => { run.id = id; neurons.begin(id, node); },
     }));
     node.finish = result.finish || "stop";
     if (result.tokens) node.tokens = result.tokens;

@@ -1,6 +1,6 @@
 // The messages of a conversation, and what can be done with each.
 import { copy, icon, iconButton, make } from "./dom.js";
-import { MarkdownView } from "./markdown.js";
+import { MarkdownView, pieces } from "./markdown.js";
 import { wireText } from "./tree.js";
 
 const reasons = {
@@ -35,6 +35,12 @@ export class MessageList {
   }
 
   view(node) { return this.#views.get(node); }
+
+  /** The message that an element belongs to. */
+  viewAt(element) {
+    const item = element?.closest?.(".message");
+    return item ? [...this.#views.values()].find((view) => view.element === item) : undefined;
+  }
 }
 
 class MessageView {
@@ -53,6 +59,9 @@ class MessageView {
     if (node.files?.length) {
       this.element.append(make("ul", { className: "chips", "aria-label": "Attached files" }, ...node.files.map((file) => make("li", {}, file.name))));
     }
+    this.thoughts = make("div", { className: "plain-text thoughts" });
+    this.thinking = make("details", { hidden: true }, make("summary", {}, "Thoughts"), this.thoughts);
+    if (!isUser) this.element.append(this.thinking);
     this.element.append(this.body, this.note, this.foot);
     if (isUser) this.body.textContent = node.text;
     else this.markdown = new MarkdownView(this.body);
@@ -121,7 +130,13 @@ class MessageView {
   draw() {
     clearTimeout(this.#timer);
     this.#timer = 0;
-    this.markdown.update(this.node.text);
+    const { text, thought } = this.node;
+    this.markdown.update(text);
+    this.thinking.hidden = !thought;
+    if (thought) {
+      this.thinking.firstChild.textContent = this.actions.isRunning(this.node) && !text ? "Thinking…" : "Thoughts";
+      if (this.thoughts.textContent !== thought) this.thoughts.replaceChildren(...pieces(thought));
+    }
     this.isDrawn = true;
   }
 

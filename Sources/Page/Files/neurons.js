@@ -1,14 +1,17 @@
 // The live view of the neurons: which fired for each token of the latest answer, layer by layer, from /v1/activity.
 import { $, iconButton, make } from "./dom.js";
+import { align, letterAt } from "./alignment.js";
 import { events, request } from "./api.js";
 
 const mostTokens = 2048; // of an answer, that are kept
 const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)}\u00a0%`;
 
 export class Neurons {
-  #answer = null; // {id, pieces: [span], tokens: [event]}
+  #answer = null; // {id, node, pieces: [{span, textEnd, thoughtEnd}], tokens: [event]}
   #waiting = []; // events of answers whose id is not known yet
   #chosen = -1; // index of the token that is looked at; -1 the latest
+  #isPointed = false; // whether that is because of what the pointer is on in the answer
+  #aligned = null; // {element, length, places} of the text that the pointer is on
   #controller = null;
   #frame = 0;
 
@@ -45,15 +48,16 @@ export class Neurons {
     this.strip = make("div", { className: "strip", tabIndex: 0, role: "listbox", "aria-label": "Tokens of the answer", hidden: true });
     this.strip.addEventListener("pointerover", (event) => this.#choose(event.target));
     this.strip.addEventListener("click", (event) => this.#choose(event.target));
-    this.strip.addEventListener("pointerleave", () => this.#pick(-1));
+    this.strip.addEventListener("pointerleave", () => { this.#isPointed = false; this.#pick(-1); });
     this.strip.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!step || !this.#answer) return;
       event.preventDefault();
+      this.#isPointed = false;
       const last = this.#answer.pieces.length - 1;
       const from = this.#chosen < 0 ? last : this.#chosen;
       this.#pick(Math.min(last, Math.max(0, from + step)));
-      this.#answer.pieces[this.#chosen]?.scrollIntoView({ block: "nearest" });
+      this.#answer.pieces[this.#chosen]?.span.scrollIntoView({ block: "nearest" });
     });
     $("neurons").append(
       make("div", { className: "bar" }, make("h2", {}, "Neurons"), iconButton("close", "Close the neurons", () => { this.toggle(false); $("toggle-neurons").focus(); })),
@@ -88,6 +92,9 @@ export class Neurons {
   }
 
   #take(name, event) {
+    if (name === "model" && !event.counts) {
+      this.note.textContent = `${event.model} does not run on the processor alone, and neurons are counted nowhere else.`;
+    }
     if (name !== "token" || event.choice !== 0) return;
     event.cells = Uint8Array.from(atob(event.cells), (character) => character.charCodeAt(0));
     if (event.cells.length !== event.layers * event.groups) return;
@@ -102,19 +109,22 @@ export class Neurons {
 
   // MARK: What comes from the answer
 
-  begin(id) {
-    this.#answer = { id, pieces: [], tokens: this.#waiting.filter((event) => event.id === id) };
+  begin(id, node) {
+    this.#answer = { id, node, pieces: [], tokens: this.#waiting.filter((event) => event.id === id) };
     this.#waiting = [];
-    this.#chosen = -1;
+    [this.#chosen, this.#isPointed, this.#aligned] = [-1, false, null];
+    globalThis.CSS?.highlights?.delete("token");
     this.strip.replaceChildren();
     this.strip.hidden = true;
   }
 
-  text(id, text) {
+  piece(id, said, thought) {
     const answer = this.#answer;
     if (!answer || answer.id !== id || answer.pieces.length >= mostTokens) return;
+    const text = thought + said;
+    const before = answer.pieces.at(-1);
     const span = make("span", { role: "option", id: `token-${answer.pieces.length}`, "aria-selected": "false", "aria-label": text.trim() ? undefined : "space" }, text);
-    answer.pieces.push(span);
+    answer.pieces.push({ span, textEnd: (before?.textEnd ?? 0) + said.length, thoughtEnd: (before?.thoughtEnd ?? 0) + thought.length });
     this.strip.append(span);
     if (this.isOpen) this.strip.hidden = false;
   }
@@ -126,14 +136,65 @@ export class Neurons {
   // MARK: Looking
 
   #choose(target) {
-    if (target.getAttribute("role") === "option") this.#pick(this.#answer?.pieces.indexOf(target) ?? -1);
+    if (target.getAttribute("role") !== "option") return;
+    this.#isPointed = false;
+    this.#pick(this.#answer?.pieces.findIndex(({ span }) => span === target) ?? -1);
+  }
+
+  /** Chooses the token whose text the pointer is on in the answer; `view` is the message that it is on. */
+  point(event, view) {
+    if (!this.isOpen || !this.#answer?.tokens.length) return;
+    const isHere = event && view?.node === this.#answer.node;
+    const index = isHere ? this.#pieceAt(event, view) : -1;
+    if (index === this.#chosen || (index < 0 && !this.#isPointed)) return;
+    this.#isPointed = index >= 0;
+    this.#pick(index);
+    this.#answer.pieces[index]?.span.scrollIntoView({ block: "nearest" });
+  }
+
+  #pieceAt(event, view) {
+    const letter = letterAt(event.clientX, event.clientY);
+    const element = [view.body, view.thoughts].find((one) => letter && one.contains(letter.node));
+    if (!element) return -1;
+    const { pieces, node } = this.#answer;
+    const [source, end] = element === view.body ? [node.text, "textEnd"] : [node.thought ?? "", "thoughtEnd"];
+    if (this.#aligned?.element !== element || this.#aligned.length !== source.length || !this.#aligned.places.has(letter.node)) {
+      // Tokens are kept of an answer's beginning alone.
+      this.#aligned = { element, length: source.length, places: align(element, source.slice(0, pieces.at(-1)?.[end] ?? 0)) };
+    }
+    const place = this.#aligned.places.get(letter.node)?.find(({ from, to }) => letter.offset >= from && letter.offset < to);
+    if (!place) return -1;
+    const at = place.at + letter.offset - place.from;
+    const index = pieces.findIndex((piece) => piece[end] > at);
+    this.#mark(index, element, end);
+    return index;
+  }
+
+  /** Marks a token in the answer, where browsers can. */
+  #mark(index, element, end) {
+    if (!globalThis.Highlight) return;
+    const { pieces } = this.#answer;
+    const [from, to] = [pieces[index - 1]?.[end] ?? 0, pieces[index]?.[end] ?? 0];
+    const ranges = [];
+    for (const [node, parts] of this.#aligned.places) {
+      for (const part of parts) {
+        const [begin, stop] = [Math.max(from, part.at), Math.min(to, part.at + part.to - part.from)];
+        if (begin >= stop || !node.isConnected) continue;
+        const range = document.createRange();
+        range.setStart(node, part.from + begin - part.at);
+        range.setEnd(node, part.from + stop - part.at);
+        ranges.push(range);
+      }
+    }
+    CSS.highlights.set("token", new Highlight(...ranges));
   }
 
   #pick(index) {
     const pieces = this.#answer?.pieces ?? [];
-    pieces[this.#chosen]?.setAttribute("aria-selected", "false");
+    pieces[this.#chosen]?.span.setAttribute("aria-selected", "false");
     this.#chosen = index;
-    pieces[index]?.setAttribute("aria-selected", "true");
+    pieces[index]?.span.setAttribute("aria-selected", "true");
+    if (!this.#isPointed) globalThis.CSS?.highlights?.delete("token");
     if (index >= 0) this.strip.setAttribute("aria-activedescendant", `token-${index}`);
     else this.strip.removeAttribute("aria-activedescendant");
     this.#draw();
@@ -155,7 +216,7 @@ export class Neurons {
     const { layers, groups, hot_groups: hot } = token;
     this.#map(token, layers, groups);
     this.marks.style.setProperty("--hot", `${(100 * hot) / groups}%`);
-    this.note.textContent = this.#chosen < 0 ? "The latest token." : `The token “${this.#answer.pieces[this.#chosen].textContent.trim() || "␣"}”.`;
+    this.note.textContent = this.#chosen < 0 ? "The latest token." : `The token “${this.#answer.pieces[this.#chosen].span.textContent.trim() || "␣"}”.`;
     const pass = token.pass_ms;
     const rows = [
       ["Neurons that fired", percent(token.active)],

@@ -26,7 +26,7 @@ export function readConversation(value) {
     if (!isName(id) || typeof node !== "object" || node === null) continue;
     if (!isText(node.text) || !["user", "assistant"].includes(node.role)) continue;
     const kept = { id, parent: isName(node.parent) ? node.parent : "", role: node.role, text: node.text, created: isNumber(node.created) ? node.created : 0 };
-    for (const key of ["finish", "error", "model"]) if (isText(node[key])) kept[key] = node[key];
+    for (const key of ["finish", "error", "model", "thought"]) if (isText(node[key])) kept[key] = node[key];
     for (const key of ["tokens", "seconds"]) if (isNumber(node[key])) kept[key] = node[key];
     if (Array.isArray(node.files)) {
       kept.files = node.files.filter((file) => file && isText(file.name) && isText(file.text)).map(({ name, text }) => ({ name, text }));
@@ -74,11 +74,13 @@ export function path(conversation) {
   return result;
 }
 
+const lengthOf = (node) => node.text.length + (node.thought?.length ?? 0);
+
 /** What two pages made of one conversation, together. */
 export function merge(mine, other) {
   for (const [id, node] of Object.entries(other.nodes)) {
     const own = mine.nodes[id];
-    if (!own || node.text.length > own.text.length) mine.nodes[id] = node;
+    if (!own || lengthOf(node) > lengthOf(own)) mine.nodes[id] = node;
   }
   for (const [parent, child] of Object.entries(other.picked)) mine.picked[parent] ??= child;
 }
@@ -111,7 +113,7 @@ export function wireMessages(conversation, last) {
   for (let node = conversation.nodes[last]; node && !seen.has(node.id); node = conversation.nodes[node.parent]) {
     seen.add(node.id);
     if (node.role === "assistant" && node.text === "") continue;
-    messages.unshift({ role: node.role, content: wireText(node) });
+    messages.unshift({ role: node.role, content: wireText(node), ...(node.thought ? { reasoning_content: node.thought } : {}) });
   }
   if (conversation.system.trim()) messages.unshift({ role: "system", content: conversation.system });
   return messages;
