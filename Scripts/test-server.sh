@@ -47,6 +47,15 @@ start --deterministic --parallel 8 --max-body 4MiB --read-timeout 5
 "$work/venv/bin/python" Scripts/test_server.py "${address##*:}" "$server"
 stop
 
+# Whatever a model says is thought, unless it ends that itself.
+start --chat-template "{% for m in messages %}<|im_start|>{{ m.role }}
+{{ m.content }}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+<think>
+{% endif %}"
+"$work/venv/bin/python" Scripts/test_server.py "${address##*:}" "$server" think_
+stop
+
 # The chat page, in a browser.
 if ! command -v chromium chromium-browser google-chrome >/dev/null; then
   echo "Skipped: no Chromium."

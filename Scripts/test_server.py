@@ -1,4 +1,7 @@
-"""Asks a running server as its users do; see test-server.sh. Usage: test_server.py PORT PROCESS"""
+"""Asks a running server as its users do; see test-server.sh. Usage: test_server.py PORT PROCESS [TESTS]
+
+TESTS are beginnings of names. Those named think_… need a server whose chat template opens the reasoning, and run where they are asked for.
+"""
 
 import asyncio
 import json
@@ -15,6 +18,12 @@ import urllib.request
 port, process = int(sys.argv[1]), int(sys.argv[2])
 address = f"http://127.0.0.1:{port}"
 QUESTION = "What is the capital of France?"
+WEATHER = {
+    "type": "object",
+    "properties": {"city": {"type": "string", "maxLength": 20}, "days": {"type": "integer", "minimum": 1, "maximum": 9}},
+    "required": ["city", "days"],
+    "additionalProperties": False,
+}
 passed = 0
 
 
@@ -40,6 +49,11 @@ def get(path):
 
 def running():
     return sum(slot["is_processing"] for slot in json.loads(get("/slots")))
+
+
+def fits(arguments):
+    """Whether they are a call's of WEATHER."""
+    return set(arguments) == {"city", "days"} and isinstance(arguments["city"], str) and arguments["days"] in range(1, 10)
 
 
 def becomes(count, seconds=20):
@@ -107,6 +121,32 @@ def test_openai():
     check(abs(math.hypot(*vectors[2].embedding) - 1) < 1e-3, "embeddings have the length 1")
     floats = client.embeddings.create(model=model, input="a cat", encoding_format="float").data[0].embedding
     check(max(abs(a - b) for a, b in zip(floats, vectors[0].embedding)) < 1e-6, "embeddings as numbers")
+    tools = [{"type": "function", "function": {"name": "weather", "description": "The weather in a city.", "parameters": WEATHER}}]
+    ask = dict(model=model, messages=[{"role": "user", "content": "How is the weather in Oslo for two days?"}], temperature=0, max_tokens=120)
+    for choice in ("required", {"type": "function", "function": {"name": "weather"}}):
+        called = client.chat.completions.create(**ask, tools=tools, tool_choice=choice).choices[0]
+        check(called.finish_reason == "tool_calls" and called.message.content is None, f"a call, found {called}")
+        call = called.message.tool_calls[0]
+        check(call.function.name == "weather" and fits(json.loads(call.function.arguments)), f"a call that fits, found {call}")
+    parts = [c.choices[0] for c in client.chat.completions.create(**ask, tools=tools, tool_choice="required", stream=True)]
+    streamed = [call for part in parts for call in part.delta.tool_calls or []]
+    check("".join(call.function.arguments for call in streamed) == call.function.arguments, "a streamed call")
+    check(parts[-1].finish_reason == "tool_calls" and streamed[0].id and streamed[0].index == 0, "a streamed call's end")
+    free = client.chat.completions.create(**ask, tools=tools).choices[0].message
+    check(free.content or fits(json.loads(free.tool_calls[0].function.arguments)), f"an answer or a call that fits, found {free}")
+    history = ask["messages"] + [called.message, {"role": "tool", "tool_call_id": call.id, "content": "7 degrees, rain"}]
+    reply = client.chat.completions.create(**{**ask, "messages": history}, tools=tools, tool_choice="none").choices[0]
+    check(reply.message.content and not reply.message.tool_calls, "an answer to a call's result")
+    schema = {"type": "json_schema", "json_schema": {"name": "weather", "schema": WEATHER}}
+    check(fits(json.loads(client.chat.completions.create(**ask, response_format=schema).choices[0].message.content)), "a schema")
+    pieces = client.chat.completions.create(**ask, response_format=schema, stream=True)
+    check(fits(json.loads("".join(c.choices[0].delta.content or "" for c in pieces))), "a streamed schema")
+    thought = {"grammar": 'root ::= "<think>\\nso be it\\n</think>\\n\\nyes"'}
+    message = client.chat.completions.create(**ask, extra_body=thought).choices[0].message
+    check(message.reasoning_content == "so be it" and message.content == "yes", f"reasoning, found {message}")
+    deltas = [c.choices[0].delta for c in client.chat.completions.create(**ask, stream=True, extra_body=thought)]
+    check("".join(getattr(delta, "reasoning_content", None) or "" for delta in deltas) == "so be it", "streamed reasoning")
+    check("".join(delta.content or "" for delta in deltas) == "yes", "what is streamed after it")
     for kind, arguments in (
         (openai.BadRequestError, dict(messages=[])),
         (openai.BadRequestError, dict(messages=messages, max_tokens=-1)),
@@ -164,6 +204,23 @@ def test_anthropic():
         model="any", max_tokens=5, messages=messages + [{"role": "assistant", "content": "The capital of France is"}], **greedy
     )
     check("Paris" in begun.content[0].text and "capital" not in begun.content[0].text, "going on with a turn")
+    tools = [{"name": "weather", "description": "The weather in a city.", "input_schema": WEATHER}]
+    ask = dict(model="any", max_tokens=120, tools=tools, messages=[{"role": "user", "content": "How is the weather in Oslo for two days?"}])
+    for choice in ({"type": "any"}, {"type": "tool", "name": "weather"}):
+        called = client.messages.create(**ask, tool_choice=choice, **greedy)
+        check(called.stop_reason == "tool_use" and [block.type for block in called.content] == ["tool_use"], f"a call, found {called}")
+        check(called.content[0].name == "weather" and fits(called.content[0].input), f"a call that fits, found {called}")
+    with client.messages.stream(**ask, tool_choice={"type": "any"}, **greedy) as stream:
+        pieces = "".join(event.partial_json for event in stream if event.type == "input_json")
+        final = stream.get_final_message()
+    check(final.content[0].input == called.content[0].input == json.loads(pieces), f"a streamed call, found {final}")
+    check(final.stop_reason == "tool_use", "a streamed call's end")
+    free = client.messages.create(**ask, **greedy)
+    check(all(block.type == "text" or fits(block.input) for block in free.content), f"an answer or a call that fits, found {free}")
+    result = {"type": "tool_result", "tool_use_id": called.content[0].id, "content": [{"type": "text", "text": "7 degrees, rain"}]}
+    history = ask["messages"] + [{"role": "assistant", "content": called.content}, {"role": "user", "content": [result]}]
+    reply = client.messages.create(**{**ask, "messages": history}, tool_choice={"type": "none"}, **greedy)
+    check(reply.content[0].type == "text" and reply.content[0].text, "an answer to a call's result")
     try:
         client.messages.create(model="any", max_tokens=5, messages=[])
         check(False, "an error for no messages")
@@ -188,6 +245,26 @@ def test_ollama():
     check(client.generate(model=model, prompt=QUESTION, options=options).response == reply.message.content, "generate")
     raw = client.generate(model=model, prompt="The capital of France is", raw=True, options={"temperature": 0, "num_predict": 5})
     check("Paris" in raw.response, "raw")
+    tools = [{"type": "function", "function": {"name": "weather", "description": "The weather in a city.", "parameters": WEATHER}}]
+    called = 0
+    for seed in range(6):
+        ask = dict(
+            model=model, messages=[{"role": "user", "content": "How is the weather in Oslo for two days? Call the function."}],
+            tools=tools, options={"temperature": 1, "seed": seed, "num_predict": 200},
+        )
+        whole = client.chat(**ask).message
+        pieces = [piece.message for piece in client.chat(**ask, stream=True)]
+        calls = [call for piece in pieces for call in piece.tool_calls or []]
+        check([call.function for call in calls] == [call.function for call in whole.tool_calls or []], "streamed calls")
+        check(all(call.function.name == "weather" and fits(call.function.arguments) for call in calls), f"calls that fit, found {calls}")
+        check(calls or whole.content, "a call or an answer")
+        called += len(calls)
+    check(called > 0, "a call that nothing forces")
+    history = ask["messages"] + [
+        {"role": "assistant", "tool_calls": [{"function": {"name": "weather", "arguments": {"city": "Oslo", "days": 2}}}]},
+        {"role": "tool", "tool_name": "weather", "content": "7 degrees, rain"},
+    ]
+    check(client.chat(model=model, messages=history, options=options).message.content, "an answer to a call's result")
     vectors = client.embed(model=model, input=["a cat", "a kitten"]).embeddings
     check(len(vectors) == 2 and abs(math.hypot(*vectors[0]) - 1) < 1e-3, "embed")
     check(list(client.embeddings(model=model, prompt="a cat").embedding) == list(vectors[0]), "embeddings")
@@ -247,6 +324,44 @@ def status(wire):
     return int(data.split()[1]) if data else 0
 
 
+def think_openly():
+    """All clients, beside a template that opens the reasoning: an answer that does not end it is nothing else."""
+    messages = [{"role": "user", "content": QUESTION}]
+    if openai := installed("openai"):
+        client = openai.OpenAI(base_url=address + "/v1", api_key="none", max_retries=0)
+        ask = dict(model="any", messages=messages, temperature=0, max_tokens=8)
+        message = client.chat.completions.create(**ask).choices[0].message
+        check(message.reasoning_content and message.content == "", f"reasoning, found {message}")
+        parts = [c.choices[0].delta for c in client.chat.completions.create(**ask, stream=True)]
+        check("".join(getattr(p, "reasoning_content", None) or "" for p in parts) == message.reasoning_content, "streamed reasoning")
+        response = client.responses.create(model="any", input=QUESTION, temperature=0, max_output_tokens=8)
+        check([item.type for item in response.output] == ["reasoning", "message"], f"a reasoning item, found {response.output}")
+        with client.responses.stream(model="any", input=QUESTION, temperature=0, max_output_tokens=8) as stream:
+            text = "".join(event.delta for event in stream if event.type == "response.reasoning_text.delta")
+        check(text == response.output[0].content[0].text == message.reasoning_content, "streamed reasoning items")
+    if anthropic := installed("anthropic"):
+        client = anthropic.Anthropic(base_url=address, api_key="none", max_retries=0)
+        ask = dict(model="any", max_tokens=8, messages=messages, extra_body={"temperature": 0})
+        message = client.messages.create(**ask)
+        check(message.content[0].type == "thinking" and message.content[0].thinking, f"a thinking block, found {message}")
+        with client.messages.stream(**ask) as stream:
+            text = "".join(event.thinking for event in stream if event.type == "thinking")
+            final = stream.get_final_message()
+        check(text == message.content[0].thinking == final.content[0].thinking, "a streamed thinking block")
+        again = messages + [{"role": "assistant", "content": final.content}, {"role": "user", "content": "And of Spain?"}]
+        check(client.messages.create(**{**ask, "messages": again}).content, "a thinking block that goes back")
+    if ollama := installed("ollama"):
+        client = ollama.Client(host=address)
+        ask = dict(model="any", messages=messages, options={"temperature": 0, "num_predict": 8})
+        message = client.chat(**ask, think=True).message
+        check(message.thinking and message.content == "", f"thinking, found {message}")
+        pieces = [piece.message.thinking or "" for piece in client.chat(**ask, think=True, stream=True)]
+        check("".join(pieces) == message.thinking, "streamed thinking")
+        check(not client.chat(**ask, think=False).message.thinking, "thinking that nobody wants to see")
+        check("thinking" in client.show("any").capabilities, "a capability")
+    print("reasoning")
+
+
 def test_attacks():
     """What must not disturb the others; the Swift tests have more of it."""
     head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
@@ -286,8 +401,9 @@ def test_attacks():
 
 
 started = time.time()
+beginnings = tuple(sys.argv[3:]) or ("test_",)
 for name, test in list(globals().items()):
-    if name.startswith("test_"):
+    if name.startswith(beginnings):
         test()
 os.kill(process, 0)
 print(f"{passed} checks passed in {time.time() - started:.0f} s")

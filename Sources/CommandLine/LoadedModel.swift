@@ -17,8 +17,11 @@ final class LoadedModel {
   private let prompts: PromptRenderer
   private var notedRemarks = Set<String>()
 
+  /// - Parameter note: told what a person should know of the model.
   /// - Throws: a sentence where the file cannot be opened or is not a model that can run.
-  init(_ options: ModelOptions.Resolved) throws {
+  init(
+    _ options: ModelOptions.Resolved, note: (String) -> Void = { StandardOutput.note("Note: \($0)\n") }
+  ) throws {
     path = options.path
     let residency = options.gpu.residency(options.residency)
     let first = try LanguageModel(opening: options.path, residency: residency, overriding: options.overrides)
@@ -32,9 +35,9 @@ final class LoadedModel {
     } else {
       (model, self.engine) = (first, engine)
     }
-    if let remark = engine.gpuRemark { StandardOutput.note("Note: \(remark)\n") }
+    if let remark = engine.gpuRemark { note(remark) }
     sequence = self.engine.makeSequence()
-    for remark in model.remarks { StandardOutput.note("Note: \(remark)\n") }
+    for remark in model.remarks { note(remark) }
     prompts = try PromptRenderer(engine: engine, trustsMessages: options.parsesSpecial)
   }
 
@@ -94,6 +97,11 @@ final class LoadedModel {
       StandardOutput.note("Note: \(remark)\n")
     }
     return prompt.tokens
+  }
+
+  /// The marks of a reasoning that the chat template opens for every answer; nil where it does not.
+  var openReasoning: ReasoningFormat? {
+    (try? prompts.tokens(of: [Message(.user, "Hello")])).flatMap(prompts.openReasoning(in:))
   }
 
   /// A token as a person reads it, control tokens spelt out.

@@ -88,7 +88,7 @@ struct Run: ParsableCommand {
   func run() throws {
     let environment = Environment()
     let sampling = try samplingFlags.resolve(environment)
-    let generation = try generationFlags.resolve(environment, ignoreEnd: samplingFlags.ignoreEos)
+    let generation = try generationFlags.resolve(environment, ignoreEnd: samplingFlags.resolveIgnoreEos(environment))
     let system = try environment.value(system, or: "SYSTEM").map(generationFlags.text)
     var model = try modelOptions.resolve(environment)
     model.isProfiled = profile
@@ -120,7 +120,10 @@ struct Run: ParsableCommand {
         evaluator: loaded.sequence, vocabulary: loaded.vocabulary(continuing: raw || !loaded.hasChatTemplate),
         sampler: try Sampler(sampling))
       generator.constraint = try grammar.map {
-        try loaded.engine.constraint(to: $0, beginsText: !raw && loaded.hasChatTemplate)
+        // What a model thinks before it answers is free.
+        let isChat = !raw && loaded.hasChatTemplate
+        return try loaded.engine.constraint(
+          to: $0, beginsText: isChat, openReasoning: isChat ? loaded.openReasoning : nil)
       }
       if let text {
         try OneAnswer(

@@ -114,7 +114,9 @@ public struct InferenceServer: Sendable {
       configuration: .init(
         additionalChannelHandlers: [ConnectionHandler(connections, limits)],
         httpDecoderConfiguration: .init(
-          maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 64 << 10, maxHeaderFieldCount: 200)))
+          maxHeaderFieldSize: ConnectionHandler.headLimits.fieldBytes,
+          maxHeaderListSize: ConnectionHandler.headLimits.bytes,
+          maxHeaderFieldCount: ConnectionHandler.headLimits.fields)))
     guard let certificatePath = options.certificatePath, let keyPath = options.keyPath else { return plain }
     do {
       let chain = try NIOSSLCertificate.fromPEMFile(certificatePath)

@@ -42,10 +42,18 @@ public struct ServerOptions: Sendable, Equatable {
   // Answers
   /// How tokens are chosen where a request does not say.
   public var sampling = SamplingOptions()
+  /// Whether answers go on past the model's own end where a request does not say.
+  public var ignoresEnd = false
   /// Most tokens of an answer, whatever a request says; nil up to the end of the context.
   public var tokenLimit: Int?
+  /// Where what a model thinks goes, where a request does not say.
+  public var reasoning = ReasoningOutput.separate
   /// How embeddings are pooled where a request does not say.
   public var pooling = EmbeddingPooling.mean
+
+  // Log
+  /// Whether the log has the prompts.
+  public var logsPrompts = false
 
   // Models
   /// Seconds after its last use until a model is given up; nil keeps it.
@@ -54,4 +62,24 @@ public struct ServerOptions: Sendable, Equatable {
   public var modelByteLimit: Int?
 
   public init() {}
+}
+
+/// Where what a model thinks before it answers goes.
+public enum ReasoningOutput: Sendable, Equatable {
+  /// Into the answer's text, marks and all.
+  case inline
+  /// Into a field or a block of its own.
+  case separate
+
+  /// llama.cpp's words: `none`; `deepseek` or `auto`. nil for others.
+  public init?(name: String) {
+    switch name {
+    case "none": self = .inline
+    case "auto", "deepseek": self = .separate
+    default: return nil
+    }
+  }
+
+  /// llama.cpp's word.
+  public var name: String { self == .inline ? "none" : "auto" }
 }

@@ -43,7 +43,7 @@ final class Service: Sendable {
     request.sampling = try sampling.applied(to: options.sampling, vocabularySize: model.vocabularySize)
     request.options.maxTokens = maxTokens
     request.options.stopStrings = stop?.texts ?? []
-    request.options.ignoreEndOfGeneration = sampling.ignore_eos ?? false
+    request.options.ignoreEndOfGeneration = sampling.ignore_eos ?? options.ignoresEnd
     return request
   }
 }

@@ -2,7 +2,9 @@ import ArgumentParser
 import Foundation
 import Logging
 import PowerInfer
+import PowerInferGGUF
 import PowerInferServer
+import PowerInferSparsity
 import PowerInferTestKit
 import Testing
 
@@ -71,6 +73,55 @@ import Testing
   @Test func everyNameOfTheFileIsAnOption() {
     let help = Serve.helpMessage(columns: 2000)
     for name in ServerSettings.names { #expect(help.contains("--\(name)"), "\(name)") }
+    // And every option has one, but for other names of the same and for what is no setting.
+    let others = [
+      "config", "print-config", "open", "help", "version", "jinja", "no-mmap", "list-templates", "loss",
+      "ssl-cert-file",
+      "ssl-key-file", "temperature", "typical-p", "n-predict", "gpu-layers",
+    ]
+    for option in help.matches(of: /--([a-z][a-z0-9-]+)/).map({ String($0.output.1) }) {
+      #expect(ServerSettings.names.contains(option) || others.contains(option), "\(option)")
+    }
+  }
+
+  @Test func whatWasOnlyAFlagIsAlsoOfTheFileAndOfVariables() throws {
+    let folder = try TemporaryFolder()
+    let file = try folder.write(
+      "server.yaml",
+      """
+      mmap: true
+      override-kv: ["a.b=str:x,y", "c=int:5"]
+      logit-bias: [5+1, 6-inf]
+      ignore-eos: true
+      neuron-profile: p.gguf
+      gate-thresholds: t.gguf
+      bit-margins: m.gguf
+      predictor-type: q8_0
+      gpu: none
+      vram-budget: 50%
+      n-gpu-layers: 3
+      disable-gpu-index: true
+      log-prompts: true
+      reasoning-format: none
+      """)
+    let first = try settings(["--config", file])
+    let model = first.model
+    #expect("\(model.residency)" == "mapped" && model.sparsity.options.predictorFormat == .q8_0)
+    #expect(model.overrides.map(\.key) == ["a.b", "c"] && model.overrides[0].value == .string("x,y"))
+    #expect(first.options.sampling.logitBias == [5: 1, 6: -.infinity] && first.options.ignoresEnd)
+    let sparsity = model.sparsity
+    #expect([sparsity.profilePath, sparsity.thresholdsPath, sparsity.marginsPath] == ["p.gguf", "t.gguf", "m.gguf"])
+    #expect("\(model.gpu)" == "none" && "\(model.hybrid.budget)" == "share(0.5)" && model.hybrid.layers == 3)
+    #expect(model.hybrid.neurons == .none && first.options.logsPrompts && first.options.reasoning == .inline)
+    let second = try settings(["--config", folder.write("printed.yaml", first.yaml())])
+    #expect(second.options == first.options && second.model == first.model)
+    #expect(try second.yaml() == first.yaml())
+    // A flag wins.
+    let third = try settings(["--config", file, "--no-mmap", "--logit-bias", "7+1", "--reset-gpu-index"])
+    #expect("\(third.model.residency)" == "copied" && third.options.sampling.logitBias == [7: 1])
+    #expect(third.model.hybrid.neurons == .byFrequency)
+    let fourth = try settings([], ["POWERINFER_MMAP": "false", "POWERINFER_OVERRIDE_KV": "a=int:1"]).model
+    #expect("\(fourth.residency)" == "copied" && fourth.overrides.map(\.key) == ["a"])
   }
 
   @Test(arguments: [
@@ -102,6 +153,10 @@ import Testing
       "The option --tls-cert must look like a file with --tls-key beside it, but it is \"it alone\"."
     ),
     (["--log-format", "xml"], "The option --log-format must look like text or json, but it is \"xml\"."),
+    (
+      ["--reasoning-format", "some"],
+      "The option --reasoning-format must look like none, auto or deepseek, but it is \"some\"."
+    ),
     (["--pooling", "max"], "The option --pooling must look like mean, last or cls, but it is \"max\"."),
   ]) func wrongFlagsAreSentences(flags: [String], sentence: String) throws {
     let error = #expect(throws: OptionError.self) { try settings(flags) }

@@ -176,12 +176,16 @@ import Testing
       Message(.user, "q"), Message(calls: [ToolCall(id: "1", name: "f", arguments: "{}")]), Message(resultOf: "1", "r"),
     ]
     let (text, remarks) = try prompt(plain, messages, tools: [tool])
+    // The template takes no system message either, so that what tells of tools goes before the question.
+    #expect(text.hasPrefix("user:You can call these functions:\n[{\"name\": \"f\", \"parameters\": "))
     #expect(
-      text
-        == #"user:q;assistant:[{"id": "1", "type": "function", "function": {"name": "f", "arguments": {}}}];user:r;"#)
+      text.hasSuffix(
+        #"\nq;assistant:[{"id": "1", "type": "function", "function": {"name": "f", "arguments": {}}}];user:r;"#
+          .replacing("\\n", with: "\n")))
     #expect(
       remarks == [
-        "The chat template shows no tools: the model will not know of them.",
+        "The chat template shows no tools: a system message tells of them.",
+        "The chat template takes no system message: its text goes before the next message.",
         "The chat template shows no calls of tools: they are given as text.",
         "The chat template shows no results of tools: they are given as a user's messages.",
       ])

@@ -37,6 +37,16 @@ import Testing
       parts: [call]),
     Case(format: .listed, text: "[TOOL_CALLS] [5]", parts: [.text("[TOOL_CALLS] [5]")]),
     Case(format: .listed, text: "[TO", parts: [.text("[TO")]),
+    Case(
+      format: .generic,
+      text: "{\"tool_call\": {\"name\": \"weather\", \"arguments\": {\"city\": \"Oslo\", \"days\": [1, 2]}}}",
+      parts: [call]),
+    Case(format: .generic, text: "{\"response\": \"It is \\\"warm\\\".\"}", parts: [.text("It is \"warm\".")]),
+    Case(format: .generic, text: "{\"response\": \"cut", parts: [.text("{\"response\": \"cut")]),
+    // Arguments that are a text have to be the text of an object.
+    Case(
+      format: .bare, text: "{\"name\": \"a\", \"parameters\": \"b\"}",
+      parts: [.text("{\"name\": \"a\", \"parameters\": \"b\"}")]),
   ]
 
   @Test(arguments: cases) func callsAreToldFromText(one: Case) {

@@ -30,9 +30,12 @@ import Testing
         text += String(decoding: bytes, as: UTF8.self)
       }
       #expect(text.hasPrefix("HTTP/1.1 200 OK\r\n") && text.lowercased().contains("content-type: text/event-stream"))
-      return try text.split(separator: "\n").filter { $0.hasPrefix("data: ") }.map {
+      let all = try text.split(separator: "\n").filter { $0.hasPrefix("data: ") }.map {
         try JSON(Array($0.dropFirst(6).utf8))
       }
+      // First comes what there is to watch.
+      #expect(all.first?["model"].string == "tiny" && all.first?["counts"].bool == true)
+      return Array(all.dropFirst())
     }
   }
 

@@ -68,17 +68,18 @@ import Testing
   }
 
   @Test func forcedCallsAreParsed() async throws {
-    let server = try await Shared.server()
+    let server = try await Shared.roomyServer()
+    let messages = Self.messages.replacing("150", with: "1000")
     let tools =
       "\"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"pick\", \"parameters\": \(Self.schema)}}, {\"type\": \"function\", \"function\": {\"name\": \"other\"}}]"
     let choice = #""tool_choice": {"type": "function", "function": {"name": "pick"}}"#
-    let json = try await server.post("/v1/chat/completions", "{\(Self.messages), \(tools), \(choice)}").json()
+    let json = try await server.post("/v1/chat/completions", "{\(messages), \(tools), \(choice)}").json()
     let message = json["choices"][0]["message"]
     #expect(json["choices"][0]["finish_reason"].string == "tool_calls" && message["content"].string == nil)
     #expect(message["tool_calls"][0]["function"]["name"].string == "pick")
     try expectFits(message["tool_calls"][0]["function"]["arguments"].string)
     let events = try await server.post(
-      "/v1/chat/completions", "{\(Self.messages), \(tools), \"tool_choice\": \"required\", \"stream\": true}"
+      "/v1/chat/completions", "{\(messages), \(tools), \"tool_choice\": \"required\", \"stream\": true}"
     ).events()
     let calls = events.compactMap { $0["choices"][0]["delta"]["tool_calls"][0]["function"]["name"].string }
     #expect(calls.count == 1 && ["pick", "other"].contains(calls[0]))

@@ -185,4 +185,9 @@ enum Shared {
   private static let task = Task { try await TestServer() }
 
   static func server() async throws -> TestServer { try await task.value }
+
+  private static let roomyTask = Task { try await TestServer(contextSize: 4096) }
+
+  /// One whose context holds descriptions of tools.
+  static func roomyServer() async throws -> TestServer { try await roomyTask.value }
 }

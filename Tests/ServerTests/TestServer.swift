@@ -19,9 +19,12 @@ final class TestServer: Sendable {
   ///   - options: how it serves.
   ///   - scheduling: how requests share the engine.
   ///   - models: further files, each of another seed, in a folder.
+  ///   - template: a chat template in place of the model's.
+  ///   - logger: takes what it writes down; nobody by itself.
   init(
     options: (inout ServerOptions) -> Void = { _ in }, scheduling: (inout SchedulingOptions) -> Void = { _ in },
-    contextSize: Int = 256, models: [String] = [], hasMain: Bool = true
+    contextSize: Int = 256, models: [String] = [], hasMain: Bool = true, template: String? = nil,
+    logger: Logger? = nil
   ) async throws {
     folder = try TemporaryFolder()
     var serverOptions = ServerOptions()
@@ -33,6 +36,7 @@ final class TestServer: Sendable {
     var engineOptions = EngineOptions(contextSize: contextSize, threads: 1)
     engineOptions.isDeterministic = true
     scheduling(&engineOptions.scheduling)
+    engineOptions.chatTemplate = template
     let settings = engineOptions
     for (index, name) in models.enumerated() {
       try TinyModel(seed: UInt64(100 + index)).write(to: folder.file(name + ".gguf"))
@@ -50,7 +54,7 @@ final class TestServer: Sendable {
       if path == main, let engine { return engine }
       return try load(path)
     }
-    (server, task, port) = try await Self.start(serverOptions, library)
+    (server, task, port) = try await Self.start(serverOptions, library, logger)
     guard hasMain else { return }
     while try await get("/health").status != 200 { try await Task.sleep(for: .milliseconds(5)) }
   }
@@ -64,10 +68,10 @@ final class TestServer: Sendable {
   }
 
   private static func start(
-    _ options: ServerOptions, _ library: ModelLibrary
+    _ options: ServerOptions, _ library: ModelLibrary, _ logger: Logger? = nil
   ) async throws -> (InferenceServer, Task<Void, any Error>, Int) {
     let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-    let server = InferenceServer(options: options, library: library, logger: quiet)
+    let server = InferenceServer(options: options, library: library, logger: logger ?? quiet)
     let ports = AsyncStream<Int>.makeStream()
     let running = Task {
       defer { ports.continuation.finish() }

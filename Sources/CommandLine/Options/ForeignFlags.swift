@@ -48,7 +48,8 @@ enum ForeignFlags {
   static let prefixes: [(prefix: String, reason: String)] = [
     ("--spec-", "there is no draft model"), ("--diffusion-", "models here write from left to right"),
     ("--fim-", "no model is downloaded; --model names a file"), ("--tts-", "models here write text only"),
-    ("--webui", "serve always has its page to chat on"), ("--ui", "serve always has its page to chat on"),
+    ("--webui", "the server's page is its own, and always there"),
+    ("--ui", "the server's page is its own, and always there"),
     ("--mcp-", "tools are run by the server's clients"),
   ]
 
@@ -156,10 +157,11 @@ enum ForeignFlags {
     ("--check-tensors", "a file's lengths are always checked, its numbers never"),
     ("--random-prompt", "there is none"),
     (
-      "--chat-template-kwargs --reasoning-format -rea --reasoning --reasoning-budget --reasoning-effort "
+      "--chat-template-kwargs -rea --reasoning --reasoning-budget --reasoning-effort "
         + "--reasoning-budget-message --prefill-assistant --no-prefill-assistant",
       "templates get no further variables here; powerinfer template --set shows what they would do"
     ),
+    ("--reasoning-format", "run shows what a model thinks as it writes it; serve has the option"),
     ("-cl --cache-list --completion-bash", "there is none; --generate-completion-script bash prints completions"),
     ("-ns --sequences -np --parallel", "run answers one prompt at a time; serve and bench -npl run several"),
     ("-a --alias --tags", "serve calls a model what its file is called"),

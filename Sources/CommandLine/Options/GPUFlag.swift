@@ -31,10 +31,15 @@ struct GPUFlag: ParsableArguments {
       valueName: "n|all|auto"))
   var nGpuLayers: LayerCount?
 
-  @Flag(help: "Place neurons anew, even if there is a MODEL.generated.gpuidx.")
+  @Flag(
+    help: "Place neurons anew, even if there is a MODEL.generated.gpuidx. (environment: POWERINFER_RESET_GPU_INDEX)")
   var resetGpuIndex = false
 
-  @Flag(help: "Divide no layer by neurons: all neurons of layers that the GPU has not as a whole are the processor's.")
+  @Flag(
+    help: """
+      Divide no layer by neurons: all neurons of layers that the GPU has not as a whole are the processor's. \
+      (environment: POWERINFER_DISABLE_GPU_INDEX)
+      """)
   var disableGpuIndex = false
 
   func validate() throws {
@@ -58,7 +63,11 @@ struct GPUFlag: ParsableArguments {
       options.budget = try GPUBudget(text, option: "vram-budget")
     }
     options.layers = try environment.value(nGpuLayers, or: "N_GPU_LAYERS")?.layers
-    options.neurons = disableGpuIndex ? .none : resetGpuIndex ? .byFrequency : .automatic
+    // A flag wins over both variables.
+    let disables = try environment.value(
+      disableGpuIndex || resetGpuIndex ? disableGpuIndex : nil, or: "DISABLE_GPU_INDEX")
+    let resets = try environment.value(disableGpuIndex || resetGpuIndex ? resetGpuIndex : nil, or: "RESET_GPU_INDEX")
+    options.neurons = disables == true ? .none : resets == true ? .byFrequency : .automatic
     return options
   }
 

@@ -73,9 +73,9 @@ struct ModelOptions: ParsableArguments {
     return Resolved(
       path: needsModel ? try choice.locate(environment) : "", threads: threads, contextSize: size, batchSize: batchSize,
       cache: try cacheOptions.resolve(environment), sparsity: try sparsityFlags.resolve(environment),
-      residency: loadingFlags.residency, isDeterministic: try determinismFlag.resolve(environment),
+      residency: try loadingFlags.resolve(environment), isDeterministic: try determinismFlag.resolve(environment),
       gpu: try gpuFlag.resolve(environment), hybrid: try gpuFlag.resolveHybrid(environment),
-      overrides: try overrideFlag.resolve())
+      overrides: try overrideFlag.resolve(environment))
   }
 
   /// - Throws: `EnvironmentError`, `OptionError`.

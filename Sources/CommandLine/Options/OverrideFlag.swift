@@ -7,7 +7,8 @@ struct OverrideFlag: ParsableArguments {
   @Option(
     parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
-      "Set a metadata key in place of the file's; the types are int, float, bool and str; may be repeated.",
+      "Set a metadata key in place of the file's; the types are int, float, bool and str; may be repeated. "
+        + "(environment of run and serve: POWERINFER_OVERRIDE_KV, one a line)",
       valueName: "key=type:value"))
   var overrideKv: [String] = []
 
@@ -20,9 +21,10 @@ struct OverrideFlag: ParsableArguments {
   }
 
   /// - Throws: `MetadataOverrideError`.
-  func resolve() throws(MetadataOverrideError) -> [MetadataOverride] {
+  func resolve(_ environment: Environment = Environment([:])) throws(MetadataOverrideError) -> [MetadataOverride] {
     var result: [MetadataOverride] = []
-    for text in overrideKv { result.append(try MetadataOverride(text.withoutSystemBytes)) }
+    let lines = (environment["POWERINFER_OVERRIDE_KV"] ?? "").split(separator: "\n").map(String.init)
+    for text in overrideKv.isEmpty ? lines : overrideKv { result.append(try MetadataOverride(text.withoutSystemBytes)) }
     return result
   }
 }

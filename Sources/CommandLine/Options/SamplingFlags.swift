@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import PowerInfer
 
 /// How the next token is chosen: llama.cpp's names and, but for the repetition penalty, defaults.
@@ -75,11 +76,12 @@ struct SamplingFlags: ParsableArguments {
   @Option(
     name: [.customShort("l"), .long], parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
-      "Make a token likelier (15043+1), less likely (15043-1) or impossible (15043-inf); may be repeated.",
+      "Make a token likelier (15043+1), less likely (15043-1) or impossible (15043-inf); may be repeated. "
+        + "(environment: POWERINFER_LOGIT_BIAS, several with commas)",
       valueName: "id±value"))
   var logitBias: [String] = []
 
-  @Flag(help: "Never choose a token that ends the answer.")
+  @Flag(help: "Never choose a token that ends the answer. (environment: POWERINFER_IGNORE_EOS)")
   var ignoreEos = false
 
   /// The original PowerInfer's (spec §5.2). llama.cpp has 1, with which small models fall into loops.
@@ -113,12 +115,20 @@ struct SamplingFlags: ParsableArguments {
       }
       options.seed = seed == -1 ? nil : UInt64(seed)
     }
-    for text in logitBias {
+    let biases = (environment["POWERINFER_LOGIT_BIAS"] ?? "").split(separator: ",").map {
+      $0.trimmingCharacters(in: .whitespaces)
+    }
+    for text in logitBias.isEmpty ? biases : logitBias {
       let (token, bias) = try Self.parseBias(text)
       options.logitBias[token] = bias
     }
     try options.validate()
     return options
+  }
+
+  /// - Throws: `EnvironmentError`.
+  func resolveIgnoreEos(_ environment: Environment) throws -> Bool {
+    try environment.value(ignoreEos ? true : nil, or: "IGNORE_EOS") ?? false
   }
 
   /// Takes "15043+1" apart: the id is all digits before the sign.

@@ -29,25 +29,28 @@ struct SparsityFlags: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The margins that `powerinfer calibrate --loss` found. (default: MODEL.margins.gguf, or the model file)",
+      "The margins that `powerinfer calibrate --loss` found. (default: MODEL.margins.gguf, or the model file; environment: "
+        + "POWERINFER_BIT_MARGINS)",
       valueName: "file"))
   var bitMargins: String?
 
   @Option(
     help: ArgumentHelp(
-      "How predictors are kept in memory: as in the file, q8_0, q4_0, or auto (8 bits where the file has floats).",
+      "How predictors are kept in memory: as in the file, q8_0, q4_0, or auto (8 bits where the file has floats). (default: auto; environment: "
+        + "POWERINFER_PREDICTOR_TYPE)",
       valueName: "type"))
-  var predictorType: PredictorFormat = .automatic
+  var predictorType: PredictorFormat?
 
   @Option(
     help: ArgumentHelp(
       "How often neurons fire, as `powerinfer profile` writes it: predictors are not asked about hot ones. (default: MODEL.profile.gguf, "
-        + "if it is there, or the model file)", valueName: "file"))
+        + "if it is there, or the model file; environment: POWERINFER_NEURON_PROFILE)", valueName: "file"))
   var neuronProfile: String?
 
   @Option(
     help: ArgumentHelp(
-      "The thresholds that `powerinfer calibrate` found. (default: MODEL.thresholds.gguf, or the model file)",
+      "The thresholds that `powerinfer calibrate` found. (default: MODEL.thresholds.gguf, or the model file; environment: "
+        + "POWERINFER_GATE_THRESHOLDS)",
       valueName: "file"))
   var gateThresholds: String?
 
@@ -73,13 +76,15 @@ struct SparsityFlags: ParsableArguments {
   /// - Throws: `EnvironmentError`.
   func resolve(_ environment: Environment) throws -> Resolved {
     var options = SparsityOptions(mode: try environment.value(sparsity, or: "SPARSITY") ?? .auto)
-    options.predictorFormat = predictorType
+    options.predictorFormat = try environment.value(predictorType, or: "PREDICTOR_TYPE") ?? .automatic
     options.bitsMargin = try environment.value(bitsMargin, or: "BITS_MARGIN")
     options.predictorThreshold =
       try environment.value(sparseThreshold, or: "SPARSE_THRESHOLD")
       ?? environment.value(of: "LLAMA_SPARSE_PRED_THRESHOLD")
     return Resolved(
-      options: options, profilePath: neuronProfile, thresholdsPath: gateThresholds, marginsPath: bitMargins)
+      options: options, profilePath: try environment.value(neuronProfile, or: "NEURON_PROFILE"),
+      thresholdsPath: try environment.value(gateThresholds, or: "GATE_THRESHOLDS"),
+      marginsPath: try environment.value(bitMargins, or: "BIT_MARGINS"))
   }
 }
 
@@ -88,3 +93,6 @@ extension SparsityMode: SettingValue {
   static var expectation: String { "one of " + allCases.map(\.rawValue).joined(separator: ", ") }
 }
 extension PredictorFormat: ExpressibleByArgument {}
+extension PredictorFormat: SettingValue {
+  static var expectation: String { "one of " + allCases.map(\.rawValue).joined(separator: ", ") }
+}

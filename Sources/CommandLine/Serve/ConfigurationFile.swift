@@ -35,7 +35,7 @@ enum ConfigurationFile {
           throw ConfigurationFileError.wrongValue(path: path, name: name)
         }
         return scalar.string
-      }.joined(separator: ",")
+      }.joined(separator: name == "override-kv" ? "\n" : ",")
     default: throw ConfigurationFileError.wrongValue(path: path, name: name)
     }
   }

@@ -62,7 +62,7 @@ struct Serve: ParsableCommand {
     ) { path in
       var model = model
       model.path = path
-      return try LoadedModel(model).engine
+      return try LoadedModel(model) { logger.warning("\($0)", metadata: ["model": "\(path)"]) }.engine
     }
     let server = InferenceServer(options: settings.options, library: library, logger: logger)
     let (address, page) = (settings.address, open ? settings.pageAddress : nil)
@@ -105,6 +105,11 @@ struct Serve: ParsableCommand {
   func resolve(_ environment: Environment) throws -> ServerSettings {
     var settings = ServerSettings()
     settings.options.sampling = try samplingFlags.resolve(environment)
+    settings.options.ignoresEnd = try samplingFlags.resolveIgnoreEos(environment)
+    settings.overrides =
+      modelOptions.overrideFlag.overrideKv.isEmpty
+      ? (environment["POWERINFER_OVERRIDE_KV"] ?? "").split(separator: "\n").map(String.init)
+      : modelOptions.overrideFlag.overrideKv
     try serverFlags.resolve(environment, &settings)
     try limitFlags.resolve(environment, &settings)
     try libraryFlags.resolve(environment, &settings)

@@ -65,6 +65,16 @@ struct ServerFlags: ParsableArguments {
       "How it is logged: text or json. (default: text; environment: POWERINFER_LOG_FORMAT)", valueName: "form"))
   var logFormat: String?
 
+  @Flag(
+    help: "Write prompts into the log, which has none of them otherwise. (environment: POWERINFER_LOG_PROMPTS)")
+  var logPrompts = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Where what a model thinks goes (<think>): none leaves it in the text, auto and deepseek give it a field or a block of its "
+        + "own. (default: auto; environment: POWERINFER_REASONING_FORMAT)", valueName: "form"))
+  var reasoningFormat: String?
+
   @Option(
     help: ArgumentHelp(
       "How embeddings are made of tokens where a request does not say: mean, last, cls. (default: mean; environment: "
@@ -109,6 +119,13 @@ struct ServerFlags: ParsableArguments {
         throw OptionError.malformed(option: "log-format", expected: "text or json", found: text)
       }
       settings.log.format = format
+    }
+    settings.options.logsPrompts = try environment.value(logPrompts ? true : nil, or: "LOG_PROMPTS") ?? false
+    if let text = try environment.value(reasoningFormat, or: "REASONING_FORMAT") {
+      guard let output = ReasoningOutput(name: text) else {
+        throw OptionError.malformed(option: "reasoning-format", expected: "none, auto or deepseek", found: text)
+      }
+      settings.options.reasoning = output
     }
     if let text = try environment.value(pooling, or: "POOLING") {
       guard let pooling = EmbeddingPooling(rawValue: text) else {

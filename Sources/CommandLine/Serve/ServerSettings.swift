@@ -1,6 +1,8 @@
 import Foundation
 import Logging
 import PowerInfer
+import PowerInferGPU
+import PowerInferPlatform
 import PowerInferServer
 import Yams
 
@@ -15,6 +17,8 @@ struct ServerSettings {
   /// Most bytes of a model's key/value cache; nil for the engine's own limit.
   var cacheByteLimit: Int?
   var log = ServerLog()
+  /// As they were given.
+  var overrides: [String] = []
 
   /// What a configuration file may set: long names of options.
   static let names = [
@@ -23,9 +27,11 @@ struct ServerSettings {
     "allowed-hosts", "tls-cert", "tls-key", "parallel", "queue", "max-body", "max-connections", "timeout",
     "read-timeout",
     "write-timeout", "idle-timeout", "keep-alive", "shutdown-timeout", "predict", "pooling", "log-level", "log-format",
+    "log-prompts", "reasoning-format",
     "threads", "ctx-size", "batch-size", "cache-type-k", "cache-type-v", "sparsity", "sparse-threshold", "bits-margin",
-    "deterministic",
-    "gpu", "vram-budget", "n-gpu-layers", "temp", "top-k", "top-p", "min-p", "typical", "repeat-penalty",
+    "deterministic", "bit-margins", "gate-thresholds", "neuron-profile", "predictor-type", "mmap", "override-kv",
+    "gpu", "vram-budget", "n-gpu-layers", "reset-gpu-index", "disable-gpu-index", "logit-bias", "ignore-eos", "temp",
+    "top-k", "top-p", "min-p", "typical", "repeat-penalty",
     "repeat-last-n", "frequency-penalty", "presence-penalty", "seed", "chat-template", "chat-template-file",
   ]
 
@@ -82,6 +88,8 @@ struct ServerSettings {
     add("pooling", options.pooling.rawValue)
     add("log-level", log.level.rawValue)
     add("log-format", log.format.rawValue)
+    add("log-prompts", options.logsPrompts)
+    add("reasoning-format", options.reasoning.name)
     add("threads", model.threads)
     switch model.contextSize {
     case .automatic: break
@@ -95,6 +103,24 @@ struct ServerSettings {
     add("sparsity", model.sparsity.options.mode.rawValue)
     add("sparse-threshold", model.sparsity.options.predictorThreshold)
     add("bits-margin", model.sparsity.options.bitsMargin)
+    add("bit-margins", model.sparsity.marginsPath)
+    add("gate-thresholds", model.sparsity.thresholdsPath)
+    add("neuron-profile", model.sparsity.profilePath)
+    add("predictor-type", model.sparsity.options.predictorFormat.rawValue)
+    if model.residency != .automatic { add("mmap", model.residency == .mapped) }
+    add("override-kv", list: overrides)
+    add("gpu", model.gpu)
+    switch model.hybrid.budget {
+    case .automatic: break
+    case .bytes(let bytes): add("vram-budget", "\(bytes)B")
+    case .share(let share): add("vram-budget", "\(share * 100)%")
+    }
+    add("n-gpu-layers", model.hybrid.layers)
+    switch model.hybrid.neurons {
+    case .automatic: break
+    case .byFrequency: add("reset-gpu-index", true)
+    case .none: add("disable-gpu-index", true)
+    }
     add("deterministic", model.isDeterministic)
     add("temp", sampling.temperature)
     add("top-k", sampling.topK)
@@ -106,6 +132,10 @@ struct ServerSettings {
     add("frequency-penalty", sampling.frequencyPenalty)
     add("presence-penalty", sampling.presencePenalty)
     add("seed", sampling.seed)
+    add(
+      "logit-bias",
+      list: sampling.logitBias.sorted { $0.key < $1.key }.map { "\($0.key)\($0.value < 0 ? "" : "+")\($0.value)" })
+    add("ignore-eos", options.ignoresEnd)
     let pairs = values.map { (Node($0.0), $0.1) }
     let keys = options.apiKeys.isEmpty ? "" : "# \(options.apiKeys.count) API keys are set and not shown.\n"
     return keys + (try Yams.serialize(node: Node(pairs)))

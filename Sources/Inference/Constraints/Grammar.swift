@@ -12,17 +12,20 @@ package import PowerInferJinja
 public struct Grammar: Sendable, Hashable {
   private enum Source: Sendable, Hashable {
     case gbnf(String)
-    case schema(String, before: String, after: String)
+    case schema(String, before: String, after: String, isSpaced: Bool)
   }
 
   private let source: Source
   let graph: GrammarGraph
+  /// From where on it holds; nil from the beginning.
+  let trigger: GrammarTrigger?
 
   /// A grammar in GBNF, llama.cpp's notation, whose rule `root` is the whole text.
   ///
   /// - Throws: ``GrammarError``.
   public init(gbnf text: String) throws(GrammarError) {
     source = .gbnf(text)
+    trigger = nil
     graph = try GrammarGraph(GBNFParser.rules(of: text))
   }
 
@@ -42,10 +45,16 @@ public struct Grammar: Sendable, Hashable {
   /// - Parameters:
   ///   - before: a text that stands before the JSON.
   ///   - after: a text that stands behind it.
-  package init(schema: Value, between before: String = "", and after: String = "") throws(GrammarError) {
-    source = .schema(JSONText.text(of: schema), before: before, after: after)
+  ///   - isSpaced: whether white space may stand around the JSON.
+  ///   - trigger: from where on it holds; nil from the beginning.
+  package init(
+    schema: Value, between before: String = "", and after: String = "", isSpaced: Bool = false,
+    trigger: GrammarTrigger? = nil
+  ) throws(GrammarError) {
+    source = .schema(JSONText.text(of: schema), before: before, after: after, isSpaced: isSpaced)
+    self.trigger = trigger
     do {
-      graph = try GrammarGraph(SchemaGrammar.rules(of: schema, between: before, and: after))
+      graph = try GrammarGraph(SchemaGrammar.rules(of: schema, between: before, and: after, isSpaced: isSpaced))
     } catch {
       // A schema that needs itself, and whose rules nobody has named.
       switch error {
@@ -64,6 +73,8 @@ public struct Grammar: Sendable, Hashable {
     }
   }()
 
-  public static func == (one: Grammar, other: Grammar) -> Bool { one.source == other.source }
+  public static func == (one: Grammar, other: Grammar) -> Bool {
+    one.source == other.source && one.trigger == other.trigger
+  }
   public func hash(into hasher: inout Hasher) { hasher.combine(source) }
 }

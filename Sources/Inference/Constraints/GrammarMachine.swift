@@ -78,7 +78,8 @@ final class GrammarMachine: Sendable {
   /// - Parameter isFirst: whether they would begin the answer.
   /// - Throws: `GrammarError` where the grammar becomes too large.
   func mask(of state: State, isFirst: Bool) throws -> TokenMask {
-    try memory.withLock { memory in
+    guard state != Self.dead else { return TokenMask(count: table.count) }
+    return try memory.withLock { memory in
       let strips = isFirst && table.stripsSpace
       if !strips, let known = memory.masks[state] { return known }
       var mask = TokenMask(count: table.count)

@@ -21,12 +21,15 @@ struct SchemaGrammar {
 
   /// - Throws: ``GrammarError``.
   static func rules(
-    of document: Value, between before: String, and after: String
+    of document: Value, between before: String, and after: String, isSpaced: Bool
   ) throws(GrammarError) -> GrammarRules {
     var maker = SchemaGrammar(document: document)
     try JSONGrammar.addRules(to: &maker.rules)
     let root = try maker.value(document, "#")
-    try maker.rules.add(GrammarRules.root, .sequence([.literal(before), root, .literal(after)]))
+    let space = isSpaced ? GrammarExpression.rule(JSONGrammar.space) : .empty
+    // Nothing that could be left out stands at the end, so that the text is known to be complete.
+    let end = after.isEmpty ? GrammarExpression.empty : .sequence([space, .literal(after)])
+    try maker.rules.add(GrammarRules.root, .sequence([.literal(before), space, root, end]))
     return maker.rules
   }
 

@@ -108,10 +108,18 @@ public final class Engine: @unchecked Sendable {
 
   /// What holds an answer of this model to a grammar.
   ///
-  /// - Parameter beginsText: whether the answer begins a text of its own, as one in a conversation does, and does not go on from one.
+  /// - Parameters:
+  ///   - grammar: what the answer is held to.
+  ///   - beginsText: whether the answer begins a text of its own, as one in a conversation does, and does not go on from one.
+  ///   - openReasoning: the marks that the prompt leaves open (``PromptRenderer/openReasoning(in:)``): the grammar holds once the
+  ///     reasoning has ended.
   /// - Throws: ``GrammarError`` where the grammar is too large.
-  public func constraint(to grammar: Grammar, beginsText: Bool) throws -> Constraint {
-    Constraint(try machines.machine(for: grammar, of: model), beginsText: beginsText)
+  public func constraint(
+    to grammar: Grammar, beginsText: Bool, openReasoning: ReasoningFormat? = nil
+  ) throws -> Constraint {
+    Constraint(
+      try machines.machine(for: grammar, of: model), trigger: grammar.trigger, beginsText: beginsText,
+      openReasoning: openReasoning)
   }
 
   /// Runs `body` with what calls change; no other call does meanwhile.
@@ -174,6 +182,10 @@ public final class Engine: @unchecked Sendable {
     get { core.recordsActivity.load(ordering: .relaxed) }
     set { core.recordsActivity.store(newValue, ordering: .relaxed) }
   }
+
+  /// Whether neurons are counted while ``recordsActivity`` is set: where the processor computes the whole model. A GPU does not say which
+  /// fired, and of a model that is divided only a part would be known.
+  public var countsActivity: Bool { core.executor is CPUExecutor }
 
   /// How often each neuron fired, [layers][neurons], and for how many tokens, since ``recordsActivity`` was first set; `nil` where
   /// nothing was counted.

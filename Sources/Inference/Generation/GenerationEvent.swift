@@ -18,11 +18,14 @@ public struct GenerationStart: Sendable, Equatable {
   public var reusedTokens: Int
   /// What the random numbers begin with: the request's seed, or the one taken from the system.
   public var seed: UInt64
+  /// The marks of a reasoning that the prompt has opened, so that the answer begins inside; nil where it has not.
+  public var openReasoning: ReasoningFormat?
 
-  public init(promptTokens: Int, reusedTokens: Int, seed: UInt64) {
+  public init(promptTokens: Int, reusedTokens: Int, seed: UInt64, openReasoning: ReasoningFormat? = nil) {
     self.promptTokens = promptTokens
     self.reusedTokens = reusedTokens
     self.seed = seed
+    self.openReasoning = openReasoning
   }
 }
 

@@ -58,6 +58,19 @@ public struct PromptRenderer: Sendable {
   /// The template's text; empty where there is none.
   public var templateSource: String { template?.source ?? "" }
 
+  /// How the model writes calls of tools.
+  public var toolCallFormat: ToolCallFormat {
+    shape.showsTools ? ToolCallFormat(template: templateSource) : .generic
+  }
+
+  /// The marks between which the model thinks, as its template shows; nil where it shows none.
+  public var reasoningFormat: ReasoningFormat? { ReasoningFormat.shown(by: templateSource) }
+
+  /// The marks of a reasoning that a prompt has opened, so that the answer begins inside; nil where it has not.
+  public func openReasoning(in prompt: [Int32]) -> ReasoningFormat? {
+    ReasoningFormat.leftOpen(by: prompt, tokenizer)
+  }
+
   /// A plain text, with the special tokens that the model wants around one.
   ///
   /// - Parameter isFinished: whether the text is a whole prompt, in which control tokens count.
@@ -99,7 +112,26 @@ public struct PromptRenderer: Sendable {
   }
 
   private func rendered(_ messages: [Message], _ tools: [Tool]) throws -> (text: RenderedText, remarks: [String]) {
-    try rendered(messages.map(ChatMessage.init), tools.isEmpty ? nil : tools.map(\.value), opensTurn: true)
+    let isTold = !tools.isEmpty && !shape.showsTools
+    let given = isTold ? telling(tools, messages) : messages
+    var (text, remarks) = try rendered(
+      given.map(ChatMessage.init), tools.isEmpty || isTold ? nil : tools.map(\.value), opensTurn: true)
+    if isTold { remarks.insert(Self.toldRemark, at: 0) }
+    return (text, remarks)
+  }
+
+  private static let toldRemark = "The chat template shows no tools: a system message tells of them."
+
+  /// A conversation whose system message tells of tools.
+  private func telling(_ tools: [Tool], _ messages: [Message]) -> [Message] {
+    let text = ToolCallFormat.instruction(tools)
+    var messages = messages
+    if messages.first?.role == .system {
+      messages[0].content += "\n\n" + text
+    } else {
+      messages.insert(Message(.system, text), at: 0)
+    }
+    return messages
   }
 
   private func rendered(

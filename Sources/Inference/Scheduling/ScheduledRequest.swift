@@ -73,7 +73,10 @@ final class ScheduledRequest {
     }
     answer.statistics.reusedTokens = position
     channel.send(
-      .started(GenerationStart(promptTokens: promptCount, reusedTokens: position, seed: answer.sampler.seed)))
+      .started(
+        GenerationStart(
+          promptTokens: promptCount, reusedTokens: position, seed: answer.sampler.seed,
+          openReasoning: ticket.openReasoning)))
   }
 
   /// Takes note of tokens that were read.

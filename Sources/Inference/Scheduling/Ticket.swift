@@ -7,6 +7,8 @@ struct Ticket: Sendable {
   let prompt: [Int32]
   let vocabulary: ModelVocabulary
   let constraint: Constraint?
+  /// The marks of a reasoning that the prompt has opened.
+  let openReasoning: ReasoningFormat?
   let channel: EventChannel
   /// When it came, in seconds.
   let arrival: Double
@@ -35,6 +37,10 @@ struct Ticket: Sendable {
     // A conversation's answer begins a text of its own; everything else goes on.
     let begins = if case .messages = request.prompt { true } else { false }
     vocabulary = ModelVocabulary(engine.model.tokenizer, continuing: !begins)
-    constraint = try request.grammar.map { try engine.constraint(to: $0, beginsText: begins) }
+    let openReasoning = ReasoningFormat.leftOpen(by: prompt, engine.model.tokenizer)
+    self.openReasoning = openReasoning
+    constraint = try request.grammar.map {
+      try engine.constraint(to: $0, beginsText: begins, openReasoning: openReasoning)
+    }
   }
 }

@@ -9,8 +9,11 @@ public enum ToolCallFormat: Sendable, Equatable {
   case listed
   /// The answer is `{"name": …, "parameters": …}` and nothing else, as Llama 3 does.
   case bare
+  /// The answer is `{"tool_call": {"name": …, "arguments": …}}` or `{"response": …}`: of models whose template shows no tools, which
+  /// are told of them, and held to this form.
+  case generic
 
-  /// The format that a template uses; for templates that show none, the bare one.
+  /// The format that a template uses which shows tools; where it shows none of these, the bare one.
   public init(template: String) {
     self = template.contains("<tool_call>") ? .tagged : template.contains("[TOOL_CALLS]") ? .listed : .bare
   }
@@ -23,23 +26,66 @@ public enum ToolCallFormat: Sendable, Equatable {
   ///
   /// - Throws: ``GrammarError`` where a tool's parameters are a schema to which answers cannot be held.
   public func grammar(calling tools: [Tool]) throws(GrammarError) -> Grammar {
-    let key = self == .bare ? "parameters" : "arguments"
-    let calls = tools.map { tool -> Value in
-      let parameters = tool.value.entries?["function"]?.entries?["parameters"] ?? ["type": "object"]
-      let name: Value = ["const": .string(tool.name)]
-      return [
-        "type": "object", "properties": .dictionary(["name": name, key: parameters]),
-        "required": ["name", .string(key)],
-        "additionalProperties": false,
-      ]
-    }
-    let call: Value = ["anyOf": .list(calls)]
+    let call = schema(calling: tools)
     switch self {
     case .tagged: return try Grammar(schema: call, between: Self.opening + "\n", and: "\n" + Self.closing)
     case .listed:
       return try Grammar(
         schema: ["type": "array", "items": call, "minItems": 1, "maxItems": 1], between: Self.list, and: "")
     case .bare: return try Grammar(schema: call, between: "", and: "")
+    case .generic: return try Grammar(schema: Self.object("tool_call", call), between: "", and: "")
     }
+  }
+
+  /// The answers in which whatever begins as a call is one of these tools' and complete; of the generic format, all that there are.
+  ///
+  /// - Throws: ``GrammarError`` where a tool's parameters are a schema to which answers cannot be held.
+  public func grammar(offering tools: [Tool]) throws(GrammarError) -> Grammar {
+    let call = schema(calling: tools)
+    switch self {
+    case .tagged:
+      return try Grammar(
+        schema: call, between: "", and: Self.closing, isSpaced: true, trigger: .mark(Self.opening, isRepeated: true))
+    case .listed:
+      return try Grammar(
+        schema: ["type": "array", "items": call, "minItems": 1], between: "", and: "", isSpaced: true,
+        trigger: .mark(Self.list, isRepeated: false))
+    case .bare: return try Grammar(schema: call, between: "", and: "", trigger: .beginning("{\"name\":"))
+    case .generic:
+      return try Grammar(
+        schema: [
+          "anyOf": .list([Self.object("tool_call", call), Self.object("response", ["type": "string"])])
+        ], between: "", and: "")
+    }
+  }
+
+  private func schema(calling tools: [Tool]) -> Value {
+    let key = self == .bare ? "parameters" : "arguments"
+    let calls = tools.map { tool -> Value in
+      let parameters = tool.value.entries?["function"]?.entries?["parameters"] ?? ["type": "object"]
+      return [
+        "type": "object", "properties": .dictionary(["name": ["const": .string(tool.name)], key: parameters]),
+        "required": ["name", .string(key)],
+        "additionalProperties": false,
+      ]
+    }
+    return ["anyOf": .list(calls)]
+  }
+
+  private static func object(_ key: String, _ value: Value) -> Value {
+    [
+      "type": "object", "properties": .dictionary([key: value]), "required": [.string(key)],
+      "additionalProperties": false,
+    ]
+  }
+
+  /// What a model is told whose template shows no tools.
+  static func instruction(_ tools: [Tool]) -> String {
+    """
+    You can call these functions:
+    \(JSONText.text(of: .list(tools.map { $0.value.entries?["function"] ?? $0.value })))
+
+    Answer in JSON and with nothing else. To call a function: {"tool_call": {"name": "...", "arguments": {...}}}. To answer: {"response": "..."}.
+    """
   }
 }

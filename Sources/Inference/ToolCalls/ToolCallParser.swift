@@ -14,6 +14,7 @@ public struct ToolCallParser: Sendable {
   /// What an answer consists of.
   public enum Part: Sendable, Equatable {
     case text(String)
+    /// The name of a function, and a JSON object of its arguments.
     case call(name: String, arguments: String)
   }
 
@@ -36,7 +37,7 @@ public struct ToolCallParser: Sendable {
     switch format {
     case .tagged: return tagged()
     case .listed: return whole(beginsWith: ToolCallFormat.list)
-    case .bare: return whole(beginsWith: "{")
+    case .bare, .generic: return whole(beginsWith: "{")
     }
   }
 
@@ -55,6 +56,7 @@ public struct ToolCallParser: Sendable {
           in: String(held.trimmingPrefix(while: \.isWhitespace).dropFirst(ToolCallFormat.list.count)))
         return calls ?? [.text(held)]
       case .bare: return Self.call(in: held).map { [$0] } ?? [.text(held)]
+      case .generic: return [Self.generic(held) ?? .text(held)]
       }
     }
     return hasCalled && held.allSatisfy(\.isWhitespace) ? [] : [.text(held)]
@@ -116,10 +118,20 @@ public struct ToolCallParser: Sendable {
     return calls.count == list.count && !calls.isEmpty ? calls : nil
   }
 
+  /// A call, or what is said instead of one.
+  private static func generic(_ text: String) -> Part? {
+    guard let entries = (try? Value(json: text.trimmingCharacters(in: .whitespacesAndNewlines)))?.entries else {
+      return nil
+    }
+    return entries["tool_call"].flatMap(call) ?? entries["response"]?.text.map { .text($0) }
+  }
+
   private static func call(_ value: Value) -> Part? {
     guard let entries = value.entries, let name = entries["name"]?.text else { return nil }
     switch entries["arguments"] ?? entries["parameters"] {
-    case .string(let text): return .call(name: name, arguments: text)  // already JSON, as some models write it
+    case .string(let text):
+      // Already JSON, as some models write it.
+      return (try? Value(json: text))?.entries == nil ? nil : .call(name: name, arguments: text)
     case .dictionary(let arguments): return .call(name: name, arguments: JSONText.text(of: .dictionary(arguments)))
     case nil, .some(.none): return .call(name: name, arguments: "{}")
     default: return nil

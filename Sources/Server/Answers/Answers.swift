@@ -6,6 +6,8 @@ struct Answers: Sendable {
   /// What became of one of them.
   struct Outcome: Sendable {
     var result: GenerationResult
+    /// nil where its turn never came.
+    var start: GenerationStart?
     var choices: [TokenChoice] = []
     /// The tokens that the text is made of, without one that ended it.
     var tokens: [Int32] = []
@@ -35,6 +37,9 @@ struct Answers: Sendable {
       throw APIError(error)
     }
     self.streams = streams
+    if service.options.logsPrompts {
+      for request in requests { context.note(prompt: model.text(of: request.prompt)) }
+    }
     tickets = streams.map { _ in service.work.add(model: model.name) }
   }
 
@@ -87,14 +92,17 @@ struct Answers: Sendable {
   func outcomes() async throws -> [Outcome] {
     var outcomes = [Outcome?](repeating: nil, count: streams.count)
     var (tokens, choices) = (streams.map { _ in [Int32]() }, streams.map { _ in [TokenChoice]() })
+    var starts = streams.map { _ in GenerationStart?.none }
     try await each { index, event in
       switch event {
+      case .started(let start): starts[index] = start
       case .text(let piece):
         tokens[index] += piece.tokens
         choices[index] += piece.choices
       case .finished(let result):
-        outcomes[index] = Outcome(result: result, choices: choices[index], tokens: tokens[index])
-      case .started, .progress: break
+        outcomes[index] = Outcome(
+          result: result, start: starts[index], choices: choices[index], tokens: tokens[index])
+      case .progress: break
       }
     }
     return outcomes.compactMap { $0 }

@@ -99,6 +99,13 @@ enum AnthropicDescription {
                 {
                   "type": "object",
                   "properties": {
+                    "type": {"enum": ["thinking"]}, "thinking": {"type": "string"}, "signature": {"type": "string"}
+                  },
+                  "required": ["type", "thinking"]
+                },
+                {
+                  "type": "object",
+                  "properties": {
                     "type": {"enum": ["tool_use"]}, "id": {"type": "string"}, "name": {"type": "string"},
                     "input": {"type": "object"}
                   },
@@ -135,6 +142,15 @@ enum AnthropicDescription {
           "system": {"anyOf": [{"$ref": "#/components/schemas/Content"}, {"type": "null"}]},
           "stop_sequences": {"$ref": "#/components/schemas/Stop"}, "stream": {"type": ["boolean", "null"]},
           "tools": {"anyOf": [{"type": "array", "items": {"type": "object"}}, {"type": "null"}]},
+          "tool_choice": {
+            "anyOf": [
+              {
+                "type": "object", "properties": {"type": {"enum": ["auto", "any", "tool", "none"]}, "name": {"type": "string"}},
+                "required": ["type"]
+              },
+              {"type": "null"}
+            ]
+          },
           "temperature": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
           "top_p": {"type": ["number", "null"], "minimum": 0, "maximum": 1}, "top_k": {"type": ["integer", "null"]}
         },
@@ -148,8 +164,27 @@ enum AnthropicDescription {
           "content": {
             "type": "array",
             "items": {
-              "type": "object", "properties": {"type": {"enum": ["text"]}, "text": {"type": "string"}},
-              "required": ["type", "text"]
+              "anyOf": [
+                {
+                  "type": "object", "properties": {"type": {"enum": ["text"]}, "text": {"type": "string"}},
+                  "required": ["type", "text"]
+                },
+                {
+                  "type": "object",
+                  "properties": {
+                    "type": {"enum": ["thinking"]}, "thinking": {"type": "string"}, "signature": {"type": "string"}
+                  },
+                  "required": ["type", "thinking", "signature"]
+                },
+                {
+                  "type": "object",
+                  "properties": {
+                    "type": {"enum": ["tool_use"]}, "id": {"type": "string"}, "name": {"type": "string"},
+                    "input": {"type": "object"}
+                  },
+                  "required": ["type", "id", "name", "input"]
+                }
+              ]
             }
           },
           "stop_reason": {"type": "string"}, "stop_sequence": {"type": ["string", "null"]},

@@ -22,15 +22,20 @@ struct AnthropicRoutes {
         parameter: "temperature")
     }
     let model = try await service.library.model(fields.model)
-    let (prompt, _) = try prompt(fields, bytes, model)
-    let generation = try service.request(
+    let tools = AnswerTools(try fields.tools(in: bytes), fields.tool_choice?.choice, of: model)
+    let (prompt, _) = try prompt(fields, tools.tools, model)
+    var generation = try service.request(
       prompt, body.sampling, maxTokens: fields.max_tokens, stop: fields.stop_sequences, model: model)
+    generation.grammar = try tools.grammar()
+    let parser = service.parser(nil, tools.format, of: model)
     let answers = try Answers([generation], model, service, for: context)
     if fields.stream == true {
-      return answers.stream(MessageStream(model: model.name, requestID: context.requestID))
+      return answers.stream(MessageStream(model: model.name, parser: parser, requestID: context.requestID))
     }
     guard let outcome = try await answers.outcomes().first else { throw CancellationError() }
-    return JSONReply.response(MessageReply(outcome.result, model: model.name))
+    return JSONReply.response(
+      MessageReply(
+        outcome.result, ParsedAnswer(outcome.result.text, outcome.start, parser), model: model.name))
   }
 
   private struct TokenCount: Encodable { var input_tokens: Int }
@@ -41,14 +46,14 @@ struct AnthropicRoutes {
     let fields = try BodyReader.decode(MessagesRequest.self, from: bytes)
     let model = try await service.library.model(fields.model)
     guard !fields.messages.isEmpty else { throw MessagesRequest.noMessages }
-    return JSONReply.response(TokenCount(input_tokens: try prompt(fields, bytes, model).tokens.count))
+    let tools = AnswerTools(try fields.tools(in: bytes), fields.tool_choice?.choice, of: model)
+    return JSONReply.response(TokenCount(input_tokens: try prompt(fields, tools.tools, model).tokens.count))
   }
 
   /// What the model goes on from: where the last turn is the model's own, it goes on in that one.
   private func prompt(
-    _ fields: MessagesRequest, _ bytes: [UInt8], _ model: ServedModel
+    _ fields: MessagesRequest, _ tools: [Tool], _ model: ServedModel
   ) throws -> (prompt: GenerationRequest.Prompt, tokens: [Int32]) {
-    let tools = fields.tools?.isEmpty == false ? try fields.tools(in: bytes) : []
     var messages = try fields.conversation()
     var beginning = ""
     if let last = messages.last, last.role == .assistant, last.toolCalls.isEmpty {

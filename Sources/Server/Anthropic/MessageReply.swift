@@ -2,9 +2,32 @@ import PowerInfer
 
 /// The reply of `/v1/messages`.
 struct MessageReply: Encodable {
-  struct Block: Encodable {
-    var type = "text"
-    var text: String
+  enum Block: Encodable {
+    case text(String)
+    case thinking(String)
+    /// With a JSON object.
+    case toolUse(id: String, name: String, input: AnyValue)
+
+    private enum CodingKeys: String, CodingKey { case type, text, thinking, signature, id, name, input }
+
+    func encode(to encoder: any Encoder) throws {
+      var values = encoder.container(keyedBy: CodingKeys.self)
+      switch self {
+      case .text(let text):
+        try values.encode("text", forKey: .type)
+        try values.encode(text, forKey: .text)
+      case .thinking(let text):
+        try values.encode("thinking", forKey: .type)
+        try values.encode(text, forKey: .thinking)
+        // Nothing here is checked when it comes back.
+        try values.encode("", forKey: .signature)
+      case .toolUse(let id, let name, let input):
+        try values.encode("tool_use", forKey: .type)
+        try values.encode(id, forKey: .id)
+        try values.encode(name, forKey: .name)
+        try values.encode(input, forKey: .input)
+      }
+    }
   }
 
   struct Usage: Encodable {
@@ -30,10 +53,14 @@ struct MessageReply: Encodable {
   var stop_sequence: OrNull<String>
   var usage: Usage
 
-  init(_ result: GenerationResult, model: String) {
+  init(_ result: GenerationResult, _ answer: ParsedAnswer, model: String) {
     self.model = model
-    content = [Block(text: result.text)]
-    stop_reason = OrNull(result.finishReason.anthropic)
+    content = answer.reasoning.isEmpty ? [] : [.thinking(answer.reasoning)]
+    if !answer.text.isEmpty || answer.calls.isEmpty { content.append(.text(answer.text)) }
+    content += answer.calls.map {
+      .toolUse(id: Names.new("toolu_"), name: $0.name, input: AnyValue(json: $0.arguments))
+    }
+    stop_reason = OrNull(result.finishReason.anthropic(hasCalls: !answer.calls.isEmpty))
     stop_sequence = OrNull(result.stopString)
     usage = Usage(result.statistics)
   }
@@ -52,100 +79,12 @@ struct MessageReply: Encodable {
 
 extension FinishReason {
   /// In Anthropic's words.
-  var anthropic: String {
+  func anthropic(hasCalls: Bool) -> String {
     switch self {
-    case .stop: "end_turn"
+    case .stop: hasCalls ? "tool_use" : "end_turn"
     case .stopString: "stop_sequence"
     case .length, .cacheFull, .cancelled: "max_tokens"
     case .contextFull: "model_context_window_exceeded"
     }
-  }
-}
-
-/// A streamed message: named events.
-struct MessageStream: AnswerWriter {
-  static let contentType = ChatStream.contentType
-
-  private struct Start: Encodable {
-    var type = "message_start"
-    var message: MessageReply
-  }
-
-  private struct BlockStart: Encodable {
-    var type = "content_block_start"
-    var index = 0
-    var content_block = MessageReply.Block(text: "")
-  }
-
-  private struct Ping: Encodable { var type = "ping" }
-
-  private struct BlockDelta: Encodable {
-    struct Delta: Encodable {
-      var type = "text_delta"
-      var text: String
-    }
-    var type = "content_block_delta"
-    var index = 0
-    var delta: Delta
-  }
-
-  private struct BlockStop: Encodable {
-    var type = "content_block_stop"
-    var index = 0
-  }
-
-  private struct MessageDelta: Encodable {
-    struct Delta: Encodable {
-      var stop_reason: String
-      var stop_sequence: OrNull<String>
-    }
-    var type = "message_delta"
-    var delta: Delta
-    var usage: MessageReply.Usage
-  }
-
-  private struct Stop: Encodable { var type = "message_stop" }
-
-  private let model: String
-  private let requestID: String
-  private var hasBegun = false
-
-  init(model: String, requestID: String) {
-    self.model = model
-    self.requestID = requestID
-  }
-
-  mutating func begin(_ frames: inout Frames) throws {}
-
-  /// The message's start says how long the prompt is, which shows when its turn has come.
-  private mutating func start(_ start: GenerationStart, _ frames: inout Frames) throws {
-    guard !hasBegun else { return }
-    hasBegun = true
-    try frames.event("message_start", Start(message: MessageReply(start, model: model)))
-    try frames.event("content_block_start", BlockStart())
-    try frames.event("ping", Ping())
-  }
-
-  mutating func take(_ event: GenerationEvent, of index: Int, _ frames: inout Frames) throws {
-    switch event {
-    case .started(let beginning): try start(beginning, &frames)
-    case .progress: break
-    case .text(let piece): try frames.event("content_block_delta", BlockDelta(delta: .init(text: piece.text)))
-    case .finished(let result):
-      // A request that was cancelled while it waited has not started.
-      try start(GenerationStart(promptTokens: result.statistics.promptTokens, reusedTokens: 0, seed: 0), &frames)
-      try frames.event("content_block_stop", BlockStop())
-      try frames.event(
-        "message_delta",
-        MessageDelta(
-          delta: .init(stop_reason: result.finishReason.anthropic, stop_sequence: OrNull(result.stopString)),
-          usage: .init(result.statistics)))
-    }
-  }
-
-  mutating func end(_ frames: inout Frames) throws { try frames.event("message_stop", Stop()) }
-
-  mutating func fail(_ error: APIError, _ frames: inout Frames) throws {
-    try frames.event("error", ErrorForm.anthropic.body(error, requestID: requestID))
   }
 }

@@ -28,16 +28,20 @@ struct MessagesRequest: Decodable, Sendable {
 
   enum Block: Decodable, Sendable {
     case text(String)
+    case thinking(String)
     case toolUse(ToolCall)
     case toolResult(id: String, text: String)
 
-    private enum CodingKeys: String, CodingKey { case type, text, id, name, input, tool_use_id, content }
+    private enum CodingKeys: String, CodingKey { case type, text, thinking, id, name, input, tool_use_id, content }
 
     init(from decoder: any Decoder) throws {
       let values = try decoder.container(keyedBy: CodingKeys.self)
       let type = try values.decode(String.self, forKey: .type)
       switch type {
       case "text": self = .text(try values.decode(String.self, forKey: .text))
+      case "thinking": self = .thinking(try values.decodeIfPresent(String.self, forKey: .thinking) ?? "")
+      // What only its author can read.
+      case "redacted_thinking": self = .thinking("")
       case "tool_use":
         let input = try values.decodeIfPresent(AnyValue.self, forKey: .input)?.json() ?? "{}"
         self = .toolUse(
@@ -60,6 +64,29 @@ struct MessagesRequest: Decodable, Sendable {
   var stop_sequences: StopField?
   var stream: Bool?
   var tools: [Anything]?
+  var tool_choice: Choice?
+
+  /// Whether and which tools are to be called.
+  struct Choice: Decodable, Sendable {
+    var choice: ToolChoice
+
+    private enum CodingKeys: String, CodingKey { case type, name }
+
+    init(from decoder: any Decoder) throws {
+      let values = try decoder.container(keyedBy: CodingKeys.self)
+      let type = try values.decode(String.self, forKey: .type)
+      switch type {
+      case "auto": choice = .auto
+      case "any": choice = .required
+      case "none": choice = .none
+      case "tool": choice = .function(try values.decode(String.self, forKey: .name))
+      default:
+        throw DecodingError.dataCorruptedError(
+          forKey: .type, in: values,
+          debugDescription: "expected auto, any, tool or none, found \(type.debugDescription).")
+      }
+    }
+  }
 
   static let noMessages = APIError(
     .invalidRequest, "messages: at least one message is required.", parameter: "messages")
@@ -71,6 +98,9 @@ struct MessagesRequest: Decodable, Sendable {
       throw APIError(.invalidRequest, "max_tokens: Field required.", parameter: "max_tokens")
     }
     try ChatRequest.check(max_tokens, atLeast: 1, "max_tokens")
+    if tool_choice?.choice.isForced == true, tools?.isEmpty ?? true {
+      throw APIError(.invalidRequest, "The tool_choice needs tools, but there are none.", parameter: "tool_choice")
+    }
   }
 
   /// The conversation in the form that templates know.
@@ -87,6 +117,7 @@ struct MessagesRequest: Decodable, Sendable {
           case .text(let part): text.append(part)
           case .toolResult(let id, let result): conversation.append(Message(resultOf: id, result))
           case .toolUse: throw MessageError.unsupportedPart("tool_use")
+          case .thinking: throw MessageError.unsupportedPart("thinking")
           }
         }
         if !text.isEmpty { conversation.append(Message(.user, text.joined())) }
@@ -94,6 +125,9 @@ struct MessagesRequest: Decodable, Sendable {
         let calls = turn.content.blocks.compactMap { if case .toolUse(let call) = $0 { call } else { nil } }
         var message = Message(.assistant, turn.content.text)
         message.toolCalls = calls
+        let thoughts = turn.content.blocks.compactMap { if case .thinking(let text) = $0 { text } else { nil } }
+        let reasoning = thoughts.joined()
+        message.reasoning = reasoning.isEmpty ? nil : reasoning
         conversation.append(message)
       default: throw MessageError.unknownRole(turn.role)
       }
@@ -102,17 +136,15 @@ struct MessagesRequest: Decodable, Sendable {
   }
 
   /// The tools, which Anthropic describes a little differently.
+  ///
+  /// - Throws: ``APIError`` where they are no tools.
   func tools(in body: [UInt8]) throws -> [Tool] {
-    do {
-      let value = try Value(json: String(decoding: body, as: UTF8.self))
-      return try (value.entries?["tools"]?.elements ?? []).map { tool in
-        var function = tool.entries ?? [:]
-        function["type"] = nil
-        if let schema = function.removeValue(forKey: "input_schema") { function["parameters"] = schema }
-        return try Tool(.dictionary(["type": "function", "function": .dictionary(function)]))
-      }
-    } catch {
-      throw APIError(.invalidRequest, "The tools cannot be used: \(error)", parameter: "tools")
+    guard tools?.isEmpty == false else { return [] }
+    return try AnswerTools.read(body) { tool in
+      guard var function = tool.entries else { return tool }
+      function["type"] = nil
+      if let schema = function.removeValue(forKey: "input_schema") { function["parameters"] = schema }
+      return .dictionary(["type": "function", "function": .dictionary(function)])
     }
   }
 }

@@ -68,7 +68,7 @@ enum GeneralDescription {
           "summary": "What the neurons do while answers are made, as server-sent events for as long as the client listens.",
           "tags": ["General"],
           "responses": {
-            "200": {"description": "A stream of events named token.",
+            "200": {"description": "A stream of events named token; first one named model for each model that is loaded.",
               "content": {"text/event-stream": {"schema": {"$ref": "#/components/schemas/ActivityEvent"}}}}
           }
         }

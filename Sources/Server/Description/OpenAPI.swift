@@ -43,10 +43,12 @@ enum OpenAPI {
     for (method, operation) in methods {
       guard case .object(var fields) = operation, case .object(var responses)? = fields["responses"] else { continue }
       for (status, reason) in errors where method == "post" || !bodyErrors.contains(status) {
+        // A head that is not read names no path.
+        let form = status == 431 ? "Error" : schema(name)
         responses[String(status)] = .object([
           "description": .text(reason),
           "content": .object([
-            "application/json": .object(["schema": .object(["$ref": .text("#/components/schemas/\(schema(name))")])])
+            "application/json": .object(["schema": .object(["$ref": .text("#/components/schemas/\(form)")])])
           ]),
         ])
       }
@@ -69,7 +71,7 @@ enum OpenAPI {
     (400, "The request cannot be answered."), (401, "There is no valid API key."),
     (403, "The server was called by a foreign name, or by a foreign page."), (404, "There is no such model."),
     (405, "The path does not take the method."), (408, "The body did not arrive in time."),
-    (413, "The body is too large."),
+    (413, "The body is too large."), (431, "The head is too large."),
     (429, "Too many requests wait."), (500, "The server failed."),
     (503, "The model is being loaded, or memory is in use."),
   ]

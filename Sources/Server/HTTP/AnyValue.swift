@@ -42,6 +42,15 @@ indirect enum AnyValue: Codable, Sendable, Equatable {
     }
   }
 
+  /// What an object's JSON says; an empty one where it is none.
+  init(json text: String) {
+    if case .object(let members)? = try? JSONDecoder().decode(AnyValue.self, from: Data(text.utf8)) {
+      self = .object(members)
+    } else {
+      self = .object([:])
+    }
+  }
+
   /// Its JSON, keys in alphabetical order.
   func json() throws -> String {
     let encoder = JSONEncoder()

@@ -1,5 +1,6 @@
 import HTTPTypes
 import NIOCore
+import NIOHTTP1
 import NIOHTTPTypes
 
 /// Watches a connection: tells when its client goes, closes it when nobody asks for anything, lets no client stall an answer for ever, and
@@ -58,8 +59,33 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     connections.didEnd(context.channel)
+    if error as? HTTPParserError == .headerOverflow, unanswered == 0, !isLast { return refuseHead(context) }
     context.fireErrorCaught(error)
   }
+
+  /// Says that a request's head is too large; of what else is wrong with one, the server behind takes care.
+  private func refuseHead(_ context: ChannelHandlerContext) {
+    let text = """
+      {"error":{"code":431,"message":"The request's head is too large: expected at most \(Self.headLimits.bytes) bytes and \
+      \(Self.headLimits.fields) fields, of \(Self.headLimits.fieldBytes) bytes each.","type":"invalid_request_error"}}
+      """
+    let body = ByteBuffer(string: text)
+    isLast = true
+    let head = HTTPResponse(
+      status: .requestHeaderFieldsTooLarge,
+      headerFields: [
+        .connection: "close", .contentType: "application/json; charset=utf-8",
+        .contentLength: String(body.readableBytes),
+      ])
+    context.write(wrapOutboundOut(.head(head)), promise: nil)
+    context.write(wrapOutboundOut(.body(body)), promise: nil)
+    context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+    cancelClose()
+    scheduleClose(context, in: limits.lingering)
+  }
+
+  /// Of a request's head.
+  static let headLimits = (bytes: 64 << 10, fields: 200, fieldBytes: 16 << 10)
 
   private func close(_ context: ChannelHandlerContext) {
     cancelClose()

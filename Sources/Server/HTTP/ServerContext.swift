@@ -15,4 +15,7 @@ struct ServerContext: RequestContext {
     channel = source.channel
     logger[metadataKey: "request_id"] = "\(requestID)"
   }
+
+  /// Writes a prompt into the log, which has none unless somebody asks for them.
+  func note(prompt: String) { logger.info("prompt", metadata: ["text": "\(prompt)"]) }
 }

@@ -36,6 +36,12 @@ final class ServedModel: Sendable {
   /// The chat template's text; empty where there is none.
   var chatTemplate: String { (try? prompts.get())?.templateSource ?? "" }
 
+  /// How it writes calls of tools.
+  var toolCallFormat: ToolCallFormat { (try? prompts.get())?.toolCallFormat ?? .bare }
+
+  /// The marks between which it thinks; nil where its template shows none.
+  var reasoningFormat: ReasoningFormat? { (try? prompts.get())?.reasoningFormat }
+
   /// Notes that it is used.
   func touch() { lastUse.withLock { $0 = .now } }
 

@@ -129,7 +129,7 @@ enum OllamaDescription {
                             "type": "object",
                             "properties": {
                               "role": {"enum": ["system", "user", "assistant", "tool"]},
-                              "content": {"type": ["string", "null"]}
+                              "content": {"type": ["string", "null"]}, "thinking": {"type": ["string", "null"]}
                             },
                             "required": ["role"]
                           }
@@ -152,6 +152,7 @@ enum OllamaDescription {
                       ]
                     },
                     "keep_alive": {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}]},
+                    "think": {"type": ["boolean", "string", "null"]},
                     "tools": {"anyOf": [{"type": "array", "items": {"type": "object"}}, {"type": "null"}]}
                   },
                   "required": ["model"]
@@ -183,6 +184,7 @@ enum OllamaDescription {
                     "model": {"type": "string", "minLength": 1}, "prompt": {"type": ["string", "null"]},
                     "suffix": {"type": ["string", "null"]}, "system": {"type": ["string", "null"]},
                     "stream": {"type": ["boolean", "null"]}, "raw": {"type": ["boolean", "null"]},
+                    "think": {"type": ["boolean", "string", "null"]},
                     "options": {
                       "anyOf": [
                         {
@@ -298,9 +300,25 @@ enum OllamaDescription {
           "prompt_eval_count": {"type": "integer"}, "prompt_eval_duration": {"type": "integer"},
           "eval_count": {"type": "integer"}, "eval_duration": {"type": "integer"}, "done": {"type": "boolean"},
           "done_reason": {"type": "string"}, "model": {"type": "string"}, "created_at": {"type": "string"},
-          "response": {"type": "string"},
+          "response": {"type": "string"}, "thinking": {"type": "string"},
           "message": {
-            "type": "object", "properties": {"role": {"type": "string"}, "content": {"type": "string"}},
+            "type": "object",
+            "properties": {
+              "role": {"type": "string"}, "content": {"type": "string"}, "thinking": {"type": "string"},
+              "tool_calls": {
+                "type": "array",
+                "items": {
+                  "type": "object",
+                  "properties": {
+                    "function": {
+                      "type": "object", "properties": {"name": {"type": "string"}, "arguments": {"type": "object"}},
+                      "required": ["name", "arguments"]
+                    }
+                  },
+                  "required": ["function"]
+                }
+              }
+            },
             "required": ["role", "content"]
           }
         },

@@ -11,11 +11,11 @@ extension OllamaRoutes {
     let messages = try (fields.messages ?? []).map { try $0.message() }
     if messages.isEmpty { return try await loadOrUnload(name, fields.keep_alive, isChat: true) }
     let model = try await service.library.model(name)
-    let tools = fields.tools?.isEmpty == false ? try ToolsField.tools(in: bytes) : []
+    let tools = AnswerTools(fields.tools?.isEmpty == false ? try AnswerTools.read(bytes) : [], nil, of: model)
     return try await answer(
-      .messages(messages, tools: tools), fields.options, grammar, isStreamed: fields.stream ?? true, isChat: true,
-      model,
-      name, context)
+      .messages(messages, tools: tools.tools), fields.options, try grammar ?? tools.grammar(),
+      Form(isStreamed: fields.stream ?? true, isChat: true, thinks: fields.think, calls: tools.format), model, name,
+      context)
   }
 
   /// `/api/generate`
@@ -37,29 +37,48 @@ extension OllamaRoutes {
       }
       prompt = .tokens(infill.prompt(before: text, after: suffix, model.tokenizer))
     } else if fields.raw == true || !model.canChat {
-      prompt = .text(text)
+      prompt = try model.finished(.text(text))
     } else {
       let system = fields.system.map { [Message(.system, $0)] } ?? []
       prompt = .messages(system + [Message(.user, text)], tools: [])
     }
     return try await answer(
-      prompt, fields.options, grammar, isStreamed: fields.stream ?? true, isChat: false, model, name, context)
+      prompt, fields.options, grammar,
+      Form(isStreamed: fields.stream ?? true, isChat: false, thinks: fields.think, isRaw: fields.raw == true), model,
+      name, context)
+  }
+
+  /// In which form an answer is wanted.
+  private struct Form {
+    var isStreamed: Bool
+    var isChat: Bool
+    var thinks: ThinkField?
+    var calls: ToolCallFormat?
+    /// Whether the prompt is the client's own, whose answer is left as it is.
+    var isRaw = false
   }
 
   private func answer(
-    _ prompt: GenerationRequest.Prompt, _ options: WithSampling<OllamaOptions>?, _ grammar: Grammar?, isStreamed: Bool,
-    isChat: Bool, _ model: ServedModel, _ name: String, _ context: ServerContext
+    _ prompt: GenerationRequest.Prompt, _ options: WithSampling<OllamaOptions>?, _ grammar: Grammar?, _ form: Form,
+    _ model: ServedModel, _ name: String, _ context: ServerContext
   ) async throws -> Response {
     // -1 and -2 are ollama's words for no limit and for what fits the context, which is the same here.
     let limit = options?.fields.num_predict.flatMap { $0 == -1 || $0 == -2 ? nil : $0 }
     var generation = try service.request(
       prompt, options?.sampling ?? SamplingFields(), maxTokens: limit, stop: options?.fields.stop, model: model)
     generation.grammar = grammar
+    let parser = service.parser(form.isRaw ? .inline : nil, form.calls, of: model)
+    let showsThinking = form.thinks?.isWanted ?? true
     let answers = try Answers([generation], model, service, for: context)
-    if isStreamed { return answers.stream(OllamaStream(model: name, isChat: isChat)) }
+    if form.isStreamed {
+      return answers.stream(
+        OllamaStream(model: name, isChat: form.isChat, showsThinking: showsThinking, parser: parser))
+    }
     guard let outcome = try await answers.outcomes().first else { throw CancellationError() }
+    let answer = ParsedAnswer(outcome.result.text, outcome.start, parser)
     return JSONReply.response(
-      OllamaReply(outcome.result, text: outcome.result.text, isChat: isChat, model: name))
+      OllamaReply(
+        outcome.result, showsThinking ? answer : answer.withoutReasoning, isChat: form.isChat, model: name))
   }
 
   private func loadOrUnload(_ name: String, _ keepAlive: KeepAlive?, isChat: Bool) async throws -> Response {

@@ -4,14 +4,26 @@ import PowerInfer
 /// A line of ollama's replies: a piece of an answer, or its end with what it cost. Times are in nanoseconds.
 struct OllamaReply: Encodable {
   struct Answer: Encodable {
+    struct Call: Encodable {
+      struct Function: Encodable {
+        var name: String
+        var arguments: AnyValue
+      }
+      var function: Function
+    }
+
     var role = "assistant"
     var content: String
+    var thinking: String?
+    var tool_calls: [Call]?
   }
 
   var model: String
   var created_at = Timestamp.text(Date())
   /// Of `/api/generate`.
   var response: String?
+  /// Of `/api/generate`.
+  var thinking: String?
   /// Of `/api/chat`.
   var message: Answer?
   var done = false
@@ -24,14 +36,22 @@ struct OllamaReply: Encodable {
   var eval_duration: Int?
 
   /// A piece.
-  init(_ text: String, isChat: Bool, model: String) {
+  init(_ answer: ParsedAnswer = ParsedAnswer(), isChat: Bool, model: String) {
     self.model = model
-    if isChat { message = Answer(content: text) } else { response = text }
+    let thought = answer.reasoning.isEmpty ? nil : answer.reasoning
+    if isChat {
+      let calls = answer.calls.map {
+        Answer.Call(function: .init(name: $0.name, arguments: AnyValue(json: $0.arguments)))
+      }
+      message = Answer(content: answer.text, thinking: thought, tool_calls: calls.isEmpty ? nil : calls)
+    } else {
+      (response, thinking) = (answer.text, thought)
+    }
   }
 
   /// The end.
-  init(_ result: GenerationResult, text: String = "", isChat: Bool, model: String) {
-    self.init(text, isChat: isChat, model: model)
+  init(_ result: GenerationResult, _ answer: ParsedAnswer, isChat: Bool, model: String) {
+    self.init(answer, isChat: isChat, model: model)
     let statistics = result.statistics
     done = true
     done_reason = result.finishReason.openAI
@@ -45,7 +65,7 @@ struct OllamaReply: Encodable {
 
   /// The end of a request that only loads a model, or lets it go.
   init(reason: String, isChat: Bool, model: String) {
-    self.init("", isChat: isChat, model: model)
+    self.init(isChat: isChat, model: model)
     (done, done_reason) = (true, reason)
   }
 
@@ -58,15 +78,27 @@ struct OllamaStream: AnswerWriter {
 
   let model: String
   let isChat: Bool
+  /// Whether what the model thinks is shown.
+  let showsThinking: Bool
+  var parser: AnswerParser
 
   mutating func begin(_ frames: inout Frames) throws {}
 
   mutating func take(_ event: GenerationEvent, of index: Int, _ frames: inout Frames) throws {
     switch event {
-    case .started, .progress: break
-    case .text(let piece): try frames.line(OllamaReply(piece.text, isChat: isChat, model: model))
-    case .finished(let result): try frames.line(OllamaReply(result, isChat: isChat, model: model))
+    case .started(let start): parser.begin(start)
+    case .progress: break
+    case .text(let piece): try write(parser.append(piece.text), &frames)
+    case .finished(let result):
+      try write(parser.finish(), &frames)
+      try frames.line(OllamaReply(result, ParsedAnswer(), isChat: isChat, model: model))
     }
+  }
+
+  private func write(_ parts: [AnswerParser.Part], _ frames: inout Frames) throws {
+    let answer = ParsedAnswer(parts, showsReasoning: showsThinking)
+    guard answer != ParsedAnswer() else { return }
+    try frames.line(OllamaReply(answer, isChat: isChat, model: model))
   }
 
   mutating func end(_ frames: inout Frames) throws {}

@@ -33,6 +33,7 @@ struct OllamaChatRequest: Decodable, Sendable {
 
     var role: String
     var content: String?
+    var thinking: String?
     var images: [String]?
     var tool_calls: [Call]?
     var tool_name: String?
@@ -43,6 +44,7 @@ struct OllamaChatRequest: Decodable, Sendable {
       if images?.isEmpty == false { throw OllamaGenerateRequest.noImages }
       var message = Message(role, content ?? "")
       message.name = tool_name
+      message.reasoning = thinking
       message.toolCalls = try (tool_calls ?? []).map { call in
         ToolCall(id: "", name: call.function.name, arguments: try call.function.arguments?.json() ?? "{}")
       }
@@ -56,7 +58,18 @@ struct OllamaChatRequest: Decodable, Sendable {
   var format: Anything?
   var options: WithSampling<OllamaOptions>?
   var tools: [Anything]?
+  var think: ThinkField?
   var keep_alive: KeepAlive?
+}
+
+/// Whether what the model thinks is shown: true or false, or a word for how much of it is wanted, which models here do not know.
+struct ThinkField: Decodable, Sendable {
+  var isWanted: Bool
+
+  init(from decoder: any Decoder) throws {
+    let single = try decoder.singleValueContainer()
+    isWanted = try (try? single.decode(Bool.self)) ?? !single.decode(String.self).isEmpty
+  }
 }
 
 /// The body of `/api/generate`. Fields that are not named here are ignored.
@@ -70,6 +83,7 @@ struct OllamaGenerateRequest: Decodable, Sendable {
   var images: [String]?
   var stream: Bool?
   var raw: Bool?
+  var think: ThinkField?
   var format: Anything?
   var options: WithSampling<OllamaOptions>?
   var keep_alive: KeepAlive?

@@ -111,7 +111,9 @@ struct OllamaRoutes {
     let body = try await service.body.decode(ShowRequest.self, from: request)
     let model = try await service.library.model(try Self.name(body.model ?? body.name))
     let sampling = service.options.sampling
-    let capabilities = ["completion", "embedding"] + (model.infill == nil ? [] : ["insert"])
+    let capabilities =
+      ["completion", "embedding"] + (model.infill == nil ? [] : ["insert"]) + (model.canChat ? ["tools"] : [])
+      + (model.reasoningFormat == nil ? [] : ["thinking"])
     return JSONReply.response(
       Shown(
         modelfile: "FROM \(model.name)\n",

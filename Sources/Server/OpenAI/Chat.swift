@@ -9,20 +9,17 @@ extension OpenAIRoutes {
     let fields = body.fields
     try fields.validate()
     let model = try await service.library.model(fields.model)
-    let tools =
-      fields.tools?.isEmpty == false && fields.tool_choice != ChatRequest.ToolChoice.none
-      ? try ToolsField.tools(in: bytes) : []
-    let format = tools.isEmpty ? nil : ToolCallFormat(template: model.chatTemplate)
+    let tools = AnswerTools(
+      fields.tools?.isEmpty == false ? try AnswerTools.read(bytes) : [], fields.tool_choice?.choice, of: model)
     var generation = try service.request(
-      .messages(fields.messages, tools: tools), body.sampling,
+      .messages(fields.messages, tools: tools.tools), body.sampling,
       maxTokens: fields.max_completion_tokens ?? fields.max_tokens, stop: fields.stop, model: model)
-    if fields.hasForm {
+    generation.grammar = try tools.grammar()
+    if fields.hasForm, fields.tool_choice?.choice.isForced != true {
       let form = try AnswerForm(bytes)
-      generation.grammar = try form.openAI("response_format") ?? form.llama()
+      if let grammar = try form.openAI("response_format") ?? form.llama() { generation.grammar = grammar }
     }
-    if let format, let choice = fields.tool_choice, choice.isForced {
-      generation.grammar = try ToolsField.grammar(format, choice, tools)
-    }
+    let parser = service.parser(fields.reasoning_format?.output, tools.format, of: model)
     if fields.logprobs == true { generation.logProbabilities = fields.top_logprobs ?? 0 }
     if fields.cache_prompt == false { (generation.usesPrefixes, generation.keepsPrefix) = (false, false) }
     let answers = try Answers(generation.copies(fields.count), model, service, for: context)
@@ -30,14 +27,14 @@ extension OpenAIRoutes {
       return answers.stream(
         ChatStream(
           model: model, count: fields.count, hasLogprobs: fields.logprobs == true, includesUsage: fields.includesUsage,
-          toolCalls: format, requestID: context.requestID))
+          parser: parser, requestID: context.requestID))
     }
     let outcomes = try await answers.outcomes()
     return JSONReply.response(
       ChatReply(
         id: Names.new("chatcmpl-"), created: Names.now, model: model.name,
         choices: outcomes.enumerated().map { index, outcome in
-          let message = ChatReply.Answer(outcome.result.text, format)
+          let message = ChatReply.Answer(ParsedAnswer(outcome.result.text, outcome.start, parser))
           return ChatReply.Choice(
             index: index, message: message,
             logprobs: OrNull(fields.logprobs == true ? ChatLogprobs(outcome.choices, model.tokenizer) : nil),
@@ -55,7 +52,7 @@ struct ChatStream: AnswerWriter {
   private let count: Int
   private let hasLogprobs: Bool
   private let includesUsage: Bool
-  private var parsers: [ToolCallParser]
+  private var parsers: [AnswerParser]
   private var callCounts: [Int]
   private let requestID: String
   private let id = Names.new("chatcmpl-")
@@ -63,14 +60,13 @@ struct ChatStream: AnswerWriter {
   private var results: [GenerationResult] = []
 
   init(
-    model: ServedModel, count: Int, hasLogprobs: Bool, includesUsage: Bool, toolCalls: ToolCallFormat?,
-    requestID: String
+    model: ServedModel, count: Int, hasLogprobs: Bool, includesUsage: Bool, parser: AnswerParser, requestID: String
   ) {
     self.model = model
     self.count = count
     self.hasLogprobs = hasLogprobs
     self.includesUsage = includesUsage
-    parsers = toolCalls.map { Array(repeating: ToolCallParser(format: $0), count: count) } ?? []
+    parsers = Array(repeating: parser, count: count)
     callCounts = Array(repeating: 0, count: count)
     self.requestID = requestID
   }
@@ -89,39 +85,37 @@ struct ChatStream: AnswerWriter {
 
   mutating func take(_ event: GenerationEvent, of index: Int, _ frames: inout Frames) throws {
     switch event {
+    case .started(let start): parsers[index].begin(start)
     case .text(let piece):
       let logprobs = hasLogprobs ? ChatLogprobs(piece.choices, model.tokenizer) : nil
-      guard parsers.isEmpty else { return try write(parsers[index].append(piece.text), of: index, logprobs, &frames) }
-      try frames.event(
-        nil, chunk([.init(index: index, delta: .init(content: piece.text), logprobs: OrNull(logprobs))]))
+      var delta = delta(parsers[index].append(piece.text), of: index)
+      // A chunk for every piece, so that watchers of `/v1/activity` can count them, and logprobs have a place.
+      if delta.isEmpty { delta.content = "" }
+      try frames.event(nil, chunk([.init(index: index, delta: delta, logprobs: OrNull(logprobs))]))
     case .finished(let result):
       results.append(result)
-      if !parsers.isEmpty { try write(parsers[index].finish(), of: index, nil, &frames) }
+      let rest = delta(parsers[index].finish(), of: index)
+      if !rest.isEmpty { try frames.event(nil, chunk([.init(index: index, delta: rest)])) }
       let reason = result.finishReason.openAI(hasCalls: callCounts[index] > 0)
       try frames.event(nil, chunk([.init(index: index, delta: .init(), finish_reason: OrNull(reason))]))
-    case .started, .progress: break
+    case .progress: break
     }
   }
 
-  /// Parts of an answer that may call tools; what belongs to its tokens goes with the first.
-  private mutating func write(
-    _ parts: [ToolCallParser.Part], of index: Int, _ logprobs: ChatLogprobs?, _ frames: inout Frames
-  ) throws {
-    var logprobs = logprobs
+  /// What has become certain of an answer.
+  private mutating func delta(_ parts: [AnswerParser.Part], of index: Int) -> ChatChunk.Delta {
+    var delta = ChatChunk.Delta()
     for part in parts {
-      var delta = ChatChunk.Delta()
       switch part {
-      case .text(let text): delta.content = text
+      case .reasoning(let text): delta.reasoning_content = (delta.reasoning_content ?? "") + text
+      case .text(let text): delta.content = (delta.content ?? "") + text
       case .call(let name, let arguments):
-        delta.tool_calls = [ChatCall(name: name, arguments: arguments, index: callCounts[index])]
+        delta.tool_calls =
+          (delta.tool_calls ?? []) + [ChatCall(name: name, arguments: arguments, index: callCounts[index])]
         callCounts[index] += 1
       }
-      try frames.event(nil, chunk([.init(index: index, delta: delta, logprobs: OrNull(logprobs))]))
-      logprobs = nil
     }
-    if let logprobs {
-      try frames.event(nil, chunk([.init(index: index, delta: .init(content: ""), logprobs: OrNull(logprobs))]))
-    }
+    return delta
   }
 
   mutating func end(_ frames: inout Frames) throws {

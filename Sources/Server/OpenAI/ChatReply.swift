@@ -6,25 +6,16 @@ struct ChatReply: Encodable {
   struct Answer: Encodable {
     var role = "assistant"
     var content: OrNull<String>
+    /// What it thought.
+    var reasoning_content: String?
     var refusal = OrNull<String>(nil)
     var tool_calls: [ChatCall]?
 
-    /// - Parameter format: how the model writes calls; nil where it was shown no tools.
-    init(_ text: String, _ format: ToolCallFormat?) {
-      guard let format else {
-        content = OrNull(text)
-        return
-      }
-      var parser = ToolCallParser(format: format)
-      var (said, calls) = ("", [ChatCall]())
-      for part in parser.append(text) + parser.finish() {
-        switch part {
-        case .text(let text): said += text
-        case .call(let name, let arguments): calls.append(ChatCall(name: name, arguments: arguments))
-        }
-      }
-      content = OrNull(said.isEmpty && !calls.isEmpty ? nil : said)
-      tool_calls = calls.isEmpty ? nil : calls
+    init(_ answer: ParsedAnswer) {
+      content = OrNull(answer.text.isEmpty && !answer.calls.isEmpty ? nil : answer.text)
+      reasoning_content = answer.reasoning.isEmpty ? nil : answer.reasoning
+      tool_calls =
+        answer.calls.isEmpty ? nil : answer.calls.map { ChatCall(name: $0.name, arguments: $0.arguments) }
     }
   }
 
@@ -69,7 +60,10 @@ struct ChatChunk: Encodable {
   struct Delta: Encodable {
     var role: String?
     var content: String?
+    var reasoning_content: String?
     var tool_calls: [ChatCall]?
+
+    var isEmpty: Bool { role == nil && content == nil && reasoning_content == nil && tool_calls == nil }
   }
 
   struct Choice: Encodable {

@@ -18,37 +18,10 @@ struct ChatRequest: Decodable, Sendable {
   var grammar: Anything?
   var json_schema: Anything?
   var tools: [Anything]?
-  var tool_choice: ToolChoice?
+  var tool_choice: ToolChoiceField?
   var cache_prompt: Bool?
-
-  enum ToolChoice: Decodable, Sendable, Equatable {
-    case none, auto, required
-    case function(String)
-
-    /// Whether the answer has to be a call.
-    var isForced: Bool { self != .none && self != .auto }
-
-    private struct Object: Decodable {
-      struct Function: Decodable { var name: String }
-      var function: Function
-    }
-
-    init(from decoder: any Decoder) throws {
-      let single = try decoder.singleValueContainer()
-      guard let word = try? single.decode(String.self) else {
-        self = .function(try single.decode(Object.self).function.name)
-        return
-      }
-      switch word {
-      case "none": self = .none
-      case "auto": self = .auto
-      case "required": self = .required
-      default:
-        throw DecodingError.dataCorruptedError(
-          in: single, debugDescription: "expected none, auto, required or a function, found \(word.debugDescription).")
-      }
-    }
-  }
+  /// llama.cpp's.
+  var reasoning_format: ReasoningField?
 
   var count: Int { n ?? 1 }
   /// Whether something is said of the answer's form.
@@ -73,7 +46,7 @@ struct ChatRequest: Decodable, Sendable {
           .invalidRequest, "The field top_logprobs needs logprobs to be true.", parameter: "top_logprobs")
       }
     }
-    if tool_choice?.isForced == true, tools?.isEmpty ?? true {
+    if tool_choice?.choice.isForced == true, tools?.isEmpty ?? true {
       throw APIError(.invalidRequest, "The tool_choice needs tools, but there are none.", parameter: "tool_choice")
     }
   }
@@ -90,5 +63,46 @@ struct ChatRequest: Decodable, Sendable {
     guard let value, value < least else { return }
     throw APIError(
       .invalidRequest, "The value of \(name) must be \(least) or more, but it is \(value).", parameter: name)
+  }
+}
+
+/// A word, or an object that names a function.
+struct ToolChoiceField: Decodable, Sendable {
+  var choice: ToolChoice
+
+  private struct Object: Decodable {
+    struct Function: Decodable { var name: String }
+    var function: Function
+  }
+
+  init(from decoder: any Decoder) throws {
+    let single = try decoder.singleValueContainer()
+    guard let word = try? single.decode(String.self) else {
+      choice = .function(try single.decode(Object.self).function.name)
+      return
+    }
+    switch word {
+    case "none": choice = .none
+    case "auto": choice = .auto
+    case "required": choice = .required
+    default:
+      throw DecodingError.dataCorruptedError(
+        in: single, debugDescription: "expected none, auto, required or a function, found \(word.debugDescription).")
+    }
+  }
+}
+
+/// Where what a model thinks goes, in llama.cpp's words.
+struct ReasoningField: Decodable, Sendable {
+  var output: ReasoningOutput
+
+  init(from decoder: any Decoder) throws {
+    let single = try decoder.singleValueContainer()
+    let name = try single.decode(String.self)
+    guard let output = ReasoningOutput(name: name) else {
+      throw DecodingError.dataCorruptedError(
+        in: single, debugDescription: "expected none, deepseek or auto, found \(name.debugDescription).")
+    }
+    self.output = output
   }
 }

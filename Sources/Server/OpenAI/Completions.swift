@@ -121,7 +121,8 @@ extension OpenAIRoutes {
     for prompt in fields.prompt?.prompts ?? [.text("")] {
       let prompt = model.beginning(prompt)
       var generation = try service.request(
-        prompt, body.sampling, maxTokens: fields.max_tokens ?? CompletionRequest.defaultMaxTokens, stop: fields.stop,
+        model.finished(prompt), body.sampling, maxTokens: fields.max_tokens ?? CompletionRequest.defaultMaxTokens,
+        stop: fields.stop,
         model: model)
       generation.logProbabilities = fields.logprobs
       if fields.cache_prompt == false { (generation.usesPrefixes, generation.keepsPrefix) = (false, false) }
@@ -172,12 +173,20 @@ extension ServedModel {
     return .tokens([first])
   }
 
+  /// A prompt with control tokens where its text spells them: whoever writes a whole prompt means them.
+  ///
+  /// - Throws: what reading the model's template throws.
+  func finished(_ prompt: GenerationRequest.Prompt) throws -> GenerationRequest.Prompt {
+    guard case .text(let text) = prompt else { return prompt }
+    return .tokens(try prompts.get().tokens(of: text, isFinished: true))
+  }
+
   /// The text of a prompt.
   func text(of prompt: GenerationRequest.Prompt) -> String {
     switch prompt {
     case .text(let text): text
     case .tokens(let tokens): tokenizer.decode(tokens)
-    case .messages: ""
+    case .messages(let messages, let tools): (try? prompts.get().text(of: messages, tools: tools)) ?? ""
     }
   }
 }

@@ -143,7 +143,7 @@ enum OpenAIDescription {
               {"type": "null"}
             ]
           },
-          "name": {"type": ["string", "null"]},
+          "name": {"type": ["string", "null"]}, "reasoning_content": {"type": ["string", "null"]},
           "tool_calls": {"anyOf": [{"type": "array", "items": {"type": "object"}}, {"type": "null"}]},
           "tool_call_id": {"type": ["string", "null"]}
         },
@@ -234,6 +234,7 @@ enum OpenAIDescription {
               }
             ]
           },
+          "reasoning_format": {"enum": ["none", "auto", "deepseek", null]},
           "cache_prompt": {"type": ["boolean", "null"]}
         },
         "required": ["messages"], "allOf": [{"$ref": "#/components/schemas/Sampling"}]
@@ -254,7 +255,7 @@ enum OpenAIDescription {
                   "type": "object",
                   "properties": {
                     "role": {"enum": ["assistant"]}, "content": {"type": ["string", "null"]},
-                    "refusal": {"type": ["string", "null"]},
+                    "reasoning_content": {"type": "string"}, "refusal": {"type": ["string", "null"]},
                     "tool_calls": {
                       "type": "array",
                       "items": {
@@ -385,23 +386,43 @@ enum OpenAIDescription {
           "output": {
             "type": "array",
             "items": {
-              "type": "object",
-              "properties": {
-                "type": {"enum": ["message"]}, "id": {"type": "string"}, "status": {"type": "string"},
-                "role": {"enum": ["assistant"]},
-                "content": {
-                  "type": "array",
-                  "items": {
-                    "type": "object",
-                    "properties": {
-                      "type": {"enum": ["output_text"]}, "text": {"type": "string"},
-                      "annotations": {"type": "array", "items": {}}
-                    },
-                    "required": ["type", "text", "annotations"]
-                  }
+              "anyOf": [
+                {
+                  "type": "object",
+                  "properties": {
+                    "type": {"enum": ["message"]}, "id": {"type": "string"}, "status": {"type": "string"},
+                    "role": {"enum": ["assistant"]},
+                    "content": {
+                      "type": "array",
+                      "items": {
+                        "type": "object",
+                        "properties": {
+                          "type": {"enum": ["output_text"]}, "text": {"type": "string"},
+                          "annotations": {"type": "array", "items": {}}
+                        },
+                        "required": ["type", "text", "annotations"]
+                      }
+                    }
+                  },
+                  "required": ["type", "id", "status", "role", "content"]
+                },
+                {
+                  "type": "object",
+                  "properties": {
+                    "type": {"enum": ["reasoning"]}, "id": {"type": "string"}, "status": {"type": "string"},
+                    "summary": {"type": "array", "items": {}},
+                    "content": {
+                      "type": "array",
+                      "items": {
+                        "type": "object",
+                        "properties": {"type": {"enum": ["reasoning_text"]}, "text": {"type": "string"}},
+                        "required": ["type", "text"]
+                      }
+                    }
+                  },
+                  "required": ["type", "id", "status", "summary", "content"]
                 }
-              },
-              "required": ["type", "id", "status", "role", "content"]
+              ]
             }
           },
           "usage": {

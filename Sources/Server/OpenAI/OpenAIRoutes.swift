@@ -1,8 +1,6 @@
 import Foundation
 import Hummingbird
-import OrderedCollections
 import PowerInfer
-import PowerInferJinja
 
 /// OpenAI's API, as far as it is about text: models, chat completions, completions, responses, embeddings.
 struct OpenAIRoutes {
@@ -83,37 +81,6 @@ struct OpenAIUsage: Encodable {
 enum Names {
   static func new(_ prefix: String) -> String { prefix + UUID().uuidString.lowercased().replacing("-", with: "") }
   static var now: Int { Int(Date().timeIntervalSince1970) }
-}
-
-/// A conversation's tools, in a body that is read for them again: decoders do not keep the order of keys, which models see.
-enum ToolsField {
-  /// - Throws: ``APIError`` where they are no tools.
-  static func tools(in body: [UInt8]) throws -> [Tool] {
-    do {
-      let value = try Value(json: String(decoding: body, as: UTF8.self))
-      return try (value.entries?["tools"]?.elements ?? []).map(Tool.init(_:))
-    } catch {
-      throw APIError(.invalidRequest, "The tools cannot be used: \(error)", parameter: "tools")
-    }
-  }
-
-  /// The answers that a forced choice admits.
-  ///
-  /// - Throws: ``APIError`` for a tool that is not there, and for parameters to which answers cannot be held.
-  static func grammar(_ format: ToolCallFormat, _ choice: ChatRequest.ToolChoice, _ tools: [Tool]) throws -> Grammar {
-    var called = tools
-    if case .function(let name) = choice {
-      called = tools.filter { $0.name == name }
-      guard !called.isEmpty else {
-        throw APIError(.invalidRequest, "There is no tool \(name.debugDescription).", parameter: "tool_choice")
-      }
-    }
-    do {
-      return try format.grammar(calling: called)
-    } catch {
-      throw APIError(.invalidRequest, "The tools cannot be used: \(error)", parameter: "tools")
-    }
-  }
 }
 
 /// A value that only has to be there or not.

@@ -14,10 +14,14 @@ extension OpenAIRoutes {
       stop: fields.stop, model: model)
     if fields.text?.format != nil { generation.grammar = try AnswerForm(bytes).openAI("text", "format") }
     let object = ResponseObject(fields, generation.sampling, model: model.name)
+    let parser = service.parser(nil, nil, of: model)
     let answers = try Answers([generation], model, service, for: context)
-    if fields.stream == true { return answers.stream(ResponseStream(object)) }
+    if fields.stream == true { return answers.stream(ResponseStream(object, parser)) }
     guard let outcome = try await answers.outcomes().first else { throw CancellationError() }
-    return JSONReply.response(object.completed(outcome.result, item: Names.new("msg_")))
+    return JSONReply.response(
+      object.completed(
+        outcome.result, ParsedAnswer(outcome.result.text, outcome.start, parser),
+        items: (Names.new("rs_"), Names.new("msg_"))))
   }
 }
 
@@ -34,7 +38,7 @@ struct ResponseStream: AnswerWriter {
   private struct ItemEvent: Encodable {
     var type: String
     var sequence_number: Int
-    var output_index = 0
+    var output_index: Int
     var item: ResponseObject.Item
   }
 
@@ -42,7 +46,7 @@ struct ResponseStream: AnswerWriter {
     var type: String
     var sequence_number: Int
     var item_id: String
-    var output_index = 0
+    var output_index: Int
     var content_index = 0
     var part: ResponseObject.Part
   }
@@ -51,11 +55,11 @@ struct ResponseStream: AnswerWriter {
     var type: String
     var sequence_number: Int
     var item_id: String
-    var output_index = 0
+    var output_index: Int
     var content_index = 0
     var delta: String?
     var text: String?
-    var logprobs: [String] = []
+    var logprobs: [String]?
   }
 
   private struct Failure: Encodable {
@@ -66,11 +70,18 @@ struct ResponseStream: AnswerWriter {
     var param: OrNull<String>
   }
 
-  private let object: ResponseObject
-  private let item = Names.new("msg_")
-  private var number = 0
+  private enum Kind { case reasoning, message }
 
-  init(_ object: ResponseObject) { self.object = object }
+  private let object: ResponseObject
+  private var parser: AnswerParser
+  private let ids = (reasoning: Names.new("rs_"), message: Names.new("msg_"))
+  private var number = 0
+  /// The item that goes on, its place, and its text.
+  private var open: Kind?
+  private var index = -1
+  private var text = ""
+
+  init(_ object: ResponseObject, _ parser: AnswerParser) { (self.object, self.parser) = (object, parser) }
 
   private mutating func send(_ frames: inout Frames, _ type: String, _ make: (Int) -> some Encodable) throws {
     try frames.event(type, make(number))
@@ -78,45 +89,104 @@ struct ResponseStream: AnswerWriter {
   }
 
   mutating func begin(_ frames: inout Frames) throws {
-    let (object, item) = (object, item)
+    let object = object
     for type in ["response.created", "response.in_progress"] {
       try send(&frames, type) { Whole(type: type, sequence_number: $0, response: object) }
     }
-    try send(&frames, "response.output_item.added") {
-      ItemEvent(
-        type: "response.output_item.added", sequence_number: $0,
-        item: .init(id: item, status: "in_progress", content: []))
-    }
-    try send(&frames, "response.content_part.added") {
-      PartEvent(
-        type: "response.content_part.added", sequence_number: $0, item_id: item, part: .init(text: ""))
+  }
+
+  mutating func take(_ event: GenerationEvent, of _: Int, _ frames: inout Frames) throws {
+    switch event {
+    case .started(let start): parser.begin(start)
+    case .progress: break
+    case .text(let piece): try write(parser.append(piece.text), &frames)
+    case .finished(let result):
+      try write(parser.finish(), &frames)
+      // There is always a message, if an empty one.
+      if open != .message { try begin(.message, &frames) }
+      let said = text
+      let thought = thought
+      let answer = ParsedAnswer((thought.isEmpty ? [] : [.reasoning(thought)]) + [.text(said)])
+      let whole = object.completed(result, answer, items: ids)
+      try close(&frames, status: whole.status)
+      let type = "response.\(whole.status)"
+      try send(&frames, type) { Whole(type: type, sequence_number: $0, response: whole) }
     }
   }
 
-  mutating func take(_ event: GenerationEvent, of index: Int, _ frames: inout Frames) throws {
-    let (object, item) = (object, item)
-    switch event {
-    case .started, .progress: break
-    case .text(let piece):
-      try send(&frames, "response.output_text.delta") {
-        TextEvent(type: "response.output_text.delta", sequence_number: $0, item_id: item, delta: piece.text)
+  // MARK: Items
+
+  private var thought = ""
+
+  private mutating func write(_ parts: [AnswerParser.Part], _ frames: inout Frames) throws {
+    for part in parts {
+      switch part {
+      case .text(let text): try add(text, to: .message, &frames)
+      case .reasoning(let text): try add(text, to: .reasoning, &frames)
+      // No tools are shown here.
+      case .call: break
       }
-    case .finished(let result):
-      let whole = object.completed(result, item: item)
-      try send(&frames, "response.output_text.done") {
-        TextEvent(type: "response.output_text.done", sequence_number: $0, item_id: item, text: result.text)
-      }
+    }
+  }
+
+  private mutating func add(_ piece: String, to kind: Kind, _ frames: inout Frames) throws {
+    if open != kind { try begin(kind, &frames) }
+    text += piece
+    let (index, id) = (index, id(kind))
+    let type = kind == .message ? "response.output_text.delta" : "response.reasoning_text.delta"
+    try send(&frames, type) {
+      TextEvent(
+        type: type, sequence_number: $0, item_id: id, output_index: index, delta: piece,
+        logprobs: kind == .message ? [] : nil)
+    }
+  }
+
+  private func id(_ kind: Kind) -> String { kind == .message ? ids.message : ids.reasoning }
+
+  private mutating func begin(_ kind: Kind, _ frames: inout Frames) throws {
+    try close(&frames, status: "completed")
+    (open, text) = (kind, "")
+    index += 1
+    let (index, id) = (index, id(kind))
+    let item =
+      kind == .message
+      ? ResponseObject.Item(message: id, status: "in_progress")
+      : ResponseObject.Item(reasoning: id, status: "in_progress")
+    try send(&frames, "response.output_item.added") {
+      ItemEvent(type: "response.output_item.added", sequence_number: $0, output_index: index, item: item)
+    }
+    guard kind == .message else { return }
+    try send(&frames, "response.content_part.added") {
+      PartEvent(
+        type: "response.content_part.added", sequence_number: $0, item_id: id, output_index: index,
+        part: .init(text: ""))
+    }
+  }
+
+  private mutating func close(_ frames: inout Frames, status: String) throws {
+    guard let kind = open else { return }
+    open = nil
+    let (index, id, text) = (index, id(kind), text)
+    let isMessage = kind == .message
+    if !isMessage { thought = text }
+    let done = isMessage ? "response.output_text.done" : "response.reasoning_text.done"
+    try send(&frames, done) {
+      TextEvent(
+        type: done, sequence_number: $0, item_id: id, output_index: index, text: text, logprobs: isMessage ? [] : nil)
+    }
+    if isMessage {
       try send(&frames, "response.content_part.done") {
         PartEvent(
-          type: "response.content_part.done", sequence_number: $0, item_id: item, part: .init(text: result.text))
+          type: "response.content_part.done", sequence_number: $0, item_id: id, output_index: index,
+          part: .init(text: text))
       }
-      for done in whole.output {
-        try send(&frames, "response.output_item.done") {
-          ItemEvent(type: "response.output_item.done", sequence_number: $0, item: done)
-        }
-      }
-      let type = "response.\(whole.status)"
-      try send(&frames, type) { Whole(type: type, sequence_number: $0, response: whole) }
+    }
+    let item =
+      isMessage
+      ? ResponseObject.Item(message: id, status: status, text)
+      : ResponseObject.Item(reasoning: id, status: status, text)
+    try send(&frames, "response.output_item.done") {
+      ItemEvent(type: "response.output_item.done", sequence_number: $0, output_index: index, item: item)
     }
   }
 

@@ -7,16 +7,29 @@ struct ResponseObject: Encodable {
   struct Part: Encodable {
     var type = "output_text"
     var text: String
-    var annotations: [String] = []
-    var logprobs: [String] = []
+    var annotations: [String]? = []
+    var logprobs: [String]? = []
   }
 
+  /// What a model says or, with `summary`, what it thought.
   struct Item: Encodable {
     var type = "message"
     var id: String
     var status: String
-    var role = "assistant"
+    var role: String? = "assistant"
     var content: [Part]
+    var summary: [String]?
+
+    init(message id: String, status: String, _ text: String? = nil) {
+      (self.id, self.status) = (id, status)
+      content = text.map { [Part(text: $0)] } ?? []
+    }
+
+    init(reasoning id: String, status: String, _ text: String? = nil) {
+      (self.id, self.status) = (id, status)
+      (type, role, summary) = ("reasoning", nil, [])
+      content = text.map { [Part(type: "reasoning_text", text: $0, annotations: nil, logprobs: nil)] } ?? []
+    }
   }
 
   struct Reasoning: Encodable {
@@ -85,14 +98,19 @@ struct ResponseObject: Encodable {
   }
 
   /// The object once the answer is complete.
-  func completed(_ result: GenerationResult, item: String) -> ResponseObject {
+  ///
+  /// - Parameter items: the ids of what it thought and of what it said.
+  func completed(
+    _ result: GenerationResult, _ answer: ParsedAnswer, items: (reasoning: String, message: String)
+  ) -> ResponseObject {
     var object = self
     let isWhole = result.finishReason.openAI == "stop"
     object.status = isWhole ? "completed" : "incomplete"
     if !isWhole { object.incomplete_details = OrNull(Incomplete(reason: "max_output_tokens")) }
-    object.output = [
-      Item(id: item, status: object.status, content: [Part(text: result.text)])
-    ]
+    object.output =
+      answer.reasoning.isEmpty
+      ? [] : [Item(reasoning: items.reasoning, status: "completed", answer.reasoning)]
+    object.output.append(Item(message: items.message, status: object.status, answer.text))
     object.usage = OrNull(Usage(result))
     return object
   }

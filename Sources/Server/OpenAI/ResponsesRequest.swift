@@ -44,12 +44,22 @@ struct ResponsesRequest: Decodable, Sendable {
     var role: String?
     var text = ""
 
-    private enum CodingKeys: String, CodingKey { case type, role, content }
+    private enum CodingKeys: String, CodingKey { case type, role, content, summary }
+
+    /// Whether it is what a model thought.
+    var isReasoning: Bool { type == "reasoning" }
 
     init(from decoder: any Decoder) throws {
       let values = try decoder.container(keyedBy: CodingKeys.self)
       type = try values.decodeIfPresent(String.self, forKey: .type)
       role = try values.decodeIfPresent(String.self, forKey: .role)
+      if type == "reasoning" {
+        let parts =
+          try values.decodeIfPresent([Part].self, forKey: .content)
+          ?? values.decodeIfPresent([Part].self, forKey: .summary) ?? []
+        text = parts.compactMap(\.text).joined()
+        return
+      }
       guard type == nil || type == "message" else {
         throw MessageError.unsupportedPart(type ?? "")
       }
@@ -98,7 +108,17 @@ struct ResponsesRequest: Decodable, Sendable {
       guard !items.isEmpty else {
         throw APIError(.invalidRequest, "The input is empty, expected at least one item.", parameter: "input")
       }
-      messages += try items.map { try $0.message() }
+      var reasoning = ""
+      for item in items {
+        if item.isReasoning {
+          reasoning += item.text
+          continue
+        }
+        var message = try item.message()
+        if message.role == .assistant, !reasoning.isEmpty { message.reasoning = reasoning }
+        reasoning = ""
+        messages.append(message)
+      }
     }
     return messages
   }

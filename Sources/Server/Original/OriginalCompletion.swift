@@ -65,7 +65,8 @@ extension OriginalRoutes {
     let fields = body.fields
     try fields.validate()
     var generation = try service.request(
-      prompt, body.sampling, maxTokens: fields.n_predict.flatMap { $0 < 0 ? nil : $0 }, stop: fields.stop, model: model)
+      model.finished(prompt), body.sampling, maxTokens: fields.n_predict.flatMap { $0 < 0 ? nil : $0 },
+      stop: fields.stop, model: model)
     if fields.grammar != nil || fields.json_schema != nil { generation.grammar = try AnswerForm(bytes).llama() }
     if let count = fields.n_probs, count > 0 { generation.logProbabilities = count }
     if fields.n_predict == -1, let keep = fields.n_keep {

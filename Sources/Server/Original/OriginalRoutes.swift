@@ -92,7 +92,7 @@ struct OriginalRoutes {
     let bytes = try await service.body.bytes(of: request)
     let body = try BodyReader.decode(TemplateRequest.self, from: bytes)
     let model = try await service.library.model(body.model)
-    let tools = body.tools?.isEmpty == false ? try ToolsField.tools(in: bytes) : []
+    let tools = body.tools?.isEmpty == false ? try AnswerTools.read(bytes) : []
     return JSONReply.response(Prompt(prompt: try model.prompts.get().text(of: body.messages, tools: tools)))
   }
 
