@@ -27,13 +27,15 @@ public enum ToolCallFormat: Sendable, Equatable {
   /// - Throws: ``GrammarError`` where a tool's parameters are a schema to which answers cannot be held.
   public func grammar(calling tools: [Tool]) throws(GrammarError) -> Grammar {
     let call = schema(calling: tools)
+    func grammar(_ schema: Value, between before: String = "", and after: String = "") throws(GrammarError) -> Grammar {
+      try Grammar(schema: Self.with(tools, schema), between: before, and: after)
+    }
     switch self {
-    case .tagged: return try Grammar(schema: call, between: Self.opening + "\n", and: "\n" + Self.closing)
+    case .tagged: return try grammar(call, between: Self.opening + "\n", and: "\n" + Self.closing)
     case .listed:
-      return try Grammar(
-        schema: ["type": "array", "items": call, "minItems": 1, "maxItems": 1], between: Self.list, and: "")
-    case .bare: return try Grammar(schema: call, between: "", and: "")
-    case .generic: return try Grammar(schema: Self.object("tool_call", call), between: "", and: "")
+      return try grammar(["type": "array", "items": call, "minItems": 1, "maxItems": 1], between: Self.list)
+    case .bare: return try grammar(call)
+    case .generic: return try grammar(Self.object("tool_call", call))
     }
   }
 
@@ -42,29 +44,33 @@ public enum ToolCallFormat: Sendable, Equatable {
   /// - Throws: ``GrammarError`` where a tool's parameters are a schema to which answers cannot be held.
   public func grammar(offering tools: [Tool]) throws(GrammarError) -> Grammar {
     let call = schema(calling: tools)
+    func grammar(
+      _ schema: Value, and after: String = "", isSpaced: Bool = false, trigger: GrammarTrigger? = nil
+    ) throws(GrammarError) -> Grammar {
+      try Grammar(schema: Self.with(tools, schema), and: after, isSpaced: isSpaced, trigger: trigger)
+    }
     switch self {
     case .tagged:
-      return try Grammar(
-        schema: call, between: "", and: Self.closing, isSpaced: true, trigger: .mark(Self.opening, isRepeated: true))
+      return try grammar(call, and: Self.closing, isSpaced: true, trigger: .mark(Self.opening, isRepeated: true))
     case .listed:
-      return try Grammar(
-        schema: ["type": "array", "items": call, "minItems": 1], between: "", and: "", isSpaced: true,
-        trigger: .mark(Self.list, isRepeated: false))
-    case .bare: return try Grammar(schema: call, between: "", and: "", trigger: .beginning("{\"name\":"))
+      return try grammar(
+        ["type": "array", "items": call, "minItems": 1], isSpaced: true, trigger: .mark(Self.list, isRepeated: false))
+    case .bare: return try grammar(call, trigger: .beginning("{\"name\":"))
     case .generic:
-      return try Grammar(
-        schema: [
-          "anyOf": .list([Self.object("tool_call", call), Self.object("response", ["type": "string"])])
-        ], between: "", and: "")
+      return try grammar([
+        "anyOf": .list([Self.object("tool_call", call), Self.object("response", ["type": "string"])])
+      ])
     }
   }
 
   private func schema(calling tools: [Tool]) -> Value {
     let key = self == .bare ? "parameters" : "arguments"
-    let calls = tools.map { tool -> Value in
-      let parameters = tool.value.entries?["function"]?.entries?["parameters"] ?? ["type": "object"]
-      return [
-        "type": "object", "properties": .dictionary(["name": ["const": .string(tool.name)], key: parameters]),
+    let calls = tools.enumerated().map { index, tool -> Value in
+      [
+        "type": "object",
+        "properties": .dictionary([
+          "name": ["const": .string(tool.name)], key: ["$ref": .string(Self.place(of: index))],
+        ]),
         "required": ["name", .string(key)],
         "additionalProperties": false,
       ]
@@ -77,6 +83,38 @@ public enum ToolCallFormat: Sendable, Equatable {
       "type": "object", "properties": .dictionary([key: value]), "required": [.string(key)],
       "additionalProperties": false,
     ]
+  }
+
+  // MARK: Parameters, whose references are to places in themselves
+
+  private static func place(of index: Int) -> String { "#/$defs/tool-\(index)" }
+
+  /// A schema with the tools' parameters among its definitions.
+  private static func with(_ tools: [Tool], _ schema: Value) -> Value {
+    var definitions: OrderedDictionary<String, Value> = [:]
+    for (index, tool) in tools.enumerated() {
+      let parameters = tool.value.entries?["function"]?.entries?["parameters"] ?? ["type": "object"]
+      definitions["tool-\(index)"] = moved(parameters, to: place(of: index))
+    }
+    var entries = schema.entries ?? [:]
+    entries["$defs"] = .dictionary(definitions)
+    return .dictionary(entries)
+  }
+
+  private static func moved(_ schema: Value, to place: String) -> Value {
+    switch schema {
+    case .list(let elements): return .list(elements.map { moved($0, to: place) })
+    case .dictionary(var entries):
+      for (key, value) in entries {
+        if key == "$ref", let target = value.text, target.hasPrefix("#") {
+          entries[key] = .string(place + target.dropFirst())
+        } else {
+          entries[key] = moved(value, to: place)
+        }
+      }
+      return .dictionary(entries)
+    default: return schema
+    }
   }
 
   /// What a model is told whose template shows no tools.
