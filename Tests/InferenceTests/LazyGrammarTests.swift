@@ -21,7 +21,7 @@ import Testing
       try GrammarTests.machine(grammar), trigger: grammar.trigger, beginsText: false, openReasoning: openReasoning)
     for text in texts {
       for token in tokenizer.encode(text, addSpecial: false, parseSpecial: false) {
-        if let mask = try constraint.mask() { #expect(mask.contains(token), "\(text.debugDescription)") }
+        if let allowed = constraint.allowed { #expect(try allowed.contains(token), "\(text.debugDescription)") }
         try constraint.accept(token)
       }
     }
@@ -31,7 +31,7 @@ import Testing
   /// The single bytes that may come next; nil where all may.
   private func next(_ constraint: Constraint) throws -> Set<String>? {
     let tokenizer = try GrammarTests.tokenizer.get()
-    return try constraint.mask().map { mask in
+    return try constraint.allowed.map { try $0.mask() }.map { mask in
       Set(
         (0..<Int32(tokenizer.count)).filter { mask.contains($0) && !tokenizer.isControl($0) }.compactMap {
           let bytes = tokenizer.bytes(of: $0)
@@ -58,7 +58,7 @@ import Testing
     #expect(try next(constraint(grammar, after: "<tool_call>", call, "\n<tool_call>")) == [" ", "\n", "{"])
     // Nothing ends in the middle of a call.
     let tokenizer = try GrammarTests.tokenizer.get()
-    let mask = try #require(try constraint(grammar, after: "<tool_call>\n").mask())
+    let mask = try #require(try constraint(grammar, after: "<tool_call>\n").allowed?.mask())
     #expect(tokenizer.endOfGenerationTokens.allSatisfy { !mask.contains($0) })
   }
 
@@ -91,6 +91,31 @@ import Testing
     }
     let forced = try ToolCallFormat.generic.grammar(calling: [Self.tool()])
     #expect(try !GrammarTests.admits(forced, #"{"response": "Hello."}"#))
+  }
+
+  /// As programs write the parameters of nested types: references are to places in the tool's own schema.
+  @Test(arguments: [ToolCallFormat.tagged, .listed, .bare, .generic]) func referencesAreTheTools(format: ToolCallFormat)
+    throws
+  {
+    let size = { (most: Int) in
+      "{\"type\": \"object\", \"properties\": {\"size\": {\"$ref\": \"#/$defs/Size\"}}, \"required\": [\"size\"], \"$defs\": {\"Size\": {\"type\": \"integer\", \"minimum\": 1, \"maximum\": \(most)}}}"
+    }
+    let tools = [try Self.tool("small", size(3)), try Self.tool("large", size(30))]
+    let grammar = try format.grammar(calling: tools)
+    func call(_ name: String, _ size: Int) -> String {
+      let key = format == .bare ? "parameters" : "arguments"
+      let object = "{\"name\": \"\(name)\", \"\(key)\": {\"size\": \(size)}}"
+      switch format {
+      case .tagged: return "<tool_call>\n\(object)\n</tool_call>"
+      case .listed: return "[TOOL_CALLS][\(object)]"
+      case .bare: return object
+      case .generic: return "{\"tool_call\": \(object)}"
+      }
+    }
+    for (name, number, fits) in [("small", 3, true), ("small", 4, false), ("large", 30, true), ("large", 31, false)] {
+      #expect(try GrammarTests.admits(grammar, call(name, number)) == fits, "\(name) \(number)")
+    }
+    _ = try format.grammar(offering: tools)
   }
 
   @Test func whatIsThoughtIsFree() throws {

@@ -38,17 +38,10 @@ public struct Constraint: Sendable {
   }
 
   /// The tokens that may come next; nil for all.
-  ///
-  /// - Throws: `GrammarError` where the grammar becomes too large.
-  func mask() throws -> TokenMask? {
+  var allowed: AllowedTokens? {
     guard case .held(let state) = place else { return nil }
-    do {
-      return try machine.mask(of: state, isFirst: isFirst)
-    } catch {
-      // An answer that nobody asked to be held does not fail for it.
-      if trigger != nil { return nil }
-      throw error
-    }
+    // An answer that nobody asked to be held does not fail for it.
+    return AllowedTokens(machine: machine, state: state, isFirst: isFirst, isLenient: trigger != nil)
   }
 
   /// Whether nothing can follow.
@@ -56,7 +49,7 @@ public struct Constraint: Sendable {
     if case .held(let state) = place { machine.isComplete(state) } else { false }
   }
 
-  /// Takes a token that ``mask()`` allows and that does not end the answer.
+  /// Takes a token that is ``allowed`` and that does not end the answer.
   mutating func accept(_ token: Int32) throws {
     var text = machine.table.text(of: token)
     if isFirst, machine.table.stripsSpace, text.first == 0x20 { text = text.dropFirst() }

@@ -73,6 +73,24 @@ final class GrammarMachine: Sendable {
     state != Self.dead && memory.withLock { $0.entries[Int(state)].mayEnd && $0.entries[Int(state)].places.isEmpty }
   }
 
+  /// The mask of a state, where it was made before.
+  func knownMask(of state: State, isFirst: Bool) -> TokenMask? {
+    isFirst && table.stripsSpace ? nil : memory.withLock { $0.masks[state] }
+  }
+
+  /// Whether a token may come next.
+  ///
+  /// - Parameter isFirst: whether it would begin the answer.
+  /// - Throws: `GrammarError` where the grammar becomes too large.
+  func allows(_ token: Int32, in state: State, isFirst: Bool) throws -> Bool {
+    guard state != Self.dead else { return false }
+    if table.ends.contains(token) { return mayEnd(state) }
+    var text = table.text(of: token)
+    guard !text.isEmpty else { return false }
+    if isFirst, table.stripsSpace, text.first == 0x20 { text = text.dropFirst() }
+    return try self.state(after: text, from: state) != Self.dead
+  }
+
   /// The tokens that may come next.
   ///
   /// - Parameter isFirst: whether they would begin the answer.

@@ -49,6 +49,9 @@ struct TokenMask: Sendable, Equatable {
 
   init(count: Int) { words = Array(repeating: 0, count: (count + 63) / 64) }
 
+  /// One with every token.
+  init(all count: Int) { words = Array(repeating: .max, count: (count + 63) / 64) }
+
   mutating func insert(_ token: Int32) {
     guard token >= 0, Int(token) / 64 < words.count else { return }
     words[Int(token) / 64] |= 1 << UInt64(token & 63)

@@ -82,7 +82,7 @@ struct Answer {
   /// - Returns: the text that became certain, if any did.
   /// - Throws: `SamplingError`, `GrammarError`, after which the answer is as it was.
   mutating func choose(from logits: UnsafeBufferPointer<Float>, at time: Double) throws -> TextPiece? {
-    let token = try sampler.sample(logits, allowed: try constraint?.mask() ?? nil)
+    let token = try sampler.sample(logits, allowed: constraint?.allowed)
     if !ends.contains(token) { try constraint?.accept(token) }
     return add(token, listed.map { TokenChoice(of: token, from: logits, count: $0) }, at: time)
   }

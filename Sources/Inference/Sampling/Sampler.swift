@@ -50,16 +50,22 @@ public struct Sampler {
   /// - Parameter logits: [vocabulary]
   /// - Throws: `SamplingError` where there is nothing to choose from or a bias names no token.
   public mutating func sample(_ logits: UnsafeBufferPointer<Float>) throws(SamplingError) -> Int32 {
-    try sample(logits, allowed: nil)
+    try adjust(logits)
+    return try choose()
   }
 
-  /// The same among the tokens of a mask.
-  mutating func sample(
-    _ logits: UnsafeBufferPointer<Float>, allowed: TokenMask?
-  ) throws(SamplingError) -> Int32 {
-    try adjust(logits, allowed: allowed)
+  /// The same among the tokens that a constraint allows.
+  ///
+  /// - Throws: `SamplingError`; `GrammarError` where the grammar becomes too large.
+  mutating func sample(_ logits: UnsafeBufferPointer<Float>, allowed: AllowedTokens?) throws -> Int32 {
+    try adjust(logits)
+    if let allowed { try keep(allowed) }
+    return try choose()
+  }
+
+  private mutating func choose() throws(SamplingError) -> Int32 {
     if options.temperature <= 0 {
-      guard let best = likeliest() else { throw .noCandidate(vocabularySize: logits.count) }
+      guard let best = likeliest() else { throw .noCandidate(vocabularySize: adjusted.count) }
       return best
     }
     try filter()
@@ -71,7 +77,7 @@ public struct Sampler {
   /// - Parameter logits: [vocabulary]
   /// - Throws: as `sample(_:)`.
   public mutating func distribution(_ logits: UnsafeBufferPointer<Float>) throws(SamplingError) -> [Candidate] {
-    try adjust(logits, allowed: nil)
+    try adjust(logits)
     if options.temperature <= 0 {
       guard let best = likeliest() else { throw .noCandidate(vocabularySize: logits.count) }
       return [Candidate(token: best, logit: adjusted[Int(best)], probability: 1)]
@@ -83,14 +89,50 @@ public struct Sampler {
 
   // MARK: - Steps
 
-  /// Copies the logits and applies mask, bias, forbidden tokens and penalties.
-  private mutating func adjust(_ logits: UnsafeBufferPointer<Float>, allowed: TokenMask?) throws(SamplingError) {
+  /// Takes away what is not allowed, as far as it could be chosen.
+  private mutating func keep(_ allowed: AllowedTokens) throws {
+    let wanted = options.temperature <= 0 ? 1 : options.topK
+    if let mask = allowed.knownMask {
+      adjusted.withUnsafeMutableBufferPointer { mask.apply(to: $0) }
+      return
+    }
+    if (1...Self.mostAsked / 4).contains(wanted), try keep(wanted, of: allowed) { return }
+    let mask = try allowed.mask()
+    adjusted.withUnsafeMutableBufferPointer { mask.apply(to: $0) }
+  }
+
+  /// Tokens about which a constraint is asked one by one; beyond, a mask is cheaper.
+  private static let mostAsked = 512
+
+  /// Asks about the likeliest tokens alone, and takes away those that are not allowed.
+  ///
+  /// - Returns: whether enough are left that no other could be chosen.
+  private mutating func keep(_ wanted: Int, of allowed: AllowedTokens) throws -> Bool {
+    if wanted == 1 {
+      for _ in 0..<8 {
+        guard let best = likeliest() else { return true }
+        if try allowed.contains(best) { return true }
+        adjusted[Int(best)] = -.infinity
+      }
+      return false
+    }
+    gather(min(4 * wanted, adjusted.count))
+    var left = 0
+    for candidate in candidates {
+      if try allowed.contains(candidate.token) {
+        left += 1
+      } else {
+        adjusted[Int(candidate.token)] = -.infinity
+      }
+    }
+    return left >= wanted
+  }
+
+  /// Copies the logits and applies bias, forbidden tokens and penalties.
+  private mutating func adjust(_ logits: UnsafeBufferPointer<Float>) throws(SamplingError) {
     guard !logits.isEmpty else { throw .noLogits }
     if adjusted.count != logits.count { adjusted = Array(repeating: 0, count: logits.count) }
-    adjusted.withUnsafeMutableBufferPointer {
-      _ = $0.update(fromContentsOf: logits)
-      allowed?.apply(to: $0)
-    }
+    adjusted.withUnsafeMutableBufferPointer { _ = $0.update(fromContentsOf: logits) }
     for (token, bias) in options.logitBias {
       guard Int(token) < adjusted.count else {
         throw .biasOutsideVocabulary(token: token, vocabularySize: adjusted.count)
