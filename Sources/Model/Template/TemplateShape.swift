@@ -74,7 +74,7 @@ extension ChatTemplate {
       messages.removeFirst()
     }
     if hasTools, !shape.showsTools {
-      remarks.append("The chat template shows no tools: the model will not know of them.")
+      remarks.append("The chat template shows no tools: this prompt has no word of them.")
     }
     for index in messages.indices {
       if !shape.showsToolCalls, let calls = messages[index].extras.removeValue(forKey: "tool_calls") {
