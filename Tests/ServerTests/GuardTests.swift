@@ -113,6 +113,13 @@ import Testing
         "{\"model\": \"tiny\", \"format\": \(deep), \"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"function\": {\"name\": \"f\", \"arguments\": \(deep)}}]}]}"
       #expect(try await server.post("/api/chat", body).status == 400, "\(depth)")
     }
+    let nested = String(repeating: "[", count: 300) + String(repeating: "]", count: 300)
+    let refused = try await server.post(
+      "/api/chat",
+      "{\"model\": \"tiny\", \"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"function\": {\"name\": \"f\", \"arguments\": \(nested)}}]}]}"
+    ).json()["error"].string
+    #expect(
+      refused == "The value of messages.0.tool_calls.0 cannot be used: it is nested more than 200 levels deep.")
     let stops = (0..<10_000).map { "\"s\($0)\"" }.joined(separator: ",")
     let reply = try await server.post(
       "/v1/chat/completions", "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}], \"stop\": [\(stops)]}")

@@ -10,9 +10,31 @@ indirect enum AnyValue: Codable, Sendable, Equatable {
   case list([AnyValue])
   case object([String: AnyValue])
 
+  /// Levels of lists and objects within each other, those around the value included. Every level makes the path longer that a decoder
+  /// carries.
+  static let deepest = 200
+
+  private struct Name: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+  }
+
   init(from decoder: any Decoder) throws {
+    guard decoder.codingPath.count <= Self.deepest else {
+      throw DecodingError.dataCorrupted(
+        .init(
+          codingPath: Array(decoder.codingPath.prefix(4)),
+          debugDescription: "it is nested more than \(Self.deepest) levels deep."))
+    }
     let single = try decoder.singleValueContainer()
-    if single.decodeNil() {
+    // What is deep first: errors on the way are dear.
+    if (try? decoder.unkeyedContainer()) != nil {
+      self = .list(try single.decode([AnyValue].self))
+    } else if (try? decoder.container(keyedBy: Name.self)) != nil {
+      self = .object(try single.decode([String: AnyValue].self))
+    } else if single.decodeNil() {
       self = .null
     } else if let flag = try? single.decode(Bool.self) {
       self = .boolean(flag)
@@ -20,12 +42,8 @@ indirect enum AnyValue: Codable, Sendable, Equatable {
       self = .integer(integer)
     } else if let number = try? single.decode(Double.self) {
       self = .number(number)
-    } else if let text = try? single.decode(String.self) {
-      self = .text(text)
-    } else if let list = try? single.decode([AnyValue].self) {
-      self = .list(list)
     } else {
-      self = .object(try single.decode([String: AnyValue].self))
+      self = .text(try single.decode(String.self))
     }
   }
 
