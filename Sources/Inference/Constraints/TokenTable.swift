@@ -21,9 +21,13 @@ struct TokenTable: Sendable {
     ends = tokenizer.endOfGenerationTokens
     stripsSpace = tokenizer.addsSpacePrefix
     offsets = [0]
+    let marks = AnswerMarks.tokens(of: tokenizer)
     for id in 0..<count {
       let id = Int32(id)
-      if !tokenizer.isEndOfGeneration(id), !tokenizer.isControl(id) { bytes += tokenizer.bytes(of: id) }
+      let isMark = marks.contains(id)
+      if !tokenizer.isEndOfGeneration(id), isMark || !tokenizer.isControl(id) {
+        bytes += tokenizer.bytes(of: id, renderSpecial: isMark)
+      }
       offsets.append(bytes.count)
     }
     let (bytes, offsets) = (bytes, offsets)
@@ -37,7 +41,7 @@ struct TokenTable: Sendable {
     }
   }
 
-  /// Empty for tokens that no constrained text has: control tokens, and numbers that are none.
+  /// Empty for tokens that no constrained text has: control tokens that answers do not show, and numbers that are none.
   func text(of token: Int32) -> ArraySlice<UInt8> {
     token >= 0 && Int(token) < count ? bytes[offsets[Int(token)]..<offsets[Int(token) + 1]] : []
   }

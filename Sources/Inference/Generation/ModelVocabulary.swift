@@ -4,6 +4,7 @@ public import PowerInferModel
 public struct ModelVocabulary: TokenVocabulary {
   private let tokenizer: Tokenizer
   private let isContinuing: Bool
+  private let marks: Set<Int32>
 
   /// - Parameters:
   ///   - tokenizer: the model's.
@@ -11,12 +12,13 @@ public struct ModelVocabulary: TokenVocabulary {
   public init(_ tokenizer: Tokenizer, continuing: Bool = false) {
     self.tokenizer = tokenizer
     isContinuing = continuing
+    marks = AnswerMarks.tokens(of: tokenizer)
   }
 
   public var endOfGenerationTokens: [Int32] { tokenizer.endOfGenerationTokens }
 
   public func makeTextAssembler() -> any TextAssembler {
-    StreamingDetokenizer(tokenizer, atStart: !isContinuing)
+    StreamingDetokenizer(tokenizer, shown: marks, atStart: !isContinuing)
   }
 }
 

@@ -18,6 +18,8 @@ public struct ReasoningFormat: Sendable, Hashable {
     ReasoningFormat("<|START_THINKING|>", "<|END_THINKING|>"),
   ]
 
+  static var marks: [String] { known.flatMap { [$0.opening, $0.closing] } }
+
   /// The marks that a template shows; ``think`` for one that shows none.
   public init(template: String) { self = Self.shown(by: template) ?? .think }
 

@@ -21,6 +21,7 @@ public enum ToolCallFormat: Sendable, Equatable {
   static let opening = "<tool_call>"
   static let closing = "</tool_call>"
   static let list = "[TOOL_CALLS]"
+  static let marks = [opening, closing, list]
 
   /// The answers that call one of these tools and say nothing beside it.
   ///
