@@ -79,9 +79,10 @@ final class Barrier: Sendable {
     return false
   }
 
-  /// Whether the round ends while this member waits and helps; if not, members are late that run, and take long.
+  /// Whether the round ends while this member waits and helps; if it does not, the late members do run, but take long.
   private func ends(_ current: Int, helping placement: TeamPlacement, _ member: Int) -> Bool {
-    if ends(current, within: 100) { return true }
+    // Long enough (7 to 28 µs) that members which are merely a little late are not asked about.
+    if ends(current, within: 500) { return true }
     for _ in 0..<100 {
       if let late = placement.late(current &+ 1) {
         if placement.isHere(late) {

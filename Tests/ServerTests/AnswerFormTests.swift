@@ -56,6 +56,12 @@ import Testing
       "/completion", #"{"prompt": "hello", "n_predict": 50, "grammar": "root ::= \"left\" | \"right\""}"#
     ).json()
     #expect(["left", "right"].contains(word["content"].string))
+    // Clients that fill in all fields.
+    for (schema, status) in [("null", 200), ("{}", 200), (Self.schema, 400)] {
+      let body =
+        "{\"prompt\": \"hello\", \"n_predict\": 2, \"grammar\": \"root ::= [a-z]*\", \"json_schema\": \(schema)}"
+      #expect(try await server.post("/completion", body).status == status, "\(schema)")
+    }
   }
 
   @Test func anAnswerThatEndsInTheMiddleSaysSo() async throws {

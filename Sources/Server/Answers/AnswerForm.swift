@@ -55,15 +55,17 @@ struct AnswerForm {
   ///
   /// - Throws: ``APIError``.
   func llama() throws -> Grammar? {
+    // Clients send null and an empty object for none.
+    let given = body.entries?["json_schema"] ?? Value.none
+    let hasSchema = given != Value.none && given != [:]
     if let text = body.entries?["grammar"]?.text, !text.isEmpty {
-      guard body.entries?["json_schema"] ?? .none == .none else {
+      guard !hasSchema else {
         throw APIError(
           .invalidRequest, "Either grammar or json_schema holds an answer, not both.", parameter: "grammar")
       }
       return try Self.refusing("grammar") { try Grammar(gbnf: text) }
     }
-    guard let schema = body.entries?["json_schema"], schema != .none, schema != [:] else { return nil }
-    return try Self.schema(schema, "json_schema")
+    return hasSchema ? try Self.schema(given, "json_schema") : nil
   }
 
   private static func schema(_ schema: Value, _ parameter: String) throws -> Grammar {
