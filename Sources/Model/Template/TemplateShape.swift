@@ -1,5 +1,5 @@
 import OrderedCollections
-public import PowerInferJinja
+import PowerInferJinja
 
 /// What a template makes of the parts of a conversation, found out by rendering small ones. Templates do not say it, and leave out in
 /// silence what they do not read.

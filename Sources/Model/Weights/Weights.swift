@@ -1,4 +1,4 @@
-public import PowerInferGGUF
+import PowerInferGGUF
 public import PowerInferKernels
 
 /// The down projection of a feed-forward layer, in either of the two layouts files use.
