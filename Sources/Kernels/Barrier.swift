@@ -87,12 +87,12 @@ final class Barrier: Sendable {
       if let late = placement.late(current &+ 1) {
         if placement.isHere(late) {
           // This thread runs here, so that one does not.
-          placement.sendAway(late)
+          placement.sendAway(late, current &+ 1)
           SystemThread.yield()
         } else {
           let time = placement.time(of: late)
           if ends(current, within: 200) { return true }
-          if placement.time(of: late) == time, placement.change(member, with: late) {
+          if placement.time(of: late) == time, placement.change(member, with: late, current &+ 1) {
             if !ends(current, within: 100) { park(current) }
             return true
           }

@@ -49,12 +49,18 @@ final class TeamPlacement: @unchecked Sendable {
   /// A member is at the barrier of a round.
   func arrive(_ member: Int, round: Int) {
     standings[member].processor.store(Int(pi_current_processor()), ordering: .relaxed)
-    standings[member].round.store(round, ordering: .releasing)
+    // Sequentially consistent, as in `isLate`: either who helps sees that this member has come, or this member, before it
+    // leaves the run, sees that somebody helps.
+    standings[member].round.store(round, ordering: .sequentiallyConsistent)
   }
 
   /// A member that is not at the barrier of a round yet.
   func late(_ round: Int) -> Int? {
-    (0..<count).first { standings[$0].round.load(ordering: .acquiring) != round }
+    (0..<count).first { isLate($0, round) }
+  }
+
+  private func isLate(_ member: Int, _ round: Int) -> Bool {
+    standings[member].round.load(ordering: .sequentiallyConsistent) != round
   }
 
   /// Whether a member was last seen on the processor that the calling member runs on.
@@ -68,10 +74,11 @@ final class TeamPlacement: @unchecked Sendable {
   }
 
   /// Moves a late member away from the processor that the calling one runs on, if it can, to one without a member.
-  func sendAway(_ late: Int) {
+  func sendAway(_ late: Int, _ round: Int) {
     let here = Int(pi_current_processor())
     help {
-      guard var processors = usualProcessors(late) else { return }
+      // Who has come in the meantime may have left the run, and must not be moved any more.
+      guard isLate(late, round), var processors = usualProcessors(late) else { return }
       processors.remove(here)
       let all = processors
       for member in 0..<count where member != late { processors.remove(processor(of: member)) }
@@ -84,12 +91,12 @@ final class TeamPlacement: @unchecked Sendable {
 
   /// Moves a late member to the processor that the calling one, `member`, runs on, and that one to where the late one was.
   /// - Returns: whether that was done, so that the calling member had better sleep.
-  func change(_ member: Int, with late: Int) -> Bool {
+  func change(_ member: Int, with late: Int, _ round: Int) -> Bool {
     let (here, there) = (Int(pi_current_processor()), processor(of: late))
     var isDone = false
     help {
-      guard var mine = usualProcessors(member), let its = usualProcessors(late), its.contains(here),
-        mine.contains(there), ProcessorSet([here]).hold(thread(of: late))
+      guard isLate(late, round), var mine = usualProcessors(member), let its = usualProcessors(late),
+        its.contains(here), mine.contains(there), ProcessorSet([here]).hold(thread(of: late))
       else { return }
       standings[late].processor.store(here, ordering: .relaxed)
       for other in 0..<count where other != member && other != late { mine.remove(processor(of: other)) }
@@ -105,7 +112,7 @@ final class TeamPlacement: @unchecked Sendable {
   /// Lets a member's thread, which calls this after the end of a run, use all processors that it could before.
   func settle(_ member: Int) {
     // Who helped this member may not have done with it.
-    while isHelping.load(ordering: .acquiring) { pi_pause() }
+    while isHelping.load(ordering: .sequentiallyConsistent) { pi_pause() }
     guard standings[member].isMoved.load(ordering: .acquiring) else { return }
     while !help({
       _ = usual[member]?.hold(thread(of: member))
@@ -121,7 +128,7 @@ final class TeamPlacement: @unchecked Sendable {
   /// - Returns: whether `body` was called.
   @discardableResult
   private func help(_ body: () -> Void) -> Bool {
-    guard isHelping.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged
+    guard isHelping.compareExchange(expected: false, desired: true, ordering: .sequentiallyConsistent).exchanged
     else { return false }
     body()
     isHelping.store(false, ordering: .releasing)

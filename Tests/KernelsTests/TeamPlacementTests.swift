@@ -60,8 +60,8 @@ import Testing
         ended.wait()
       })
     begun.wait()
-    let me = SystemThread.currentID
-    let usual = try #require(ProcessorSet(of: me))
+    let (me, usual) = (SystemThread.currentID, ProcessorSet(Processors.mask))
+    #expect(usual.hold(me) && usual.hold(other.id))
     defer {
       #expect(usual.hold(me))
       ended.signal()
@@ -83,11 +83,15 @@ import Testing
     placement.arrive(0, round: 1)
     #expect(ProcessorSet([first]).hold(other.id))
     #expect(usual.hold(other.id))
-    placement.sendAway(1)
+    placement.sendAway(1, 1)
     let away = try #require(ProcessorSet(of: other.id))
     #expect(!away.isEmpty && !away.contains(first))
     placement.settle(1)
     #expect(ProcessorSet(of: other.id) == usual)
+    // Who has come is left alone.
+    placement.arrive(1, round: 1)
+    placement.sendAway(1, 1)
+    #expect(!placement.change(0, with: 1, 1) && ProcessorSet(of: other.id) == usual)
     placement.settle(0)
     #expect(ProcessorSet(of: me) == ProcessorSet([first]), "it was not moved")
   }
