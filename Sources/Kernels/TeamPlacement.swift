@@ -73,7 +73,8 @@ final class TeamPlacement: @unchecked Sendable {
     pi_thread_time(standings[member].thread.load(ordering: .relaxed))
   }
 
-  /// Moves a late member away from the processor that the calling one runs on, if it can, to one without a member.
+  /// Moves a member that has not reached the barrier of a round away from the calling one's processor, if it can, to one where no
+  /// member runs.
   func sendAway(_ late: Int, _ round: Int) {
     let here = Int(pi_current_processor())
     help {
@@ -89,7 +90,8 @@ final class TeamPlacement: @unchecked Sendable {
     }
   }
 
-  /// Moves a late member to the processor that the calling one, `member`, runs on, and that one to where the late one was.
+  /// Moves a member that has not reached the barrier of a round to the processor of the calling one, `member`, and that one to
+  /// where the late one was.
   /// - Returns: whether that was done, so that the calling member had better sleep.
   func change(_ member: Int, with late: Int, _ round: Int) -> Bool {
     let (here, there) = (Int(pi_current_processor()), processor(of: late))
