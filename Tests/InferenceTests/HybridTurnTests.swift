@@ -41,7 +41,7 @@ import Testing
     let model = try ExecutorBench.open(Self.name)
     var limits = GPUExecutor.Limits()
     limits.meetsInside = true
-    let device = try GPUBench.open(GPUOptions(waitLimit: .milliseconds(500)))
+    let device = try GPUBench.open(GPUOptions(waitLimit: .seconds(3)))
     let executor = try HybridBench.executor(model, options(), .half, on: device, limits: limits)
     // What the device gives after its part of the first layer, the processor now wants before.
     executor.share.interlude = {
@@ -180,7 +180,7 @@ import Testing
   @Test func theDeviceNeverAnswers() throws {
     let model = try ExecutorBench.open(Self.name)
     let expected = try talk(Engine(model: model, options: options()))
-    let device = try GPUBench.open(GPUOptions(waitLimit: .milliseconds(300)))
+    let device = try GPUBench.open(GPUOptions(waitLimit: .seconds(3)))
     let engine = try HybridBench.engine(model, options(), .half, on: device, fallsBack: true)
     let buffer = try device.makeBuffer(byteCount: 4, role: .device, label: "x")
     let blocker = try device.start(
