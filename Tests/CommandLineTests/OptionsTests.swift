@@ -191,6 +191,22 @@ import Testing
     #expect(try GPUFlag.parse([]).resolveHybrid(variable).layers == all)
   }
 
+  @Test func noShareOfTheMemoryIsNoGPU() throws {
+    func budget(_ text: String) throws -> String {
+      try "\(GPUFlag.parse(["--vram-budget", text]).resolveHybrid(Environment([:])).budget)"
+    }
+    #expect(try budget("0%") == budget("0") && budget("0") == "bytes(0)")
+    #expect(try budget("50%") == "share(0.5)" && budget("0.5GiB") == "bytes(536870912)")
+  }
+
+  @Test func aBlankVariableNamesNoGPU() throws {
+    #expect(try "\(GPUFlag.parse([]).resolve(Environment(["POWERINFER_GPU": ""])))" == "auto")
+    let expected = "auto, none, a number or a part of a GPU's name"
+    #expect(throws: EnvironmentError(variable: "POWERINFER_GPU", expected: expected, found: " ")) {
+      try GPUFlag.parse([]).resolve(Environment(["POWERINFER_GPU": " "]))
+    }
+  }
+
   @Test func everyForeignFlagHasItsSentence() {
     let message = "Error: Unknown option '-ub'. Did you mean '-b'?\nUsage: powerinfer run"
     #expect(ForeignFlags.unknown(in: message) == "-ub")

@@ -47,13 +47,19 @@ struct GPUFlag: ParsableArguments {
       throw ValidationError("Give either --reset-gpu-index or --disable-gpu-index, not both.")
     }
     if gpu?.allSatisfy(\.isWhitespace) == true {
-      throw ValidationError("The option --gpu must be auto, none, a number or a part of a GPU's name, but it is empty.")
+      throw ValidationError("The option --gpu must be \(Self.expectation), but it is empty.")
     }
   }
 
+  private static let expectation = "auto, none, a number or a part of a GPU's name"
+
   /// - Throws: `EnvironmentError`.
   func resolve(_ environment: Environment) throws -> GPUChoice {
-    try environment.value(gpu, or: "GPU").map(GPUChoice.init) ?? .automatic
+    guard let text = try environment.value(gpu, or: "GPU") else { return .automatic }
+    guard !text.allSatisfy(\.isWhitespace) else {
+      throw EnvironmentError(variable: "POWERINFER_GPU", expected: Self.expectation, found: text)
+    }
+    return GPUChoice(text)
   }
 
   /// - Throws: `EnvironmentError`, `OptionError`.
@@ -87,7 +93,8 @@ extension GPUBudget {
       self = .automatic
     } else if text.hasSuffix("%") {
       guard let percent = Double(text.dropLast()), percent >= 0, percent <= 100 else { throw malformed }
-      self = .share(percent / 100)
+      // As 0 bytes it asks for no GPU.
+      self = percent == 0 ? .bytes(0) : .share(percent / 100)
     } else if let number = Double(text) {
       guard number >= 0, let bytes = Int(exactly: (number * 1_073_741_824).rounded(.down)) else { throw malformed }
       self = .bytes(bytes)

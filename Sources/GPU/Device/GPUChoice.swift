@@ -61,7 +61,9 @@ public enum GPUChoice: Sendable, Equatable, CustomStringConvertible {
       }
       return try suited(device)
     case .name(let name):
-      let found = devices.filter { $0.name.lowercased().contains(name.lowercased()) }
+      // A blank lies in every name.
+      let isBlank = name.allSatisfy(\.isWhitespace)
+      let found = devices.filter { !isBlank && $0.name.lowercased().contains(name.lowercased()) }
       guard let device = found.first(where: { $0.unsuited == nil }) ?? found.first else {
         throw .noDeviceNamed(name, known: devices.map(\.name))
       }

@@ -67,6 +67,7 @@ struct DeviceChoiceTests {
     #expect(
       message("voodoo")
         == "No GPU is called \"voodoo\"; there are: \"llvmpipe\", \"GeForce RTX 4090\", \"Arc A770\".")
+    #expect(message(" ") == "No GPU is called \" \"; there are: \"llvmpipe\", \"GeForce RTX 4090\", \"Arc A770\".")
     #expect(GPUChoice("voodoo").isExplicit)
     #expect(!GPUChoice("auto").isExplicit)
   }
