@@ -27,7 +27,9 @@ public final class MappedFile: @unchecked Sendable {
 
   /// Opens the file at `path`.
   public init(_ path: String) throws(FileError) {
-    let (descriptor, openCode) = retryingInterrupts { path.withSystemPath { open($0, O_RDONLY | O_CLOEXEC) } }
+    // Without it a pipe is waited for until somebody writes to it.
+    let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK
+    let (descriptor, openCode) = retryingInterrupts { path.withSystemPath { open($0, flags) } }
     guard descriptor >= 0 else { throw FileError(openCode, action: .open, path: path) }
     do throws(FileError) {
       bytes = try Self.map(descriptor, path)

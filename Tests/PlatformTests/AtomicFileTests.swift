@@ -158,6 +158,11 @@ private final class Folder {
     #expect(
       sentence { _ = try MappedFile("/dev/null") }
         == "\"/dev/null\" could not be mapped into memory: it is not a regular file.")
+    // Nobody writes to it, and nobody waits for that.
+    let pipe = folder.file("pipe")
+    #expect(mkfifo(pipe, 0o600) == 0)
+    #expect(
+      sentence { _ = try MappedFile(pipe) } == "\"\(pipe)\" could not be mapped into memory: it is not a regular file.")
   }
 }
 
