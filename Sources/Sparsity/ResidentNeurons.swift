@@ -38,6 +38,15 @@ public enum ResidentNeurons: Sendable, Equatable {
     return flags
   }
 
+  /// Each of them, ascending; `nil` where these are all.
+  func list(of neurons: Int) -> [UInt32]? {
+    switch self {
+    case .all: nil
+    case .ranges(let ranges): ranges.flatMap { $0.map { UInt32(truncatingIfNeeded: $0) } }
+    case .list(let list): list
+    }
+  }
+
   /// All others of `neurons`, ascending.
   public func complement(of neurons: Int) -> [UInt32] {
     guard let flags = flags(of: neurons) else { return [] }

@@ -6,7 +6,6 @@ public enum SparsityError: Error, Equatable, CustomStringConvertible {
   case noGateThresholds
   case bitsMargin(Float)
   case bitsNeedThresholds(activation: String)
-  case bitsOnGPU
   case notEnoughMemory(bytes: Int, what: String)
   case residentNeurons(layers: Int, expected: Int, neurons: Int)
 
@@ -26,8 +25,6 @@ public enum SparsityError: Error, Equatable, CustomStringConvertible {
     case .bitsNeedThresholds(let activation):
       "The bits source needs neurons that are silent, as ReLU's are, or the thresholds that `powerinfer calibrate` finds, but the "
         + "model's activation is \(activation) and it has none."
-    case .bitsOnGPU:
-      "The bits source runs on the processor alone, expected another source for a GPU."
     case .notEnoughMemory(let bytes, let what):
       "The \(what) in memory need \(bytes) bytes, more than this machine gives."
     case .residentNeurons(let layers, let expected, let neurons):

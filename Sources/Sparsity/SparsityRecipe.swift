@@ -6,7 +6,7 @@ import PowerInferPlatform
 /// takes them elsewhere makes one after the other.
 public struct SparsityRecipe: Sendable {
   /// Where each layer's list comes from; see ``LayerPlan/sources``.
-  public let sources: [[ActivationSource]]
+  public private(set) var sources: [[ActivationSource]]
   /// Why the sources are what they are, as part of a sentence; `nil` where a source was asked for by name.
   public let reason: String?
 
@@ -117,6 +117,18 @@ public struct SparsityRecipe: Sendable {
     return "\(others.count) of \(layers.count) layers ask whole gates: \(name) has no leading bits"
   }
 
+  /// The same for an executor that has no use for leading bits: it asks whole gates, which loses nothing, or for their thresholds.
+  public var askingWholeGates: SparsityRecipe {
+    var recipe = self
+    recipe.sources = sources.map { layer in
+      layer.map { source in
+        guard case .bits(_, let threshold) = source else { return source }
+        return threshold.map { .threshold($0) } ?? .gate
+      }
+    }
+    return recipe
+  }
+
   // MARK: Layers
 
   /// Makes what a layer needs.
@@ -128,7 +140,7 @@ public struct SparsityRecipe: Sendable {
   /// - Throws: ``SparsityError/notEnoughMemory(bytes:what:)``.
   public func layer(_ index: Int, team: ThreadTeam, predicts: Bool = true) throws(SparsityError) -> LayerPlan {
     let layer = weights[index]
-    let turned = turns(index).map { NeuronRows(turning: $0, team: team) }
+    let turned = isElsewhere(index) ? nil : turns(index).map { NeuronRows(turning: $0, team: team) }
     let predictor = (predicts ? wish : nil).flatMap { wish in
       layer.predictor.map {
         NeuronPredictor($0, hot: hot(index), format: wish.format, team: team)
@@ -166,14 +178,21 @@ public struct SparsityRecipe: Sendable {
   }
 
   private func leading(_ index: Int, _ team: ThreadTeam) throws(SparsityError) -> LeadingWeights? {
-    guard let asked = asked(index) else { return nil }
+    guard let asked = asked(index), !isElsewhere(index) else { return nil }
+    let neurons = resident?[index].list(of: asked.gate.rows)
     func split(_ matrix: Matrix) throws(SparsityError) -> SplitRows {
-      if let rows = SplitRows(splitting: matrix, team: team) { return rows }
-      throw .notEnoughMemory(bytes: SplitRows.byteCount(of: matrix), what: "leading bits of gates")
+      if let rows = SplitRows(splitting: matrix, rows: neurons, team: team) { return rows }
+      throw .notEnoughMemory(
+        bytes: SplitRows.byteCount(of: matrix, rows: neurons?.count), what: "leading bits of gates")
     }
     var up: SplitRows?
     if let matrix = asked.up { up = try split(matrix) }
-    return LeadingWeights(gate: try split(asked.gate), up: up)
+    return LeadingWeights(gate: try split(asked.gate), up: up, neurons: neurons)
+  }
+
+  /// Whether all neurons of a layer are computed by another executor.
+  private func isElsewhere(_ index: Int) -> Bool {
+    resident.map { $0[index].count(of: weights[index].up.rows) == 0 } ?? false
   }
 
   /// The down projection that has to be turned, so that neurons can be left out.
@@ -196,13 +215,16 @@ public struct SparsityRecipe: Sendable {
 
   /// Whether the machine has the memory for all layers at once.
   func checkMemory() throws(SparsityError) {
-    let copied = weights.indices.reduce(0) { $0 + (turns($1).map(NeuronRows.byteCount) ?? 0) }
+    let here = weights.indices.filter { !isElsewhere($0) }
+    let copied = here.reduce(0) { $0 + (turns($1).map(NeuronRows.byteCount) ?? 0) }
     guard Memory.canAllocate(copied) else {
       throw .notEnoughMemory(bytes: copied, what: "down projections by neuron")
     }
-    let split = weights.indices.reduce(0) { sum, index in
+    let split = here.reduce(0) { sum, index in
       guard let asked = asked(index) else { return sum }
-      return sum + SplitRows.byteCount(of: asked.gate) + (asked.up.map(SplitRows.byteCount) ?? 0)
+      let rows = resident?[index].count(of: asked.gate.rows)
+      return sum + SplitRows.byteCount(of: asked.gate, rows: rows)
+        + (asked.up.map { SplitRows.byteCount(of: $0, rows: rows) } ?? 0)
     }
     guard Memory.canAllocate(split) else { throw .notEnoughMemory(bytes: split, what: "leading bits of gates") }
     guard let wish, wish.format != .file else { return }

@@ -10,34 +10,41 @@ public final class SplitRows: @unchecked Sendable {
   /// Bytes of both areas: those of the matrix.
   var byteCount: Int { matrix.rows * (matrix.leadingBytes + matrix.restBytes) }
 
-  static func byteCount(of matrix: Matrix) -> Int {
-    matrix.rows * matrix.format.rowBytes(columns: matrix.columns)
+  /// - Parameter rows: how many of the matrix; `nil` for all.
+  static func byteCount(of matrix: Matrix, rows: Int?) -> Int {
+    (rows ?? matrix.rows) * matrix.format.rowBytes(columns: matrix.columns)
   }
 
   /// Splits a matrix of codes.
   ///
+  /// - Parameters:
+  ///   - source: of a format that has leading bits.
+  ///   - rows: those that are taken, one after the other; `nil` for all.
+  ///   - team: what does it.
   /// - Returns: nil where the system does not give so much memory.
-  init?(splitting source: Matrix, team: ThreadTeam) {
+  init?(splitting source: Matrix, rows: [UInt32]?, team: ThreadTeam) {
     let leadingBytes = source.format.leadingBytes(columns: source.columns)
     let restBytes = source.format.restBytes(columns: source.columns)
     // The second area begins with a line of its own.
-    let border = (source.rows * leadingBytes + 63) / 64 * 64
-    guard let pages = HugePages(size: border + source.rows * restBytes + 64) else { return nil }
+    let count = rows?.count ?? source.rows
+    let border = (count * leadingBytes + 63) / 64 * 64
+    guard let pages = HugePages(size: border + count * restBytes + 64) else { return nil }
     // Every piece writes rows of its own.
     let target = Unguarded(pages.start)
     team.run { member in
       let width = 64
-      member.pieces((source.rows + width - 1) / width) { piece in
-        for row in piece * width..<min(source.rows, (piece + 1) * width) {
+      member.pieces((count + width - 1) / width) { piece in
+        for row in piece * width..<min(count, (piece + 1) * width) {
           source.split(
-            row: row, leading: target.value + row * leadingBytes, rest: target.value + border + row * restBytes)
+            row: rows.map { Int($0[row]) } ?? row, leading: target.value + row * leadingBytes,
+            rest: target.value + border + row * restBytes)
         }
       }
     }
     pages.protect()
     self.pages = pages
     matrix = SplitMatrix(
-      format: source.format, rows: source.rows, columns: source.columns, leading: pages.start,
+      format: source.format, rows: count, columns: source.columns, leading: pages.start,
       rest: pages.start + border)
   }
 
@@ -50,6 +57,24 @@ public struct LeadingWeights: Sendable {
   public let gate: SplitRows
   /// The up projection, where it can silence a neuron too.
   public let up: SplitRows?
+  /// The neurons whose rows these are, ascending, where they are not all: row `i` is of neuron `neurons[i]`.
+  public let neurons: [UInt32]?
 
   var byteCount: Int { gate.byteCount + (up?.byteCount ?? 0) }
+
+  /// The rows of the neurons in a range: of those among them that are here.
+  public func rows(of range: Range<Int>) -> Range<Int> {
+    guard let neurons else { return range }
+    return neurons.withUnsafeBufferPointer { neurons in
+      func first(from neuron: Int) -> Int {
+        var (low, high) = (0, neurons.count)
+        while low < high {
+          let middle = (low + high) / 2
+          if neurons[middle] < neuron { low = middle + 1 } else { high = middle }
+        }
+        return low
+      }
+      return first(from: range.lowerBound)..<first(from: range.upperBound)
+    }
+  }
 }

@@ -12,9 +12,9 @@ import Testing
 @Suite(.enabled(if: GPUBench.device != nil, GPUBench.skipped), .timeLimit(.minutes(10))) struct HybridTurnTests {
   private static let name = "tiny-relu-f16.powerinfer"
 
-  private func options(_ mode: SparsityMode = .gate) throws -> EngineOptions {
+  private func options(_ mode: SparsityMode = .gate, _ name: String = Self.name) throws -> EngineOptions {
     ExecutorBench.options(
-      contextSize: 128, batchSize: 16, try GPUSparsityTests.sparsity(mode, ExecutorBench.open(Self.name)))
+      contextSize: 128, batchSize: 16, try GPUSparsityTests.sparsity(mode, ExecutorBench.open(name)))
   }
 
   private func talk(_ engine: Engine) throws -> [[Float]] {
@@ -25,14 +25,16 @@ import Testing
 
   /// Each side waits in the middle of its part of a layer until the other has come there. Whoever ran one after the other would
   /// wait until the limit.
-  @Test(arguments: [SparsityMode.dense, .gate, .predictor, .threshold])
+  @Test(arguments: [SparsityMode.dense, .gate, .bits, .predictor, .threshold])
   func bothWorkAtTheSameTime(mode: SparsityMode) throws {
-    let model = try ExecutorBench.open(Self.name)
-    let expected = try talk(HybridBench.engine(model, options(mode), .half))
+    // Floats have no leading bits.
+    let name = mode == .bits ? "tiny-relu-q4_0.powerinfer" : Self.name
+    let (model, options) = (try ExecutorBench.open(name), try options(mode, name))
+    let expected = try talk(HybridBench.engine(model, options, .half))
     var limits = GPUExecutor.Limits()
     limits.meetsInside = true
     let device = try GPUBench.open(GPUOptions(waitLimit: .seconds(60)))
-    let engine = try HybridBench.engine(model, options(mode), .half, on: device, limits: limits)
+    let engine = try HybridBench.engine(model, options, .half, on: device, limits: limits)
     #expect(try talk(engine) == expected)
   }
 

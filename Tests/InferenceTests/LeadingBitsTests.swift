@@ -127,8 +127,6 @@ import Testing
       "\(SparsityError.bitsNeedThresholds(activation: "silu"))"
         == "The bits source needs neurons that are silent, as ReLU's are, or the thresholds that `powerinfer calibrate` finds, but the "
         + "model's activation is silu and it has none.")
-    #expect(
-      "\(SparsityError.bitsOnGPU)" == "The bits source runs on the processor alone, expected another source for a GPU.")
   }
 
   /// With a wide margin every neuron may reach its threshold, so that thresholds alone decide.

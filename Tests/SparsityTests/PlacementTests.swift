@@ -56,6 +56,19 @@ import Testing
     return least.values.min() ?? .infinity
   }
 
+  /// Where the CPU reads half as much of a neuron as the GPU, it keeps more of them.
+  @Test func theProcessorMayReadLess() throws {
+    let cost = try Self.cost(gpu: 100, cpu: 100)
+    func placed(_ processor: [Float]?) throws -> Placement.Layer {
+      let load = NeuronLoad(
+        bytesPerNeuron: 100, frequencies: [1, 1, 1, 1], processorFrequencies: processor)
+      return try Placement([load], budget: 1000, cost: cost, step: 1).layers[0]
+    }
+    #expect(try placed(nil).neurons.count == 2 && placed(nil).seconds == 2)
+    let less = try placed([0.5, 0.5, 0.5, 0.5])
+    #expect(less.neurons.count == 1 && less.gpuSeconds == 1 && less.cpuSeconds == 1.5)
+  }
+
   /// Against every number of the hottest neurons, and against every set of neurons whatever.
   @Test func nothingIsFasterWhereAllNeuronsTakeTheSameBytes() throws {
     var random = SeededGenerator(seed: 11)

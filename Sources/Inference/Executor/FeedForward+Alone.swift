@@ -18,7 +18,7 @@ extension FeedForward {
     if case .predictor = source, let predictor = plan.layers[index].predictor {
       predicted = predict(predictor, layer: index, rows: RowGroup(count: 1, panelCount: 0, skipping: 0..<1), worker)
     }
-    if case .bits = source {
+    if case .bits = source, plan.layers[index].leading != nil {
       worker.enter(.leadingBits)
       let leading = scratch.own[worker.index].leading
       kernels.arrange(input, token: 0, into: leading, slot: 0)
@@ -131,7 +131,7 @@ extension FeedForward {
     // Silent is what ReLU makes 0 of.
     if threshold != nil { activateGate(own.gate, count: count) }
     count = select(step, piece, count: count, by: Self.rule(threshold), values: own.gate, own)
-    computeGated(step, own, count: count, threshold: threshold, up: nil, sum: piece, worker)
+    computeGated(step, own, count: count, threshold: threshold, leading: nil, sum: piece, worker)
     counters.add(layer: step.index, worker: worker.index, computed: count, fired: count)
   }
 
@@ -146,40 +146,37 @@ extension FeedForward {
     guard let leading = plan.layers[step.index].leading else { return }
     worker.enter(.leadingBits)
     let question = LeadingQuestion(weights: leading, layer: layer, margin: margin, threshold: threshold)
-    var count = step.pieces.ranges[piece].count
-    if step.pieces.lists.isEmpty {
-      ask(question, neurons: step.pieces.ranges[piece], of: own.leading, slot: 0, into: own.gate, own)
-    } else {
-      count = listResident(step, piece, own)
-      for entry in 0..<count {
-        let neuron = Int(own.list[entry])
-        ask(question, neurons: neuron..<neuron + 1, of: own.leading, slot: 0, into: own.gate + entry, own)
-      }
-    }
-    let computed = select(step, piece, count: count, by: .from(0), values: own.gate, own)
+    let rows = leading.rows(of: step.pieces.ranges[piece])
+    ask(question, rows: rows, of: own.leading, slot: 0, into: own.gate, own)
+    let computed = kernels.select(
+      own.gate, numbers: UInt32(rows.lowerBound)..<UInt32(rows.upperBound), by: .from(0), into: own.list,
+      values: own.gate)
     worker.enter(.gateUp)
     kernels.multiply(
       leading.gate.matrix, listed: own.listed(computed), by: step.input, into: own.gate, scratch: own.joined)
+    leading.replaceRowsByNeurons(own.list, count: computed)
     addBias(layer.gate == nil ? layer.upBias : layer.gateBias, to: own.gate, own.list, count: computed)
     if threshold != nil { activateGate(own.gate, count: computed) }
     let fired = kernels.select(
       own.gate, list: own.list, count: computed, by: Self.rule(threshold), into: own.list, values: own.gate)
-    computeGated(step, own, count: fired, threshold: threshold, up: leading.up?.matrix, sum: piece, worker)
+    computeGated(
+      step, own, count: fired, threshold: threshold, leading: leading.up == nil ? nil : leading, sum: piece, worker)
     counters.add(layer: step.index, worker: worker.index, computed: computed, fired: fired)
   }
 
   /// What the listed neurons add, whose gates are known: with a threshold, activated already.
   ///
-  /// - Parameter up: the up projection in two areas, if it is to be read there.
+  /// - Parameter leading: has the up projection in two areas, if it is to be read there.
   private func computeGated(
-    _ step: AloneStep, _ own: NeuronScratch.Own, count: Int, threshold: Float?, up: SplitMatrix?, sum: Int,
+    _ step: AloneStep, _ own: NeuronScratch.Own, count: Int, threshold: Float?, leading: LeadingWeights?, sum: Int,
     _ worker: Worker
   ) {
     let layer = step.layer
     kernels.prefetch(step.down, listed: own.listed(count))
     if layer.gate != nil {
-      if let up {
-        kernels.multiply(up, listed: own.listed(count), by: step.input, into: own.up, scratch: own.joined)
+      if let leading, let up = leading.up?.matrix {
+        let rows = leading.rows(of: own.listed(count), into: own.tokens)
+        kernels.multiply(up, listed: rows, by: step.input, into: own.up, scratch: own.joined)
         addBias(layer.upBias, to: own.up, own.list, count: count)
       } else {
         multiplyUp(step, own, count: count)

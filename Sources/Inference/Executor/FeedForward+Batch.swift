@@ -39,7 +39,7 @@ extension FeedForward {
         for t in asking {
           ask(
             leading, neurons: neurons, of: scratch.leading, slot: t - asking.lowerBound,
-            into: scratch.scores + t * f + neurons.lowerBound, scratch.own[worker.index])
+            scores: scratch.scores + t * f, scratch.own[worker.index])
         }
         worker.enter(.gateUp)
       }

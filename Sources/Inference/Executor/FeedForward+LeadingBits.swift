@@ -38,21 +38,19 @@ extension FeedForward {
     worker.sync()
   }
 
-  /// Writes for some neurons, at most a piece, by how many deviations the margin is wider than it would have to be: a number below 0 where
-  /// they give nothing, as far as the margin reaches. With a threshold, by how much their activation may exceed it.
+  /// Writes for some rows of leading bits, at most a piece, by how many deviations the margin is wider than it would have to be: a number below 0 where
+  /// their neurons give nothing, as far as the margin reaches. With a threshold, by how much their activation may exceed it.
   ///
-  /// - Parameter target: [neurons]; not a buffer of `own` but its gates.
+  /// - Parameter target: [rows]; not a buffer of `own` but its gates.
   func ask(
-    _ question: LeadingQuestion, neurons: Range<Int>, of input: LeadingInput, slot: Int,
+    _ question: LeadingQuestion, rows: Range<Int>, of input: LeadingInput, slot: Int,
     into target: UnsafeMutablePointer<Float>, _ own: NeuronScratch.Own
   ) {
-    let (layer, margin, count) = (question.layer, question.margin, neurons.count)
+    let (layer, margin, count) = (question.layer, question.margin, rows.count)
     let deviation = own.up
     kernels.leadingProducts(
-      question.weights.gate.matrix, rows: neurons, by: input, slot: slot, into: target, deviation: deviation)
-    if let bias = layer.gate == nil ? layer.upBias : layer.gateBias {
-      kernels.add(bias.values + neurons.lowerBound, to: target, count: count)
-    }
+      question.weights.gate.matrix, rows: rows, by: input, slot: slot, into: target, deviation: deviation)
+    addBias(layer.gate == nil ? layer.upBias : layer.gateBias, question.weights, rows: rows, to: target)
     if let threshold = question.threshold {
       let lowest = own.scores
       kernels.triad(target, deviation, factor: -margin, count: count, into: lowest)
@@ -63,12 +61,37 @@ extension FeedForward {
     for index in 0..<count { target[index] = target[index] / deviation[index] + margin }
     guard let up = question.weights.up else { return }
     let other = own.scores
-    kernels.leadingProducts(up.matrix, rows: neurons, by: input, slot: slot, into: other, deviation: deviation)
-    if let bias = layer.upBias { kernels.add(bias.values + neurons.lowerBound, to: other, count: count) }
+    kernels.leadingProducts(up.matrix, rows: rows, by: input, slot: slot, into: other, deviation: deviation)
+    addBias(layer.upBias, question.weights, rows: rows, to: other)
     // Both must be able to fire; what is no number may.
     for index in 0..<count {
       let score = other[index] / deviation[index] + margin
       if score < target[index] { target[index] = score }
+    }
+  }
+
+  /// The same for some neurons of a layer, for a row of several: scores[neuron]. Those whose leading bits are elsewhere are out.
+  func ask(
+    _ question: LeadingQuestion, neurons: Range<Int>, of input: LeadingInput, slot: Int,
+    scores: UnsafeMutablePointer<Float>, _ own: NeuronScratch.Own
+  ) {
+    let rows = question.weights.rows(of: neurons)
+    guard let numbers = question.weights.neurons else {
+      return ask(question, rows: rows, of: input, slot: slot, into: scores + rows.lowerBound, own)
+    }
+    (scores + neurons.lowerBound).update(repeating: -.infinity, count: neurons.count)
+    ask(question, rows: rows, of: input, slot: slot, into: own.gate, own)
+    for (entry, row) in rows.enumerated() { scores[Int(numbers[row])] = own.gate[entry] }
+  }
+
+  private func addBias(
+    _ bias: Vector?, _ weights: LeadingWeights, rows: Range<Int>, to values: UnsafeMutablePointer<Float>
+  ) {
+    guard let bias else { return }
+    if let neurons = weights.neurons {
+      for (entry, row) in rows.enumerated() { values[entry] += bias.values[Int(neurons[row])] }
+    } else {
+      kernels.add(bias.values + rows.lowerBound, to: values, count: rows.count)
     }
   }
 
@@ -99,5 +122,26 @@ extension Activation {
     case .silu: (-1.2784645, 0.27846455)
     case .gelu: (-0.7517915, 0.16997121)
     }
+  }
+}
+
+extension LeadingWeights {
+  /// Writes to a list of rows whose they are.
+  func replaceRowsByNeurons(_ list: UnsafeMutablePointer<UInt32>, count: Int) {
+    guard let neurons else { return }
+    for entry in 0..<count { list[entry] = neurons[Int(list[entry])] }
+  }
+
+  /// The rows of listed neurons, ascending, all of which are here.
+  ///
+  /// - Parameter space: [list], where they are written if they are not the neurons themselves.
+  func rows(
+    of list: UnsafeBufferPointer<UInt32>, into space: UnsafeMutablePointer<UInt32>
+  ) -> UnsafeBufferPointer<UInt32> {
+    guard neurons != nil else { return list }
+    for (entry, neuron) in list.enumerated() {
+      space[entry] = UInt32(rows(of: Int(neuron)..<Int(neuron)).lowerBound)
+    }
+    return UnsafeBufferPointer(start: UnsafePointer(space), count: list.count)
   }
 }

@@ -41,12 +41,13 @@ extension FeedForward {
     let neurons = Double(sum.tokens) * Double(layer.up.rows)
     let fired = Double(sum.fired) / neurons
     if let leading = plan.leading {
-      func rest(_ rows: SplitRows) -> Double { Double(rows.matrix.rows * rows.matrix.restBytes) }
+      func rest(_ rows: SplitRows) -> Double { Double(rows.matrix.restBytes) }
       func first(_ rows: SplitRows) -> Double { Double(rows.matrix.rows * rows.matrix.leadingBytes) }
-      let up = layer.gate == nil ? 0 : fired * (leading.up.map(rest) ?? bytes(layer.up))
+      let (computed, active) = (Double(sum.computed) / Double(sum.tokens), Double(sum.fired) / Double(sum.tokens))
+      let up = layer.gate == nil ? 0 : leading.up.map { active * rest($0) } ?? fired * bytes(layer.up)
       return ExecutorStatistics.ReadBytes(
         leadingBits: first(leading.gate) + (leading.up.map(first) ?? 0),
-        gateUp: Double(sum.computed) / neurons * rest(leading.gate) + up, down: fired * bytes(plan.neurons))
+        gateUp: computed * rest(leading.gate) + up, down: fired * bytes(plan.neurons))
     }
     let asked = source(index).mode == .predictor ? Double(sum.computed) / neurons : share
     return ExecutorStatistics.ReadBytes(

@@ -92,7 +92,7 @@ public final class GPUExecutor: ModelExecutor {
   ///
   /// - Parameter sparsity: what neurons are chosen by; predictors are weights, too.
   public static func check(_ model: LanguageModel, sparsity: SparsityOptions = SparsityOptions()) throws {
-    try GPUWeights.check(model, SparsityRecipe(model: model, options: sparsity))
+    try GPUWeights.check(model, SparsityRecipe(model: model, options: sparsity).askingWholeGates)
   }
 
   /// Bytes of a model's weights on a device, but for rounding.
@@ -100,7 +100,7 @@ public final class GPUExecutor: ModelExecutor {
   /// - Parameter sparsity: what neurons are chosen by; predictors are weights, too.
   /// - Throws: `SparsityError` where neurons cannot be chosen so.
   public static func weightBytes(_ model: LanguageModel, sparsity: SparsityOptions = SparsityOptions()) throws -> Int {
-    GPUWeights.byteCount(model, try SparsityRecipe(model: model, options: sparsity))
+    GPUWeights.byteCount(model, try SparsityRecipe(model: model, options: sparsity).askingWholeGates)
   }
 
   /// Uploads a model.
@@ -121,7 +121,7 @@ public final class GPUExecutor: ModelExecutor {
     model: LanguageModel, device: any GPUDevice, options: EngineOptions, limits: Limits, split: GPUSplit? = nil
   ) throws {
     self.limits = limits
-    let recipe = try SparsityRecipe(model: model, options: options.sparsity)
+    let recipe = try SparsityRecipe(model: model, options: options.sparsity).askingWholeGates
     try GPUWeights.check(model, recipe)
     guard split != nil || options.sparsity.resident == nil else { throw GPUModelError.partOfLayers }
     guard options.observer == nil, options.activationObserver == nil else { throw GPUModelError.observers }
@@ -161,10 +161,14 @@ public final class GPUExecutor: ModelExecutor {
     weightBytes = device.usage.bufferBytes - before
     kernels = GPUKernels(device)
     mode = options.sparsity.mode
+    let name = device.description.name
     reason =
-      split != nil
-      ? "the processor and \(device.description.name) share the model"
-      : "the whole model is on \(device.description.name)"
+      switch (split == nil, mode == .bits) {
+      case (true, false): "the whole model is on \(name)"
+      case (true, true): "the whole model is on \(name), which asks whole gates"
+      case (false, false): "the processor and \(name) share the model"
+      case (false, true): "the processor shares the model with \(name), which asks whole gates of its neurons"
+      }
     lists = weights.layers.contains { $0.source != .dense }
     masks = weights.layers.contains { !$0.source.mode.isLossless || $0.neurons?.turned != nil }
     counts = Array(repeating: NeuronCount(), count: weights.layers.count)

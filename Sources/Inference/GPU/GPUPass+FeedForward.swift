@@ -72,7 +72,7 @@ extension GPUPass {
     let stride = work.hidden.stride
     let (mask, threshold): (ActivateConstants.Mask, Float) =
       switch source {
-      // Leading bits are not asked on a GPU.
+      // In place of leading bits a GPU asks whole gates: `SparsityRecipe.askingWholeGates`.
       case .dense, .gate, .bits: (.none, 0)
       case .predictor(let threshold): (.scores, threshold)
       case .threshold(let threshold): (.magnitude, threshold)

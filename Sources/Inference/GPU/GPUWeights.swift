@@ -70,7 +70,6 @@ struct GPUWeights {
   /// - Throws: ``GPUModelError``.
   static func check(_ model: LanguageModel, _ recipe: SparsityRecipe) throws {
     let c = model.configuration
-    if recipe.sources.contains(where: { $0.first?.mode == .bits }) { throw SparsityError.bitsOnGPU }
     guard c.headSize <= CacheLayout.mostHeadSize else {
       throw GPUModelError.headSize(c.headSize, most: CacheLayout.mostHeadSize)
     }

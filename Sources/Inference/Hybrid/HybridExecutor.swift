@@ -110,11 +110,19 @@ public final class HybridExecutor: ModelExecutor {
     var statistics = gpu.statistics
     let device = statistics.layers
     let processor = share.executor.statistics
+    if statistics.mode == .bits, let reason = processor.reason {
+      statistics.reason = [statistics.reason, reason].compactMap { $0 }.joined(separator: "; ")
+    }
     // Of layers that both compute, what both did.
     statistics.layers =
       processor.layers.prefix(placement.processorLayers)
-      + zip(statistics.layers, processor.layers.dropFirst(placement.processorLayers)).map { device, processor in
+      + zip3(
+        statistics.layers, processor.layers.dropFirst(placement.processorLayers),
+        placement.hot.dropFirst(placement.processorLayers)
+      ).map { device, processor, hot in
         var layer = device
+        // The device asks whole gates of its neurons.
+        if processor.source.mode == .bits, hot.count < placement.neurons { layer.source = processor.source }
         layer.computed += processor.computed
         layer.fired += processor.fired
         layer.tokens = max(device.tokens, processor.tokens)

@@ -10,7 +10,9 @@ struct HybridPlanner {
   let speeds: MachineSpeeds
   /// Neurons that a file names; `nil` places them by frequency.
   let index: GPUIndex?
+  /// Of the device's part.
   private let recipe: SparsityRecipe
+  private let processorSources: [[ActivationSource]]
   private let frequencies: [[Float]]?
 
   /// What of the layers is not divided.
@@ -25,7 +27,9 @@ struct HybridPlanner {
   init(model: LanguageModel, options: EngineOptions, speeds: MachineSpeeds, index: GPUIndex? = nil) throws {
     var sparsity = options.sparsity
     sparsity.resident = Array(repeating: .all, count: model.configuration.layerCount)
-    recipe = try SparsityRecipe(model: model, options: sparsity)
+    let recipe = try SparsityRecipe(model: model, options: sparsity)
+    processorSources = recipe.sources
+    self.recipe = recipe.askingWholeGates
     (self.model, self.options, self.speeds, self.index) = (model, options, speeds, index)
     let counted = CountedProfile(for: model, in: options.gpuOptions.cacheFolder)
     let profile = try options.sparsity.profile ?? ActivationProfile.find(for: model) ?? counted?.kept
@@ -77,6 +81,9 @@ struct HybridPlanner {
     return nil
   }
 
+  /// The shape that takes least of the device's memory.
+  var leastShape: Shape { Shape(processorLayers: model.configuration.layerCount - 1, hasOutput: false) }
+
   /// The shape with so many whole layers on the device, as `HybridOptions.layers` counts them.
   func shape(layers count: Int) -> Shape? {
     let layers = model.configuration.layerCount
@@ -111,7 +118,7 @@ struct HybridPlanner {
     let states = min(rows, 128) * GPUPassTables.mostStretches * c.headCount * (c.headSize + 2)
     let logits = max(1, min(rows, (32 << 20) / (c.vocabularySize * 4))) * c.vocabularySize * 2
     let pages = rows * ((context + 63) / 64)
-    return (rows * row + few + states + logits + pages) * 4 * 21 / 20 + (1 << 20)
+    return (rows * row + few + states + logits + pages) * 4 * 21 / 20 + (1 << 17)
   }
 
   var outputBytes: Int { deviceBytes(model.weights.output) }
@@ -169,7 +176,16 @@ struct HybridPlanner {
     case .predictor: asked = 0
     case .dense: asked = 1
     }
-    return NeuronLoad(bytesPerNeuron: total, frequencies: frequencies.map { asked + (1 - asked) * $0 })
+    func read(_ asked: Float) -> [Float] { frequencies.map { asked + (1 - asked) * $0 } }
+    // The processor reads the leading bits of every gate, the other bits only of those that may fire.
+    let leading = processorSources[index].first?.mode == .bits ? leadingShare(index) * asked : nil
+    return NeuronLoad(bytesPerNeuron: total, frequencies: read(asked), processorFrequencies: leading.map(read))
+  }
+
+  /// The leading bits' share of the rows that tell whether a neuron fires.
+  private func leadingShare(_ index: Int) -> Float {
+    let asked = model.weights.layers[index].gate ?? model.weights.layers[index].up
+    return Float(asked.format.leadingBytes(columns: asked.columns)) / Float(asked.rowBytes)
   }
 
   /// Neurons that are placed at a time: few for tiny layers.
@@ -209,7 +225,7 @@ struct HybridPlanner {
       lists[layer] = place.neurons
       // A layer that is wholly on the device hands nothing over.
       let rest = (c.feedForwardSize - place.neurons.count) * load.bytesPerNeuron
-      let active = load.frequencies.reduce(0.0) { $0 + Double($1) } * Double(load.bytesPerNeuron)
+      let active = load.bytes()
       if rest > 0, rest <= left, active / speeds.gpu <= place.seconds + speeds.turn {
         lists[layer] = all
         left -= rest
@@ -247,17 +263,17 @@ struct HybridPlanner {
           $0 + ($1.name.hasPrefix("fc") ? bytes($1.format, rows: $1.rows, columns: $1.columns) : 0)
         })
       let load = load(layer: index)
-      let all = load.frequencies.reduce(0.0) { $0 + Double($1) } * Double(load.bytesPerNeuron)
       if index < shape.processorLayers {
-        processor += attention + predictor + all
+        processor += attention + predictor + load.processorBytes()
         continue
       }
       device += attention + predictor
-      let here = hot[index].reduce(0.0) { $0 + Double(load.frequencies[Int($1)]) } * Double(load.bytesPerNeuron)
+      let here = load.bytes(of: hot[index])
       if hot[index].count == load.frequencies.count {
         device += here
       } else {
-        total += max(here / speeds.gpu, (all - here) / speeds.processor) + speeds.turn
+        let there = load.processorBytes() - load.processorBytes(of: hot[index])
+        total += max(here / speeds.gpu, there / speeds.processor) + speeds.turn
       }
     }
     let output = Double(deviceBytes(weights.output))
@@ -271,10 +287,4 @@ struct HybridPlanner {
     return seconds(
       Shape(processorLayers: layers, hasOutput: false), [[UInt32]](repeating: [], count: layers))
   }
-}
-
-private func zip3<A: Sequence, B: Sequence, C: Sequence>(
-  _ a: A, _ b: B, _ c: C
-) -> [(A.Element, B.Element, C.Element)] {
-  zip(zip(a, b), c).map { ($0.0, $0.1, $1) }
 }

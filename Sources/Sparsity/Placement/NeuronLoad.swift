@@ -7,10 +7,29 @@ public struct NeuronLoad: Sendable, Equatable {
   public let bytesPerNeuron: Int
   /// Share of tokens for which each neuron is computed, 0...1: [neurons], in the order of the file.
   public let frequencies: [Float]
+  /// The same where the CPU computes them, if it reads another share of their bytes; `nil` where it does not. It falls and rises with
+  /// ``frequencies``.
+  public let processorFrequencies: [Float]?
 
-  public init(bytesPerNeuron: Int, frequencies: [Float]) {
+  public init(bytesPerNeuron: Int, frequencies: [Float], processorFrequencies: [Float]? = nil) {
     self.bytesPerNeuron = bytesPerNeuron
     self.frequencies = frequencies
+    self.processorFrequencies = processorFrequencies
+  }
+
+  /// Bytes that a token reads of some neurons on average, or of all.
+  public func bytes(of neurons: [UInt32]? = nil) -> Double { sum(frequencies, neurons) }
+
+  /// The same where the CPU computes them.
+  public func processorBytes(of neurons: [UInt32]? = nil) -> Double {
+    sum(processorFrequencies ?? frequencies, neurons)
+  }
+
+  private func sum(_ frequencies: [Float], _ neurons: [UInt32]?) -> Double {
+    let sum =
+      neurons.map { $0.reduce(0.0) { $0 + Double(frequencies[Int($1)]) } }
+      ?? frequencies.reduce(0.0) { $0 + Double($1) }
+    return sum * Double(bytesPerNeuron)
   }
 
   /// The loads of a model's layers.

@@ -97,8 +97,8 @@ public struct Placement: Sendable, Equatable {
 
 /// What a layer takes with none, one, two … steps of its hottest neurons on the GPU.
 private struct LayerCurve {
-  /// Neurons after so many steps, and the sum of their frequencies.
-  let steps: [(neurons: Int, active: Double)]
+  /// Neurons after so many steps, the sum of their frequencies, and of those that they have on the CPU.
+  let steps: [(neurons: Int, active: Double, spared: Double)]
   private let order: [UInt32]
   private let bytesPerNeuron: Int
   private let cost: CostModel
@@ -107,16 +107,18 @@ private struct LayerCurve {
     order = positionsByFallingFrequency(load.frequencies)
     bytesPerNeuron = load.bytesPerNeuron
     self.cost = cost
-    var steps = [(neurons: 0, active: 0.0)]
-    var active = 0.0
+    var steps = [(neurons: 0, active: 0.0, spared: 0.0)]
+    var (active, spared) = (0.0, 0.0)
+    let processor = load.processorFrequencies ?? load.frequencies
     var start = 0
     while start < order.count {
       let end = step < order.count - start ? start + step : order.count
       for neuron in order[start..<end] {
-        let frequency = load.frequencies[Int(neuron)]
-        active += frequency > 0 ? Double(frequency) : 0
+        let (own, other) = (load.frequencies[Int(neuron)], processor[Int(neuron)])
+        active += own > 0 ? Double(own) : 0
+        spared += other > 0 ? Double(other) : 0
       }
-      steps.append((end, active))
+      steps.append((end, active, spared))
       start = end
     }
     self.steps = steps
@@ -131,7 +133,7 @@ private struct LayerCurve {
   }
 
   private func cpuSeconds(_ count: Int) -> Double {
-    cost.cpuSeconds((active - steps[count].active) * Double(bytesPerNeuron))
+    cost.cpuSeconds((steps[steps.count - 1].spared - steps[count].spared) * Double(bytesPerNeuron))
   }
 
   func seconds(steps count: Int) -> Double { max(gpuSeconds(count), cpuSeconds(count)) }
