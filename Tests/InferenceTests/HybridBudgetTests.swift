@@ -88,6 +88,18 @@ import Testing
     #expect(refused > 0 && shares.last == 1 && Set(shares).count > 3, "\(shares)")
   }
 
+  /// A few hundred kilobytes are enough for tiny models, and what is too little is refused.
+  @Test func tinyBudgetsAreTried() throws {
+    let model = try ExecutorBench.open("tiny-bamboo-q4_0.powerinfer")
+    let shares = try [300_000, 420_000].map { budget in
+      let executor = try make(model, options(), budget: budget)
+      #expect(executor.gpu.device.usage.deviceBytes <= budget)
+      return executor.placement.neuronShare
+    }
+    #expect(shares[0] > 0 && shares[0] < shares[1])
+    #expect(throws: HybridError.self) { try make(model, options(), budget: 50_000) }
+  }
+
   /// What is tried until it fits are sizes: of weights nothing is uploaded twice, however tight the budget.
   @Test(arguments: [SparsityMode.gate, .dense]) func weightsAreUploadedOnce(mode: SparsityMode) throws {
     let folder = try TemporaryFolder()

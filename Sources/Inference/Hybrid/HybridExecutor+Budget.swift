@@ -16,7 +16,12 @@ extension HybridExecutor {
     let (model, options) = (planner.model, planner.options)
     let budget = device.usage.deviceBudget
     let wanted =
-      if let layers = options.hybrid.layers { planner.shape(layers: layers) } else { try planner.shape(budget: budget) }
+      if let layers = options.hybrid.layers {
+        planner.shape(layers: layers)
+      } else {
+        // What is estimated is more than tiny models take: whether one layer fits is tried.
+        try planner.shape(budget: budget) ?? planner.leastShape
+      }
     guard let wanted else { throw HybridError.budgetTooSmall(budget, needed: try least(planner)) }
     // Buffers are rounded up and lie in blocks, of which a part may be left over.
     var division = Division(shape: wanted, slack: budget / 256)
@@ -83,7 +88,7 @@ extension HybridExecutor {
         division.shape.processorLayers = next
       } catch let error as GPUError where error.isShortOfMemory && !isGiven {
         if found != nil { break }
-        guard try division.shrink(planner, budget: budget, isPlaced: isPlaced) else { throw error }
+        guard try division.shrink(planner, budget: budget, isPlaced: isPlaced) else { return nil }
       }
     }
     return found
