@@ -20,7 +20,8 @@ struct Place: ParsableCommand {
       a context; nothing is run.
 
       With --output it writes the list of neurons on the GPU as PowerInfer reads it from MODEL.gguf.generated.gpuidx. \
-      Neurons are placed 256 at a time. Sizes: 8 or 8GiB, 8GB (powers of 1000), 500MiB, 512B.
+      Neurons are placed 256 at a time. PowerInfer asks predictors; powerinfer's own --sparsity gate and bits do without, \
+      and it says how many neurons there is room for then. Sizes: 8 or 8GiB, 8GB (powers of 1000), 500MiB, 512B.
 
       Examples:
         powerinfer place model.gguf --vram-budget 8GiB
@@ -52,7 +53,11 @@ struct Place: ParsableCommand {
         vramCapacity: placement.neurons.byteCount)
       try index.write(output)
     }
-    let report = PlacementReport(subject, cost: cost, placement, index: output)
+    var report = PlacementReport(subject, cost: cost, placement, index: output)
+    if subject.model.configuration.activation == .relu, report.parts.contains(where: { $0.isPredictor }) {
+      report.neuronsWithoutPredictors =
+        try options.place(subject, budget: budget, cost: cost, hasPredictors: false).neurons.neuronCount
+    }
     try StandardOutput.write(options.json ? JSON.text(report) + "\n" : report.text)
     options.note(subject, placement)
     if let output, !options.quiet, !options.json { StandardOutput.note("The GPU index was saved in \(output).\n") }

@@ -15,6 +15,9 @@ struct Plan: ParsableCommand {
       room for it, and how many tokens a second the memories allow: of all that a token reads, at the speed at which this \
       machine reads it, which takes a moment to measure unless --cpu-bandwidth says it. No token can come faster than that.
 
+      Where it is known how often neurons fire, the plan compares what a token reads with each --sparsity, and says what \
+      predictors take; gate and bits do without them.
+
       Without --vram-budget everything is the processor's. With it the plan says what a run with that budget puts on the GPU \
       and the speed to expect of both together, and beside it how PowerInfer would divide the budget: the tables of powerinfer \
       place, which also writes the list of neurons on the GPU. docs/hybrid.md has the model of time.
@@ -53,6 +56,9 @@ struct Plan: ParsableCommand {
       processorAlone: try options.place(subject, budget: 0, cost: cost).tokensPerSecond,
       allNeurons: try options.place(subject, budget: 0, cost: cost, isSparse: false).tokensPerSecond,
       isMeasured: options.cpuBandwidth == nil)
+    if let profile = subject.profile {
+      report.sources = try FeedForwardReads.all(of: subject.model, profile: profile).map(PlanReport.Source.init)
+    }
     if budget > 0 { try forecast(subject, budget: budget, cost: cost, threads: threads, into: &report) }
     try StandardOutput.write(options.json ? JSON.text(report) + "\n" : report.text)
     options.note(subject, placement)

@@ -98,6 +98,20 @@ import Testing
     #expect(try await place("--vram-budget 8G -q").error == "")
   }
 
+  /// Predictors take what neurons could have.
+  @Test func neuronsWithoutPredictorsAreCounted() async throws {
+    let whole = try await json("--vram-budget 8G -c 1 --turn-cost 0")
+    #expect(whole["neuronsOnGPU"] as? Int == 2048 && whole["neuronsWithoutPredictors"] as? Int == 2048)
+    let parts = try #require(whole["parts"] as? [[String: Any]])
+    let predictors = try #require(parts.first { $0["kind"] as? String == "predictors" }?["bytes"] as? Int)
+    let budget = try #require(whole["bytes"] as? Int) - predictors
+    let outcome = try await place("--vram-budget \(budget)B -c 1 --turn-cost 0")
+    let sentence =
+      #/Predictors are 0\.\d\d MiB: (\d+) neurons on the GPU beside them, 2048 without them \(--sparsity gate or bits\)\./#
+    let line = try #require(outcome.output.firstMatch(of: sentence), "\(outcome.output)")
+    #expect(try #require(Int(line.output.1)) < 2048)
+  }
+
   @Test func whatDoesNotFitStaysInMainMemory() async throws {
     let report = try await json("--vram-budget 0 -c 100")
     let parts = try #require(report["parts"] as? [[String: Any]])

@@ -55,6 +55,9 @@ import Testing
     #expect(abs(faster - 1e9 / (Double(fixed) + Double(neurons) / 4)) < 1e-6 * faster)
     #expect((sparse["placement"] as? [String: Any])?["active"] as? Double == 0.25)
     #expect(sparse["isBandwidthMeasured"] as? Bool == false)
+    let sources = try #require(sparse["sources"] as? [[String: Any]])
+    #expect(sources.compactMap { $0["sparsity"] as? String } == ["dense", "gate", "bits", "predictor"])
+    #expect(sources.first?["bytesPerToken"] as? Int == neurons && (dense["sources"] as? [Any])?.isEmpty == true)
   }
 
   @Test func scratchSpaceBeyondAllMemoryDoesNotFit() async throws {
@@ -81,6 +84,7 @@ import Testing
     #expect(
       alone.output.contains("on the processor alone, all neurons computed\nMain memory at 50.0 GB/s (as told).\n"))
     #expect(!alone.output.contains("GPU"))
+    #expect(alone.output.contains("What a token reads of the feed-forward, by --sparsity:\n  0.07 MiB by dense\n"))
     let both = try await run("plan %m.gguf --vram-budget 1GiB --turn-cost 0")
     #expect(
       both.output.contains(" with the budget divided as in the tables\n")

@@ -137,13 +137,17 @@ struct PlacementOptions: ParsableArguments {
   ///   - budget: bytes of video memory.
   ///   - cost: of both devices.
   ///   - isSparse: whether neurons are computed only when they fire, as far as a profile says when.
-  func place(_ subject: Subject, budget: Int, cost: CostModel, isSparse: Bool = true) throws -> ModelPlacement {
+  ///   - hasPredictors: whether predictors, if there are any, are counted.
+  func place(
+    _ subject: Subject, budget: Int, cost: CostModel, isSparse: Bool = true, hasPredictors: Bool = true
+  ) throws -> ModelPlacement {
     let formats = try cache.resolve(Environment())
     let scratch = try scratch.map { try ByteSize($0, option: "scratch").bytes }
     return try ModelPlacement(
       parts: PlacedPart.parts(
         of: subject.model, contextSize: subject.contextSize, batchSize: batchSize, scratch: scratch,
-        keys: formats.keys.storage, values: formats.values.storage),
+        keys: formats.keys.storage, values: formats.values.storage
+      ).filter { hasPredictors || $0.kind != .predictors },
       loads: NeuronLoad.loads(of: subject.model, profile: isSparse ? subject.profile : nil), budget: budget, cost: cost)
   }
 

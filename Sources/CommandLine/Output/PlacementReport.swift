@@ -9,6 +9,9 @@ struct PlacementReport: Encodable {
     var kind: String
     var bytes: Int
     var isOnGPU: Bool
+
+    /// Whether these are predictors, of which there are some.
+    var isPredictor: Bool { kind == PlacedPart.Kind.predictors.rawValue && bytes > 0 }
   }
 
   struct Layer: Encodable {
@@ -36,6 +39,10 @@ struct PlacementReport: Encodable {
   var neuronsPerLayer: Int
   var layers: [Layer]
   var tokensPerSecond: Double
+  /// Neurons on the GPU, of all layers.
+  var neuronsOnGPU: Int
+  /// The same if there were no predictors; nil where there are none, or where they are needed.
+  var neuronsWithoutPredictors: Int?
   /// Where the GPU index is; nil where none was written.
   var index: String?
 
@@ -52,6 +59,7 @@ struct PlacementReport: Encodable {
     budget = placement.budget
     bytes = placement.byteCount
     tokensPerSecond = placement.tokensPerSecond
+    neuronsOnGPU = placement.neurons.neuronCount
     let weights = subject.model.weights
     coldNeuronBytes = weights.use(.gateUp).bytes + weights.use(.down).bytes - placement.neurons.byteCount
     parts =
@@ -67,7 +75,17 @@ struct PlacementReport: Encodable {
   /// A row for each part, one for each layer, and what to expect of it.
   var text: String {
     tables + "\nUses \(Units.bytes(bytes)) of \(Units.bytes(budget)) on the GPU; expected "
-      + String(format: "%.2f", tokensPerSecond) + " tokens per second.\n"
+      + String(format: "%.2f", tokensPerSecond) + " tokens per second.\n" + predictors
+  }
+
+  /// What predictors take, where neurons can be chosen without.
+  private var predictors: String {
+    guard let without = neuronsWithoutPredictors, without > neuronsOnGPU,
+      let part = parts.first(where: \.isPredictor)
+    else { return "" }
+    return
+      "Predictors are \(Units.bytes(part.bytes)): \(neuronsOnGPU) neurons on the GPU beside them, \(without) without "
+      + "them (--sparsity gate or bits).\n"
   }
 
   /// A row for each part, and one for each layer where there is video memory.

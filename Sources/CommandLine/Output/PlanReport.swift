@@ -19,8 +19,27 @@ struct PlanReport: Encodable {
   var tokensPerSecondAllNeurons: Double
   /// Whether the speed of main memory was measured here.
   var isBandwidthMeasured: Bool
+  /// What a token reads of the feed-forward with each source; empty without a profile.
+  var sources: [Source] = []
   /// What a run with this budget does; nil without one, and where no GPU can run the model.
   var forecast: Forecast?
+
+  /// What a source reads.
+  struct Source: Encodable {
+    var sparsity: String
+    var bytesPerToken: Double
+    var predictorBytes: Int
+
+    init(_ reads: FeedForwardReads) {
+      sparsity = reads.mode.rawValue
+      (bytesPerToken, predictorBytes) = (reads.bytesPerToken, reads.predictorBytes)
+    }
+
+    var line: String {
+      "  \(Units.bytes(Int(bytesPerToken))) by \(sparsity)"
+        + (predictorBytes > 0 ? ", of which \(Units.bytes(predictorBytes)) are predictors" : "")
+    }
+  }
 
   /// What a run puts on the GPU.
   struct Forecast: Encodable {
@@ -96,6 +115,10 @@ struct PlanReport: Encodable {
     }
     if let forecast { lines += forecast.lines }
     if let active = placement.active { lines.append("Neurons that fire for a token: \(Units.percent(active)).") }
+    if sources.count > 1 {
+      lines.append("What a token reads of the feed-forward, by --sparsity:")
+      lines += sources.map(\.line)
+    }
     lines.append("At most, in tokens per second, for what a token reads of the memories:")
     if placement.budget > 0 { lines.append("  \(rate(tokensPerSecond)) with the budget divided as in the tables") }
     lines.append("  \(rate(tokensPerSecondOnProcessor)) on the processor alone")

@@ -31,6 +31,8 @@ public struct Placement: Sendable, Equatable {
   public let layers: [Layer]
   /// Bytes of all neurons on the GPU.
   public var byteCount: Int { layers.reduce(0) { $0 + $1.byteCount } }
+  /// Neurons on the GPU, of all layers.
+  public var neuronCount: Int { layers.reduce(0) { $0 + $1.neurons.count } }
   /// Expected seconds of all layers for one token.
   public var seconds: Double { layers.reduce(0) { $0 + $1.seconds } }
 
