@@ -1,4 +1,4 @@
-import PowerInferPlatform
+public import PowerInferPlatform
 
 /// A model file, open: metadata decoded, every tensor found and checked.
 ///
@@ -65,6 +65,13 @@ public final class GGUFFile: Sendable {
       guard index.updateValue(position, forKey: tensor.name) == nil else { throw .duplicateTensor(tensor.name) }
     }
     self.index = index
+  }
+
+  /// - Throws: `FileError.shortened` where some of a mapped file was gone when it was read; see `ShortenedFiles`.
+  public func checkWholeness() throws(FileError) {
+    for backing in backings {
+      if let file = backing.mapped, file.isDamaged { throw .shortened(path: file.path) }
+    }
   }
 
   /// The tensor of that name, if there is one.

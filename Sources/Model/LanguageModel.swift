@@ -48,6 +48,7 @@ public final class LanguageModel: Sendable {
     self.copy = copy
     tokenizer = try Tokenizer(metadata: file.metadata)
     rotary = RotaryEmbedding(configuration.rotary, divisors: weights.rotaryDivisors)
+    try file.checkWholeness()
   }
 
   /// What the file says that cannot be so and was passed over, in sentences to show once.

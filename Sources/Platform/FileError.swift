@@ -22,6 +22,8 @@ public enum FileError: Error, Equatable, CustomStringConvertible {
   case diskFull(path: String)
   case tooLarge(path: String, bytes: UInt64)
   case alreadyCommitted(path: String)
+  /// Of a mapped file, some of which is gone.
+  case shortened(path: String)
   case other(action: Action, path: String, reason: String)
   /// All was written, but the file could not be given its name.
   indirect case notInPlace(FileError, complete: String)
@@ -44,6 +46,8 @@ public enum FileError: Error, Equatable, CustomStringConvertible {
       "\"\(path)\" has \(bytes) bytes, more than this machine can address."
     case .alreadyCommitted(let path):
       "\"\(path)\" was finished already; nothing more can be written to it."
+    case .shortened(let path):
+      "\"\(path)\" became shorter, or could not be read any more, while it was in use."
     case .other(let action, let path, let reason):
       "\"\(path)\" could not be \(FileError.participle(of: action)): \(reason)."
     case .notInPlace(let error, let complete):

@@ -1,3 +1,5 @@
+import Synchronization
+
 #if canImport(Glibc)
   @preconcurrency import Glibc
 #elseif canImport(Musl)
@@ -9,7 +11,7 @@
 /// A whole file as read-only memory: mapped, so that pages are read when first touched and shared between processes.
 ///
 /// A mapped file must not be shortened while it is mapped: touching a page that is gone ends the process (SIGBUS), as with
-/// every memory-mapped file. Replacing it by renaming another over it, as `AtomicFile` does, is safe.
+/// every memory-mapped file, unless it uses ``ShortenedFiles``. Replacing it by renaming another over it, as `AtomicFile` does, is safe.
 // Unchecked: the memory is read-only and lives until `deinit`.
 public final class MappedFile: @unchecked Sendable {
   /// The path the file was opened by.
@@ -24,6 +26,8 @@ public final class MappedFile: @unchecked Sendable {
 
   /// Open as long as this object lives, so that a copy is of the very file that is mapped.
   let descriptor: Int32
+  /// nil for an empty file, and where too many are watched.
+  private let place: Int?
 
   /// Opens the file at `path`.
   public init(_ path: String) throws(FileError) {
@@ -39,6 +43,12 @@ public final class MappedFile: @unchecked Sendable {
     }
     self.path = path
     self.descriptor = descriptor
+    place = ShortenedFiles.add(bytes)
+  }
+
+  /// Whether a page was gone that somebody read, who found zeros there; see ``ShortenedFiles``.
+  public var isDamaged: Bool {
+    place.map { ShortenedFiles.places[$0].isDamaged.load(ordering: .acquiring) } ?? false
   }
 
   private static func map(_ descriptor: Int32, _ path: String) throws(FileError) -> UnsafeRawBufferPointer {
@@ -60,6 +70,7 @@ public final class MappedFile: @unchecked Sendable {
   }
 
   deinit {
+    if let place { ShortenedFiles.remove(place) }
     if let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
     close(descriptor)
   }

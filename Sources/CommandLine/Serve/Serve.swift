@@ -56,6 +56,8 @@ struct Serve: ParsableCommand {
     if printConfig { return try StandardOutput.write(settings.yaml()) }
     let logger = settings.log.logger
     let model = settings.model
+    // A file that somebody makes shorter is the matter of its own requests.
+    ShortenedFiles.survive()
     let library = ModelLibrary(
       main: settings.hasMainModel ? model.path : nil, folder: settings.modelsFolder,
       byteLimit: settings.options.modelByteLimit

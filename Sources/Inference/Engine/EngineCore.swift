@@ -1,3 +1,4 @@
+import PowerInferGGUF
 import PowerInferGPU
 import PowerInferModel
 import PowerInferSparsity
@@ -258,16 +259,20 @@ final class EngineCore {
       try repeatPass(batch, after: error)
       try executor.withLogits(of: given..<batch.wantedCount, body)
     }
+    try executor.model.file.checkWholeness()
   }
 
   /// The likeliest tokens of the wanted rows of the batch that was run last; see ``ModelExecutor/candidates(of:count:)``.
   func candidates(of batch: Batch, count: Int) throws -> [[TokenCandidate]] {
+    let candidates: [[TokenCandidate]]
     do {
-      return try executor.candidates(of: 0..<batch.wantedCount, count: count)
+      candidates = try executor.candidates(of: 0..<batch.wantedCount, count: count)
     } catch let error as GPUError where fallback != nil {
       try repeatPass(batch, after: error)
-      return try executor.candidates(of: 0..<batch.wantedCount, count: count)
+      candidates = try executor.candidates(of: 0..<batch.wantedCount, count: count)
     }
+    try executor.model.file.checkWholeness()
+    return candidates
   }
 
   // MARK: A device that fails
@@ -324,6 +329,8 @@ final class EngineCore {
       try state(of: piece.sequence).pages[..<layout.pages(for: piece.position + piece.tokens.count)]
     }
     try executor.forward(Pass(batch: batch, pages: pages))
+    // Zeros in the place of weights make no answer.
+    try executor.model.file.checkWholeness()
     for piece in batch.pieces {
       sequences[piece.sequence.number]?.tokens.append(contentsOf: piece.tokens)
       sequences[piece.sequence.number]?.phases.append(contentsOf: repeatElement(piece.phase, count: piece.tokens.count))

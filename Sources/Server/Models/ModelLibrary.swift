@@ -100,7 +100,10 @@ public actor ModelLibrary {
 
   private func ready(_ file: ModelFile) async throws -> ServedModel {
     switch states[file.name] {
-    case .ready(let model): return model
+    case .ready(let model):
+      if model.isWhole { return model }
+      // Whatever the file is now, it is read again.
+      states[file.name] = nil
     case .loading(let task): return try await task.value
     case nil: break
     }
@@ -127,7 +130,7 @@ public actor ModelLibrary {
       return model
     } catch {
       states[file.name] = nil
-      if file == main { throw error }
+      if file == main, !isReady { throw error }
       throw APIError(.server, "The model \(file.name) cannot be loaded: \(error)")
     }
   }

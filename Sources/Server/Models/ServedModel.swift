@@ -42,6 +42,9 @@ final class ServedModel: Sendable {
   /// The marks between which it thinks; nil where its template shows none.
   var reasoningFormat: ReasoningFormat? { (try? prompts.get())?.reasoningFormat }
 
+  /// Whether its file is as it was loaded, as far as somebody has seen.
+  var isWhole: Bool { (try? engine.model.file.checkWholeness()) != nil }
+
   /// Notes that it is used.
   func touch() { lastUse.withLock { $0 = .now } }
 
