@@ -138,9 +138,20 @@ import Testing
       #"{"properties": {"\#(name)": {}}, "additionalProperties": {}}"#,
       #"{"allOf": \#(list(#"{"properties": {"a": {}}}"#, 100_000))}"#, #"{"type": \#(list(#""null""#, 100_000))}"#,
       #"{"prefixItems": \#(list(#"{"type": "object"}"#, 100_000))}"#,
+      "{\"properties\": {\((0..<100_000).map { "\"\($0)\":{}" }.joined(separator: ","))}}",
     ] {
       #expect(throws: GrammarError.self, "\(text.prefix(40))") { try Grammar(jsonSchema: text) }
     }
+  }
+
+  /// The number of optional members is no depth.
+  @Test func anObjectMayHaveManyMembers() throws {
+    let members = (0..<150).map { "\"m\($0)\": {\"type\": \"null\"}" }.joined(separator: ", ")
+    let grammar = try Grammar(jsonSchema: "{\"properties\": {\(members)}}")
+    for text in ["{}", #"{"m149":null}"#, #"{"m0":null,"m100":null}"#] {
+      #expect(try GrammarTests.admits(grammar, text), "\(text)")
+    }
+    #expect(try !GrammarTests.admits(grammar, #"{"m100":null,"m0":null}"#))
   }
 
   @Test func deepSchemasAreRefused() {

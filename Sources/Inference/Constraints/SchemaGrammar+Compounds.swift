@@ -111,20 +111,22 @@ extension SchemaGrammar {
   ) throws(GrammarError) -> GrammarExpression {
     let space = GrammarExpression.rule(JSONGrammar.space)
     // What may follow when no member has been written yet, and when one has.
-    var (first, later) = (GrammarExpression.empty, space)
+    // The former as a list, the last one first: an expression in an expression for each member would be as deep as there are members.
+    var (firsts, later) = ([GrammarExpression.empty], space)
     if let extra {
       let more = GrammarExpression.repeated(.sequence([JSONGrammar.comma, extra]), least: 0, most: nil)
       later = .sequence([more, space])
-      first = .optional(.sequence([extra, more, space]))
+      firsts = [.optional(.sequence([extra, more, space]))]
     }
     for (member, isRequired) in members.reversed() {
       let next = try addRule(later)
       let begun = GrammarExpression.sequence([member, next])
-      first = isRequired ? begun : .choice([begun, first])
+      if isRequired { firsts.removeAll() }
+      firsts.append(begun)
       let going = GrammarExpression.sequence([JSONGrammar.comma, member, next])
       later = isRequired ? going : .choice([going, next])
     }
-    return first
+    return firsts.count == 1 ? firsts[0] : .choice(firsts.reversed())
   }
 
   /// A string that is none of these names, however it is spelt.
