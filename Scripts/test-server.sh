@@ -47,12 +47,12 @@ start --deterministic --parallel 8 --max-body 4MiB --read-timeout 5
 "$work/venv/bin/python" Scripts/test_server.py "${address##*:}" "$server"
 stop
 
-# Whatever a model says is thought, unless it ends that itself.
+# Whatever a model says is thought, unless it ends that itself or is asked not to think.
 start --chat-template "{% for m in messages %}<|im_start|>{{ m.role }}
 {{ m.content }}<|im_end|>
 {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
-<think>
-{% endif %}"
+{% if enable_thinking is not defined or enable_thinking %}<think>
+{% endif %}{% endif %}"
 "$work/venv/bin/python" Scripts/test_server.py "${address##*:}" "$server" think_
 stop
 

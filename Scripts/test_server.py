@@ -115,6 +115,22 @@ def test_openai():
     with client.responses.stream(model=model, input=QUESTION, max_output_tokens=20, temperature=0) as stream:
         streamed = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
         check(streamed == response.output_text == stream.get_final_response().output_text, "streamed response")
+    functions = [{"type": "function", "name": "weather", "description": "The weather in a city.", "parameters": WEATHER, "strict": True}]
+    asked = dict(model=model, input=[{"role": "user", "content": "How is the weather in Oslo for two days?"}], temperature=0, max_output_tokens=120, tools=functions)
+    for choice in ("required", {"type": "function", "name": "weather"}):
+        called = client.responses.create(**asked, tool_choice=choice)
+        check([item.type for item in called.output] == ["function_call"] and called.status == "completed", f"a call of a response, found {called}")
+        item = called.output[0]
+        check(item.name == "weather" and item.call_id and fits(json.loads(item.arguments)), f"a call that fits, found {item}")
+    with client.responses.stream(**asked, tool_choice="required") as stream:
+        events = list(stream)
+        final = stream.get_final_response()
+    deltas = "".join(event.delta for event in events if event.type == "response.function_call_arguments.delta")
+    done = [event for event in events if event.type == "response.function_call_arguments.done"]
+    check(deltas == item.arguments == final.output[0].arguments and [event.arguments for event in done] == [deltas], f"a streamed call of a response, found {final}")
+    back = {"type": "function_call_output", "call_id": item.call_id, "output": "7 degrees, rain"}
+    answered = client.responses.create(**{**asked, "input": asked["input"] + [item, back]}, tool_choice="none")
+    check(answered.output_text and answered.output[-1].type == "message", f"an answer to a call's result, found {answered}")
     # By itself the client asks for base64.
     vectors = client.embeddings.create(model=model, input=["a cat", "a cat", "the stock market"]).data
     check(vectors[0].embedding == vectors[1].embedding, "equal embeddings")
@@ -147,8 +163,11 @@ def test_openai():
     deltas = [c.choices[0].delta for c in client.chat.completions.create(**ask, stream=True, extra_body=thought)]
     check("".join(getattr(delta, "reasoning_content", None) or "" for delta in deltas) == "so be it", "streamed reasoning")
     check("".join(delta.content or "" for delta in deltas) == "yes", "what is streamed after it")
+    told = client.chat.completions.create(**ask, extra_body={"chat_template_kwargs": {"enable_thinking": False}}).choices[0].message
+    check(told.content, "an answer whose template is told more")
     for kind, arguments in (
         (openai.BadRequestError, dict(messages=[])),
+        (openai.BadRequestError, dict(messages=messages, extra_body={"enable_thinking": "no"})),
         (openai.BadRequestError, dict(messages=messages, max_tokens=-1)),
         (openai.BadRequestError, dict(messages=[{"role": "user", "content": "word " * 20000}])),
     ):
@@ -336,6 +355,9 @@ def think_openly():
         check(message.reasoning_content and message.content == "", f"reasoning, found {message}")
         parts = [c.choices[0].delta for c in client.chat.completions.create(**ask, stream=True)]
         check("".join(getattr(p, "reasoning_content", None) or "" for p in parts) == message.reasoning_content, "streamed reasoning")
+        for off in ({"chat_template_kwargs": {"enable_thinking": False}}, {"enable_thinking": False}):
+            quick = client.chat.completions.create(**ask, extra_body=off).choices[0].message
+            check(quick.content and not getattr(quick, "reasoning_content", None), f"an answer without thinking, found {quick}")
         response = client.responses.create(model="any", input=QUESTION, temperature=0, max_output_tokens=8)
         check([item.type for item in response.output] == ["reasoning", "message"], f"a reasoning item, found {response.output}")
         with client.responses.stream(model="any", input=QUESTION, temperature=0, max_output_tokens=8) as stream:
@@ -350,6 +372,8 @@ def think_openly():
             text = "".join(event.thinking for event in stream if event.type == "thinking")
             final = stream.get_final_message()
         check(text == message.content[0].thinking == final.content[0].thinking, "a streamed thinking block")
+        quick = client.messages.create(**ask, thinking={"type": "disabled"})
+        check([block.type for block in quick.content] == ["text"] and quick.content[0].text, f"a message without thinking, found {quick}")
         again = messages + [{"role": "assistant", "content": final.content}, {"role": "user", "content": "And of Spain?"}]
         check(client.messages.create(**{**ask, "messages": again}).content, "a thinking block that goes back")
     if ollama := installed("ollama"):
@@ -359,7 +383,8 @@ def think_openly():
         check(message.thinking and message.content == "", f"thinking, found {message}")
         pieces = [piece.message.thinking or "" for piece in client.chat(**ask, think=True, stream=True)]
         check("".join(pieces) == message.thinking, "streamed thinking")
-        check(not client.chat(**ask, think=False).message.thinking, "thinking that nobody wants to see")
+        quick = client.chat(**ask, think=False).message
+        check(quick.content and not quick.thinking, f"an answer without thinking, found {quick}")
         check("thinking" in client.show("any").capabilities, "a capability")
     print("reasoning")
 

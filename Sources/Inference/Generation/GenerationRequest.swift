@@ -15,8 +15,8 @@ public struct GenerationRequest: Sendable, Equatable {
     case tokens([Int32])
     /// A plain text, with the special tokens that the model wants around one.
     case text(String)
-    /// A conversation, by the model's own chat template.
-    case messages([Message], tools: [Tool])
+    /// A conversation, by the model's own chat template, which may be told more.
+    case messages([Message], tools: [Tool], variables: TemplateVariables = TemplateVariables())
   }
 
   /// What to go on from.

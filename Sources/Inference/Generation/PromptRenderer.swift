@@ -84,18 +84,23 @@ public struct PromptRenderer: Sendable {
   ///   - messages: the conversation, oldest first.
   ///   - tools: what the model may ask to have called.
   ///   - beginning: what the answer begins with, for the model to go on from.
+  ///   - variables: what else the template is told.
   /// - Throws: ``PromptError/noChatTemplate``; `JinjaError`, with the template's own words where it refuses the conversation.
-  public func tokens(of messages: [Message], tools: [Tool] = [], beginning: String = "") throws -> [Int32] {
-    try prompt(of: messages, tools: tools, beginning: beginning).tokens
+  public func tokens(
+    of messages: [Message], tools: [Tool] = [], beginning: String = "",
+    variables: TemplateVariables = TemplateVariables()
+  ) throws -> [Int32] {
+    try prompt(of: messages, tools: tools, beginning: beginning, variables: variables).tokens
   }
 
   /// The same, with sentences about what the template does not show, or shows only in another shape.
   ///
-  /// - Throws: as ``tokens(of:tools:beginning:)``.
+  /// - Throws: as ``tokens(of:tools:beginning:variables:)``.
   public func prompt(
-    of messages: [Message], tools: [Tool] = [], beginning: String = ""
+    of messages: [Message], tools: [Tool] = [], beginning: String = "",
+    variables: TemplateVariables = TemplateVariables()
   ) throws -> (tokens: [Int32], remarks: [String]) {
-    let (text, remarks) = try rendered(messages, tools)
+    let (text, remarks) = try rendered(messages, tools, variables)
     var tokens = tokens(of: text)
     if !beginning.isEmpty {
       tokens += tokenizer.encode(beginning, addSpecial: false, parseSpecial: trustsMessages)
@@ -106,16 +111,21 @@ public struct PromptRenderer: Sendable {
   /// The same conversation as the text that the template makes of it. A text alone does not say who spelt a control token in it,
   /// so that it is for people to read, not for models.
   ///
-  /// - Throws: as ``tokens(of:tools:beginning:)``.
-  public func text(of messages: [Message], tools: [Tool] = []) throws -> String {
-    try rendered(messages, tools).text.text
+  /// - Throws: as ``tokens(of:tools:beginning:variables:)``.
+  public func text(
+    of messages: [Message], tools: [Tool] = [], variables: TemplateVariables = TemplateVariables()
+  ) throws -> String {
+    try rendered(messages, tools, variables).text.text
   }
 
-  private func rendered(_ messages: [Message], _ tools: [Tool]) throws -> (text: RenderedText, remarks: [String]) {
+  private func rendered(
+    _ messages: [Message], _ tools: [Tool], _ variables: TemplateVariables
+  ) throws -> (text: RenderedText, remarks: [String]) {
     let isTold = !tools.isEmpty && !shape.showsTools
     let given = isTold ? telling(tools, messages) : messages
     var (text, remarks) = try rendered(
-      given.map(ChatMessage.init), tools.isEmpty || isTold ? nil : tools.map(\.value), opensTurn: true)
+      given.map(ChatMessage.init), tools.isEmpty || isTold ? nil : tools.map(\.value), opensTurn: true,
+      variables: variables)
     if isTold { remarks.insert(Self.toldRemark, at: 0) }
     return (text, remarks)
   }
@@ -135,12 +145,13 @@ public struct PromptRenderer: Sendable {
   }
 
   private func rendered(
-    _ messages: [ChatMessage], _ tools: [Value]?, opensTurn: Bool
+    _ messages: [ChatMessage], _ tools: [Value]?, opensTurn: Bool, variables: TemplateVariables = TemplateVariables()
   ) throws -> (text: RenderedText, remarks: [String]) {
     if let templateFailure { throw templateFailure }
     guard let template else { throw PromptError.noChatTemplate }
     let (messages, remarks) = template.adapted(messages, hasTools: tools != nil, to: shape)
-    let text = try template.rendered(messages: messages, tools: tools, addGenerationPrompt: opensTurn)
+    let text = try template.rendered(
+      messages: messages, tools: tools, addGenerationPrompt: opensTurn, extra: variables.values)
     return (text, remarks + template.omissions(of: messages, from: text.text))
   }
 
@@ -155,7 +166,7 @@ public struct PromptRenderer: Sendable {
   ///
   /// - Returns: the tokens of all of it, and indices of those that the model would have had to yield: those after the prompt for
   ///   the answer, up to the first that ends one.
-  /// - Throws: as ``tokens(of:tools:beginning:)``.
+  /// - Throws: as ``tokens(of:tools:beginning:variables:)``.
   func turn(
     _ messages: ArraySlice<ChatMessage>, tools: [Value]?
   ) throws -> (tokens: [Int32], answer: Range<Int>, remarks: [String]) {

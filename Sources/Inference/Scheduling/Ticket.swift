@@ -25,7 +25,8 @@ struct Ticket: Sendable {
     switch request.prompt {
     case .tokens(let tokens): prompt = tokens
     case .text(let text): prompt = try prompts.get().tokens(of: text)
-    case .messages(let messages, let tools): prompt = try prompts.get().tokens(of: messages, tools: tools)
+    case .messages(let messages, let tools, let variables):
+      prompt = try prompts.get().tokens(of: messages, tools: tools, variables: variables)
     }
     try request.options.check(prompt, contextSize: engine.contextSize)
     let size = engine.model.configuration.vocabularySize

@@ -58,6 +58,7 @@ enum AnthropicDescription {
                       "minItems": 1
                     },
                     "system": {"anyOf": [{"$ref": "#/components/schemas/Content"}, {"type": "null"}]},
+                    "thinking": {"$ref": "#/components/schemas/Thinking"},
                     "tools": {"anyOf": [{"type": "array", "items": {"type": "object"}}, {"type": "null"}]}
                   },
                   "required": ["messages"]
@@ -126,6 +127,18 @@ enum AnthropicDescription {
           }
         ]
       },
+      "Thinking": {
+        "anyOf": [
+          {
+            "type": "object",
+            "properties": {
+              "type": {"enum": ["enabled", "adaptive", "disabled"]}, "budget_tokens": {"type": ["integer", "null"]}
+            },
+            "required": ["type"]
+          },
+          {"type": "null"}
+        ]
+      },
       "MessagesRequest": {
         "type": "object",
         "properties": {
@@ -151,6 +164,7 @@ enum AnthropicDescription {
               {"type": "null"}
             ]
           },
+          "thinking": {"$ref": "#/components/schemas/Thinking"},
           "temperature": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
           "top_p": {"type": ["number", "null"], "minimum": 0, "maximum": 1}, "top_k": {"type": ["integer", "null"]}
         },

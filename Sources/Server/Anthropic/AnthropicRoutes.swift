@@ -61,7 +61,10 @@ struct AnthropicRoutes {
       messages.removeLast()
     }
     let prompts = try model.prompts.get()
-    let tokens = try prompts.tokens(of: messages, tools: tools, beginning: beginning)
-    return (beginning.isEmpty ? .messages(messages, tools: tools) : .tokens(tokens), tokens)
+    let variables = TemplateVariables(thinking: fields.thinking?.isWanted)
+    let tokens = try prompts.tokens(of: messages, tools: tools, beginning: beginning, variables: variables)
+    return (
+      beginning.isEmpty ? .messages(messages, tools: tools, variables: variables) : .tokens(tokens), tokens
+    )
   }
 }

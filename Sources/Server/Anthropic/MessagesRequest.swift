@@ -65,6 +65,29 @@ struct MessagesRequest: Decodable, Sendable {
   var stream: Bool?
   var tools: [Anything]?
   var tool_choice: Choice?
+  var thinking: Thinking?
+
+  /// Whether the model is to think first. How much is the model's business.
+  struct Thinking: Decodable, Sendable {
+    var isWanted: Bool
+    var budget_tokens: Int?
+
+    private enum CodingKeys: String, CodingKey { case type, budget_tokens }
+
+    init(from decoder: any Decoder) throws {
+      let values = try decoder.container(keyedBy: CodingKeys.self)
+      budget_tokens = try values.decodeIfPresent(Int.self, forKey: .budget_tokens)
+      let type = try values.decode(String.self, forKey: .type)
+      switch type {
+      case "enabled", "adaptive": isWanted = true
+      case "disabled": isWanted = false
+      default:
+        throw DecodingError.dataCorruptedError(
+          forKey: .type, in: values,
+          debugDescription: "expected enabled, adaptive or disabled, found \(type.debugDescription).")
+      }
+    }
+  }
 
   /// Whether and which tools are to be called.
   struct Choice: Decodable, Sendable {

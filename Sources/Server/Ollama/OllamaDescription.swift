@@ -152,7 +152,7 @@ enum OllamaDescription {
                       ]
                     },
                     "keep_alive": {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}]},
-                    "think": {"type": ["boolean", "string", "null"]},
+                    "think": {"enum": [true, false, "low", "medium", "high", "", null]},
                     "tools": {"anyOf": [{"type": "array", "items": {"type": "object"}}, {"type": "null"}]}
                   },
                   "required": ["model"]
@@ -184,7 +184,7 @@ enum OllamaDescription {
                     "model": {"type": "string", "minLength": 1}, "prompt": {"type": ["string", "null"]},
                     "suffix": {"type": ["string", "null"]}, "system": {"type": ["string", "null"]},
                     "stream": {"type": ["boolean", "null"]}, "raw": {"type": ["boolean", "null"]},
-                    "think": {"type": ["boolean", "string", "null"]},
+                    "think": {"enum": [true, false, "low", "medium", "high", "", null]},
                     "options": {
                       "anyOf": [
                         {

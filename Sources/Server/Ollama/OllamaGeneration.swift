@@ -13,7 +13,8 @@ extension OllamaRoutes {
     let model = try await service.library.model(name)
     let tools = AnswerTools(fields.tools?.isEmpty == false ? try AnswerTools.read(bytes) : [], nil, of: model)
     return try await answer(
-      .messages(messages, tools: tools.tools), fields.options, try grammar ?? tools.grammar(),
+      .messages(messages, tools: tools.tools, variables: TemplateVariables(thinking: fields.think?.isWanted)),
+      fields.options, try grammar ?? tools.grammar(),
       Form(isStreamed: fields.stream ?? true, isChat: true, thinks: fields.think, calls: tools.format), model, name,
       context)
   }
@@ -40,7 +41,8 @@ extension OllamaRoutes {
       prompt = try model.finished(.text(text))
     } else {
       let system = fields.system.map { [Message(.system, $0)] } ?? []
-      prompt = .messages(system + [Message(.user, text)], tools: [])
+      prompt = .messages(
+        system + [Message(.user, text)], tools: [], variables: TemplateVariables(thinking: fields.think?.isWanted))
     }
     return try await answer(
       prompt, fields.options, grammar,

@@ -62,13 +62,22 @@ struct OllamaChatRequest: Decodable, Sendable {
   var keep_alive: KeepAlive?
 }
 
-/// Whether what the model thinks is shown: true or false, or a word for how much of it is wanted, which models here do not know.
+/// Whether the model is to think, and what it thinks is shown: true or false, or a word for how much of it is wanted, which is true.
 struct ThinkField: Decodable, Sendable {
   var isWanted: Bool
 
   init(from decoder: any Decoder) throws {
     let single = try decoder.singleValueContainer()
-    isWanted = try (try? single.decode(Bool.self)) ?? !single.decode(String.self).isEmpty
+    if let flag = try? single.decode(Bool.self) {
+      isWanted = flag
+      return
+    }
+    let word = try single.decode(String.self)
+    guard ["", "low", "medium", "high"].contains(word) else {
+      throw DecodingError.dataCorruptedError(
+        in: single, debugDescription: "expected true, false, low, medium or high, found \(word.debugDescription).")
+    }
+    isWanted = !word.isEmpty
   }
 }
 

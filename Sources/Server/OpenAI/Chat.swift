@@ -11,8 +11,10 @@ extension OpenAIRoutes {
     let model = try await service.library.model(fields.model)
     let tools = AnswerTools(
       fields.tools?.isEmpty == false ? try AnswerTools.read(bytes) : [], fields.tool_choice?.choice, of: model)
+    let variables = try TemplateVariables.read(
+      bytes, thinking: fields.enable_thinking, fields.chat_template_kwargs)
     var generation = try service.request(
-      .messages(fields.messages, tools: tools.tools), body.sampling,
+      .messages(fields.messages, tools: tools.tools, variables: variables), body.sampling,
       maxTokens: fields.max_completion_tokens ?? fields.max_tokens, stop: fields.stop, model: model)
     generation.grammar = try tools.grammar()
     if fields.hasForm, fields.tool_choice?.choice.isForced != true {

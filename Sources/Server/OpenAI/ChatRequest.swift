@@ -20,8 +20,10 @@ struct ChatRequest: Decodable, Sendable {
   var tools: [Anything]?
   var tool_choice: ToolChoiceField?
   var cache_prompt: Bool?
-  /// llama.cpp's.
+  // llama.cpp's.
   var reasoning_format: ReasoningField?
+  var enable_thinking: Bool?
+  var chat_template_kwargs: Anything?
 
   var count: Int { n ?? 1 }
   /// Whether something is said of the answer's form.

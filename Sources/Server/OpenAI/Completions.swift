@@ -186,7 +186,8 @@ extension ServedModel {
     switch prompt {
     case .text(let text): text
     case .tokens(let tokens): tokenizer.decode(tokens)
-    case .messages(let messages, let tools): (try? prompts.get().text(of: messages, tools: tools)) ?? ""
+    case .messages(let messages, let tools, let variables):
+      (try? prompts.get().text(of: messages, tools: tools, variables: variables)) ?? ""
     }
   }
 }

@@ -192,6 +192,12 @@ enum OpenAIDescription {
         },
         "required": ["id", "object", "created", "owned_by"]
       },
+      "TemplateVariables": {
+        "anyOf": [
+          {"type": "object", "properties": {"enable_thinking": {"type": "boolean"}}, "additionalProperties": true},
+          {"type": "null"}
+        ]
+      },
       "ChatRequest": {
         "type": "object",
         "properties": {
@@ -235,6 +241,8 @@ enum OpenAIDescription {
             ]
           },
           "reasoning_format": {"enum": ["none", "auto", "deepseek", null]},
+          "enable_thinking": {"type": ["boolean", "null"]},
+          "chat_template_kwargs": {"$ref": "#/components/schemas/TemplateVariables"},
           "cache_prompt": {"type": ["boolean", "null"]}
         },
         "required": ["messages"], "allOf": [{"$ref": "#/components/schemas/Sampling"}]
@@ -320,6 +328,63 @@ enum OpenAIDescription {
         },
         "required": ["id", "object", "created", "model", "choices", "usage"]
       },
+      "ResponseTool": {
+        "type": "object",
+        "properties": {
+          "type": {"enum": ["function"]}, "name": {"type": "string"}, "description": {"type": ["string", "null"]},
+          "parameters": {"type": ["object", "null"]}, "strict": {"type": ["boolean", "null"]}
+        },
+        "required": ["type", "name"]
+      },
+      "ResponseParts": {
+        "anyOf": [
+          {"type": "string"},
+          {
+            "type": "array",
+            "items": {
+              "type": "object", "properties": {"type": {"type": "string"}, "text": {"type": "string"}},
+              "required": ["type"]
+            }
+          }
+        ]
+      },
+      "ResponseInputItem": {
+        "anyOf": [
+          {
+            "type": "object",
+            "properties": {
+              "type": {"enum": ["message", null]}, "role": {"enum": ["system", "developer", "user", "assistant"]},
+              "content": {"$ref": "#/components/schemas/ResponseParts"}
+            },
+            "required": ["role", "content"]
+          },
+          {
+            "type": "object",
+            "properties": {
+              "type": {"enum": ["reasoning"]},
+              "summary": {"type": "array", "items": {"type": "object"}},
+              "content": {"type": "array", "items": {"type": "object"}}
+            },
+            "required": ["type"]
+          },
+          {
+            "type": "object",
+            "properties": {
+              "type": {"enum": ["function_call"]}, "call_id": {"type": "string"}, "name": {"type": "string"},
+              "arguments": {"type": "string"}
+            },
+            "required": ["type", "call_id", "name", "arguments"]
+          },
+          {
+            "type": "object",
+            "properties": {
+              "type": {"enum": ["function_call_output"]}, "call_id": {"type": "string"},
+              "output": {"$ref": "#/components/schemas/ResponseParts"}
+            },
+            "required": ["type", "call_id", "output"]
+          }
+        ]
+      },
       "ResponseRequest": {
         "type": "object",
         "properties": {
@@ -329,27 +394,7 @@ enum OpenAIDescription {
               {"type": "string"},
               {
                 "type": "array",
-                "items": {
-                  "type": "object",
-                  "properties": {
-                    "type": {"type": ["string", "null"]},
-                    "role": {"enum": ["system", "developer", "user", "assistant"]},
-                    "content": {
-                      "anyOf": [
-                        {"type": "string"},
-                        {
-                          "type": "array",
-                          "items": {
-                            "type": "object",
-                            "properties": {"type": {"type": "string"}, "text": {"type": "string"}},
-                            "required": ["type"]
-                          }
-                        }
-                      ]
-                    }
-                  },
-                  "required": ["role", "content"]
-                },
+                "items": {"$ref": "#/components/schemas/ResponseInputItem"},
                 "minItems": 1
               }
             ]
@@ -373,6 +418,20 @@ enum OpenAIDescription {
               {"type": "null"}
             ]
           },
+          "tools": {
+            "anyOf": [{"type": "array", "items": {"$ref": "#/components/schemas/ResponseTool"}}, {"type": "null"}]
+          },
+          "tool_choice": {
+            "anyOf": [
+              {"enum": ["none", "auto", "required", null]},
+              {
+                "type": "object", "properties": {"type": {"enum": ["function"]}, "name": {"type": "string"}},
+                "required": ["type", "name"]
+              }
+            ]
+          },
+          "enable_thinking": {"type": ["boolean", "null"]},
+          "chat_template_kwargs": {"$ref": "#/components/schemas/TemplateVariables"},
           "stop": {"$ref": "#/components/schemas/Stop"},
           "metadata": {"anyOf": [{"type": "object", "additionalProperties": {"type": "string"}}, {"type": "null"}]}
         },
@@ -421,10 +480,20 @@ enum OpenAIDescription {
                     }
                   },
                   "required": ["type", "id", "status", "summary", "content"]
+                },
+                {
+                  "type": "object",
+                  "properties": {
+                    "type": {"enum": ["function_call"]}, "id": {"type": "string"}, "status": {"enum": ["completed"]},
+                    "call_id": {"type": "string"}, "name": {"type": "string"}, "arguments": {"type": "string"}
+                  },
+                  "required": ["type", "id", "status", "call_id", "name", "arguments"]
                 }
               ]
             }
           },
+          "tools": {"type": "array", "items": {"type": "object"}},
+          "tool_choice": {"anyOf": [{"type": "string"}, {"type": "object"}]},
           "usage": {
             "type": "object",
             "properties": {
@@ -434,7 +503,7 @@ enum OpenAIDescription {
             "required": ["input_tokens", "output_tokens", "total_tokens"]
           }
         },
-        "required": ["id", "object", "created_at", "status", "model", "output", "usage"]
+        "required": ["id", "object", "created_at", "status", "model", "output", "tools", "tool_choice", "usage"]
       },
       "EmbeddingRequest": {
         "type": "object",

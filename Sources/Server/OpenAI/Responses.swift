@@ -9,193 +9,24 @@ extension OpenAIRoutes {
     let fields = body.fields
     try fields.validate()
     let model = try await service.library.model(fields.model)
+    let tools = AnswerTools(try fields.tools(in: bytes), fields.tool_choice?.choice, of: model)
+    let variables = try TemplateVariables.read(
+      bytes, thinking: fields.enable_thinking, fields.chat_template_kwargs)
     var generation = try service.request(
-      .messages(try fields.messages(), tools: []), body.sampling, maxTokens: fields.max_output_tokens,
-      stop: fields.stop, model: model)
-    if fields.text?.format != nil { generation.grammar = try AnswerForm(bytes).openAI("text", "format") }
+      .messages(try fields.messages(), tools: tools.tools, variables: variables), body.sampling,
+      maxTokens: fields.max_output_tokens, stop: fields.stop, model: model)
+    generation.grammar = try tools.grammar()
+    if fields.text?.format != nil, fields.tool_choice?.choice.isForced != true,
+      let grammar = try AnswerForm(bytes).openAI("text", "format")
+    {
+      generation.grammar = grammar
+    }
     let object = ResponseObject(fields, generation.sampling, model: model.name)
-    let parser = service.parser(nil, nil, of: model)
+    let parser = service.parser(nil, tools.format, of: model)
     let answers = try Answers([generation], model, service, for: context)
     if fields.stream == true { return answers.stream(ResponseStream(object, parser)) }
     guard let outcome = try await answers.outcomes().first else { throw CancellationError() }
     return JSONReply.response(
-      object.completed(
-        outcome.result, ParsedAnswer(outcome.result.text, outcome.start, parser),
-        items: (Names.new("rs_"), Names.new("msg_"))))
-  }
-}
-
-/// A streamed response: an event for every step, numbered.
-struct ResponseStream: AnswerWriter {
-  static let contentType = ChatStream.contentType
-
-  private struct Whole: Encodable {
-    var type: String
-    var sequence_number: Int
-    var response: ResponseObject
-  }
-
-  private struct ItemEvent: Encodable {
-    var type: String
-    var sequence_number: Int
-    var output_index: Int
-    var item: ResponseObject.Item
-  }
-
-  private struct PartEvent: Encodable {
-    var type: String
-    var sequence_number: Int
-    var item_id: String
-    var output_index: Int
-    var content_index = 0
-    var part: ResponseObject.Part
-  }
-
-  private struct TextEvent: Encodable {
-    var type: String
-    var sequence_number: Int
-    var item_id: String
-    var output_index: Int
-    var content_index = 0
-    var delta: String?
-    var text: String?
-    var logprobs: [String]?
-  }
-
-  private struct Failure: Encodable {
-    var type = "error"
-    var sequence_number: Int
-    var code: OrNull<String>
-    var message: String
-    var param: OrNull<String>
-  }
-
-  private enum Kind { case reasoning, message }
-
-  private let object: ResponseObject
-  private var parser: AnswerParser
-  private let ids = (reasoning: Names.new("rs_"), message: Names.new("msg_"))
-  private var number = 0
-  /// The item that goes on, its place, and its text.
-  private var open: Kind?
-  private var index = -1
-  private var text = ""
-
-  init(_ object: ResponseObject, _ parser: AnswerParser) { (self.object, self.parser) = (object, parser) }
-
-  private mutating func send(_ frames: inout Frames, _ type: String, _ make: (Int) -> some Encodable) throws {
-    try frames.event(type, make(number))
-    number += 1
-  }
-
-  mutating func begin(_ frames: inout Frames) throws {
-    let object = object
-    for type in ["response.created", "response.in_progress"] {
-      try send(&frames, type) { Whole(type: type, sequence_number: $0, response: object) }
-    }
-  }
-
-  mutating func take(_ event: GenerationEvent, of _: Int, _ frames: inout Frames) throws {
-    switch event {
-    case .started(let start): parser.begin(start)
-    case .progress: break
-    case .text(let piece): try write(parser.append(piece.text), &frames)
-    case .finished(let result):
-      try write(parser.finish(), &frames)
-      // There is always a message, if an empty one.
-      if open != .message { try begin(.message, &frames) }
-      let said = text
-      let thought = thought
-      let answer = ParsedAnswer((thought.isEmpty ? [] : [.reasoning(thought)]) + [.text(said)])
-      let whole = object.completed(result, answer, items: ids)
-      try close(&frames, status: whole.status)
-      let type = "response.\(whole.status)"
-      try send(&frames, type) { Whole(type: type, sequence_number: $0, response: whole) }
-    }
-  }
-
-  // MARK: Items
-
-  private var thought = ""
-
-  private mutating func write(_ parts: [AnswerParser.Part], _ frames: inout Frames) throws {
-    for part in parts {
-      switch part {
-      case .text(let text): try add(text, to: .message, &frames)
-      case .reasoning(let text): try add(text, to: .reasoning, &frames)
-      // No tools are shown here.
-      case .call: break
-      }
-    }
-  }
-
-  private mutating func add(_ piece: String, to kind: Kind, _ frames: inout Frames) throws {
-    if open != kind { try begin(kind, &frames) }
-    text += piece
-    let (index, id) = (index, id(kind))
-    let type = kind == .message ? "response.output_text.delta" : "response.reasoning_text.delta"
-    try send(&frames, type) {
-      TextEvent(
-        type: type, sequence_number: $0, item_id: id, output_index: index, delta: piece,
-        logprobs: kind == .message ? [] : nil)
-    }
-  }
-
-  private func id(_ kind: Kind) -> String { kind == .message ? ids.message : ids.reasoning }
-
-  private mutating func begin(_ kind: Kind, _ frames: inout Frames) throws {
-    try close(&frames, status: "completed")
-    (open, text) = (kind, "")
-    index += 1
-    let (index, id) = (index, id(kind))
-    let item =
-      kind == .message
-      ? ResponseObject.Item(message: id, status: "in_progress")
-      : ResponseObject.Item(reasoning: id, status: "in_progress")
-    try send(&frames, "response.output_item.added") {
-      ItemEvent(type: "response.output_item.added", sequence_number: $0, output_index: index, item: item)
-    }
-    guard kind == .message else { return }
-    try send(&frames, "response.content_part.added") {
-      PartEvent(
-        type: "response.content_part.added", sequence_number: $0, item_id: id, output_index: index,
-        part: .init(text: ""))
-    }
-  }
-
-  private mutating func close(_ frames: inout Frames, status: String) throws {
-    guard let kind = open else { return }
-    open = nil
-    let (index, id, text) = (index, id(kind), text)
-    let isMessage = kind == .message
-    if !isMessage { thought = text }
-    let done = isMessage ? "response.output_text.done" : "response.reasoning_text.done"
-    try send(&frames, done) {
-      TextEvent(
-        type: done, sequence_number: $0, item_id: id, output_index: index, text: text, logprobs: isMessage ? [] : nil)
-    }
-    if isMessage {
-      try send(&frames, "response.content_part.done") {
-        PartEvent(
-          type: "response.content_part.done", sequence_number: $0, item_id: id, output_index: index,
-          part: .init(text: text))
-      }
-    }
-    let item =
-      isMessage
-      ? ResponseObject.Item(message: id, status: status, text)
-      : ResponseObject.Item(reasoning: id, status: status, text)
-    try send(&frames, "response.output_item.done") {
-      ItemEvent(type: "response.output_item.done", sequence_number: $0, output_index: index, item: item)
-    }
-  }
-
-  mutating func end(_ frames: inout Frames) throws {}
-
-  mutating func fail(_ error: APIError, _ frames: inout Frames) throws {
-    try send(&frames, "error") {
-      Failure(
-        sequence_number: $0, code: OrNull("server_error"), message: error.message, param: OrNull(error.parameter))
-    }
+      object.completed(outcome.result, ParsedAnswer(outcome.result.text, outcome.start, parser)))
   }
 }

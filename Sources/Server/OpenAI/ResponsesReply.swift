@@ -11,23 +11,31 @@ struct ResponseObject: Encodable {
     var logprobs: [String]? = []
   }
 
-  /// What a model says or, with `summary`, what it thought.
+  /// What a model says, what it thought (with `summary`), or a call that it wishes.
   struct Item: Encodable {
     var type = "message"
     var id: String
     var status: String
-    var role: String? = "assistant"
-    var content: [Part]
+    var role: String?
+    var content: [Part]?
     var summary: [String]?
+    var call_id: String?
+    var name: String?
+    var arguments: String?
 
     init(message id: String, status: String, _ text: String? = nil) {
-      (self.id, self.status) = (id, status)
+      (self.id, self.status, role) = (id, status, "assistant")
       content = text.map { [Part(text: $0)] } ?? []
+    }
+
+    init(call name: String, _ arguments: String) {
+      (type, id, status) = ("function_call", Names.new("fc_"), "completed")
+      (call_id, self.name, self.arguments) = (Names.new("call_"), name, arguments)
     }
 
     init(reasoning id: String, status: String, _ text: String? = nil) {
       (self.id, self.status) = (id, status)
-      (type, role, summary) = ("reasoning", nil, [])
+      (type, summary) = ("reasoning", [])
       content = text.map { [Part(type: "reasoning_text", text: $0, annotations: nil, logprobs: nil)] } ?? []
     }
   }
@@ -77,8 +85,8 @@ struct ResponseObject: Encodable {
   var store = false
   var temperature: Float
   var text = TextField()
-  var tool_choice = "auto"
-  var tools: [String] = []
+  var tool_choice = AnyValue.text("auto")
+  var tools: [AnyValue] = []
   var top_p: Float
   var truncation = "disabled"
   var usage = OrNull<Usage>(nil)
@@ -95,23 +103,34 @@ struct ResponseObject: Encodable {
     top_p = sampling.topP
     metadata = fields.metadata ?? [:]
     text.format.type = fields.text?.format?.type ?? "text"
+    tools = fields.tools ?? []
+    if let choice = fields.tool_choice { tool_choice = choice.value }
   }
 
   /// The object once the answer is complete.
-  ///
-  /// - Parameter items: the ids of what it thought and of what it said.
-  func completed(
-    _ result: GenerationResult, _ answer: ParsedAnswer, items: (reasoning: String, message: String)
-  ) -> ResponseObject {
+  func completed(_ result: GenerationResult, _ answer: ParsedAnswer) -> ResponseObject {
+    var items: [Item] = []
+    if !answer.reasoning.isEmpty {
+      items.append(Item(reasoning: Names.new("rs_"), status: "completed", answer.reasoning))
+    }
+    if !answer.text.isEmpty || answer.calls.isEmpty {
+      items.append(Item(message: Names.new("msg_"), status: Self.status(result), answer.text))
+    }
+    return completed(result, items: items + answer.calls.map { Item(call: $0.name, $0.arguments) })
+  }
+
+  /// The same with items that were made on the way.
+  func completed(_ result: GenerationResult, items: [Item]) -> ResponseObject {
     var object = self
-    let isWhole = result.finishReason.openAI == "stop"
-    object.status = isWhole ? "completed" : "incomplete"
-    if !isWhole { object.incomplete_details = OrNull(Incomplete(reason: "max_output_tokens")) }
-    object.output =
-      answer.reasoning.isEmpty
-      ? [] : [Item(reasoning: items.reasoning, status: "completed", answer.reasoning)]
-    object.output.append(Item(message: items.message, status: object.status, answer.text))
+    object.status = Self.status(result)
+    if object.status != "completed" { object.incomplete_details = OrNull(Incomplete(reason: "max_output_tokens")) }
+    object.output = items
     object.usage = OrNull(Usage(result))
     return object
+  }
+
+  /// `completed` or `incomplete`.
+  static func status(_ result: GenerationResult) -> String {
+    result.finishReason.openAI == "stop" ? "completed" : "incomplete"
   }
 }

@@ -1,4 +1,6 @@
+import OrderedCollections
 import PowerInfer
+import PowerInferJinja
 
 /// The body of `/v1/responses`. Fields that are not named here are ignored.
 struct ResponsesRequest: Decodable, Sendable {
@@ -14,74 +16,50 @@ struct ResponsesRequest: Decodable, Sendable {
   var stream: Bool?
   var previous_response_id: String?
   var text: TextField?
-  var tools: [Anything]?
+  var tools: [AnyValue]?
+  var tool_choice: Choice?
   var stop: StopField?
   var metadata: [String: String]?
+  // llama.cpp's.
+  var enable_thinking: Bool?
+  var chat_template_kwargs: Anything?
 
-  /// A text, or turns of a conversation.
+  /// A text, or items of a conversation.
   enum Input: Decodable, Sendable {
     case text(String)
-    case items([Item])
+    case items([ResponseInputItem])
 
     init(from decoder: any Decoder) throws {
       let single = try decoder.singleValueContainer()
       if let text = try? single.decode(String.self) {
         self = .text(text)
       } else {
-        self = .items(try single.decode([Item].self))
+        self = .items(try single.decode([ResponseInputItem].self))
       }
     }
   }
 
-  /// A turn.
-  struct Item: Decodable, Sendable {
-    struct Part: Decodable, Sendable {
-      var type: String
-      var text: String?
-    }
+  /// A word, or an object that names a function: flat, unlike in chat completions.
+  struct Choice: Decodable, Sendable {
+    var choice: ToolChoice
+    /// As it came.
+    var value: AnyValue
 
-    var type: String?
-    var role: String?
-    var text = ""
-
-    private enum CodingKeys: String, CodingKey { case type, role, content, summary }
-
-    /// Whether it is what a model thought.
-    var isReasoning: Bool { type == "reasoning" }
+    private enum CodingKeys: String, CodingKey { case type, name }
 
     init(from decoder: any Decoder) throws {
-      let values = try decoder.container(keyedBy: CodingKeys.self)
-      type = try values.decodeIfPresent(String.self, forKey: .type)
-      role = try values.decodeIfPresent(String.self, forKey: .role)
-      if type == "reasoning" {
-        let parts =
-          try values.decodeIfPresent([Part].self, forKey: .content)
-          ?? values.decodeIfPresent([Part].self, forKey: .summary) ?? []
-        text = parts.compactMap(\.text).joined()
+      value = try AnyValue(from: decoder)
+      guard case .object = value else {
+        choice = try ToolChoiceField(from: decoder).choice
         return
       }
-      guard type == nil || type == "message" else {
-        throw MessageError.unsupportedPart(type ?? "")
+      let values = try decoder.container(keyedBy: CodingKeys.self)
+      let type = try values.decode(String.self, forKey: .type)
+      guard type == "function" else {
+        throw DecodingError.dataCorruptedError(
+          forKey: .type, in: values, debugDescription: "expected function, found \(type.debugDescription).")
       }
-      if let parts = try? values.decode([Part].self, forKey: .content) {
-        text = try parts.map { part in
-          guard ["input_text", "output_text", "text"].contains(part.type), let text = part.text else {
-            throw MessageError.unsupportedPart(part.type)
-          }
-          return text
-        }.joined()
-      } else {
-        text = try values.decode(String.self, forKey: .content)
-      }
-    }
-
-    /// - Throws: `MessageError.unknownRole`.
-    func message() throws -> Message {
-      let name = role == "developer" ? "system" : role ?? ""
-      guard let role = Message.Role(rawValue: name), role != .tool else {
-        throw MessageError.unknownRole(role ?? "")
-      }
-      return Message(role, text)
+      choice = .function(try values.decode(String.self, forKey: .name))
     }
   }
 
@@ -93,33 +71,43 @@ struct ResponsesRequest: Decodable, Sendable {
         .notSupported, "Responses are not kept here; expected the whole conversation in input.",
         parameter: "previous_response_id")
     }
-    if tools?.isEmpty == false {
+    for (index, tool) in (tools ?? []).enumerated() {
+      guard case .object(let members) = tool, case .text(let type)? = members["type"], type != "function" else {
+        continue
+      }
       throw APIError(
-        .notSupported, "Tools are not supported in responses; see /v1/chat/completions.", parameter: "tools")
+        .notSupported, "The tool \(index) is of the type \(type.debugDescription), expected function.",
+        parameter: "tools.\(index).type")
+    }
+    if tool_choice?.choice.isForced == true, tools?.isEmpty ?? true {
+      throw APIError(.invalidRequest, "The tool_choice needs tools, but there are none.", parameter: "tool_choice")
     }
   }
 
+  /// The tools, whose members stand beside their type here.
+  ///
+  /// - Throws: ``APIError`` where they are no tools.
+  func tools(in body: [UInt8]) throws -> [Tool] {
+    guard tools?.isEmpty == false else { return [] }
+    return try AnswerTools.read(body) { tool in
+      guard var function = tool.entries else { return tool }
+      function["type"] = nil
+      return .dictionary(["type": "function", "function": .dictionary(function)])
+    }
+  }
+
+  /// The conversation in the form that templates know.
+  ///
   /// - Throws: `MessageError`, ``APIError``.
   func messages() throws -> [Message] {
-    var messages = instructions.map { [Message(.system, $0)] } ?? []
+    let system = instructions.map { [Message(.system, $0)] } ?? []
     switch input {
-    case .text(let text): messages.append(Message(.user, text))
+    case .text(let text): return system + [Message(.user, text)]
     case .items(let items):
       guard !items.isEmpty else {
         throw APIError(.invalidRequest, "The input is empty, expected at least one item.", parameter: "input")
       }
-      var reasoning = ""
-      for item in items {
-        if item.isReasoning {
-          reasoning += item.text
-          continue
-        }
-        var message = try item.message()
-        if message.role == .assistant, !reasoning.isEmpty { message.reasoning = reasoning }
-        reasoning = ""
-        messages.append(message)
-      }
+      return system + ResponseInputItem.messages(items)
     }
-    return messages
   }
 }

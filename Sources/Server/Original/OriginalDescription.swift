@@ -150,7 +150,8 @@ enum OriginalDescription {
                   "properties": {
                     "messages": {"type": "array", "items": {"$ref": "#/components/schemas/ChatMessage"}},
                     "tools": {"anyOf": [{"type": "array", "items": {"type": "object"}}, {"type": "null"}]},
-                    "model": {"type": ["string", "null"]}
+                    "model": {"type": ["string", "null"]}, "enable_thinking": {"type": ["boolean", "null"]},
+                    "chat_template_kwargs": {"$ref": "#/components/schemas/TemplateVariables"}
                   },
                   "required": ["messages"]
                 }

@@ -83,6 +83,8 @@ struct OriginalRoutes {
     var messages: [Message]
     var tools: [Anything]?
     var model: String?
+    var enable_thinking: Bool?
+    var chat_template_kwargs: Anything?
   }
 
   private struct Prompt: Encodable { var prompt: String }
@@ -93,7 +95,9 @@ struct OriginalRoutes {
     let body = try BodyReader.decode(TemplateRequest.self, from: bytes)
     let model = try await service.library.model(body.model)
     let tools = body.tools?.isEmpty == false ? try AnswerTools.read(bytes) : []
-    return JSONReply.response(Prompt(prompt: try model.prompts.get().text(of: body.messages, tools: tools)))
+    let variables = try TemplateVariables.read(bytes, thinking: body.enable_thinking, body.chat_template_kwargs)
+    return JSONReply.response(
+      Prompt(prompt: try model.prompts.get().text(of: body.messages, tools: tools, variables: variables)))
   }
 
   // MARK: What there is
