@@ -322,6 +322,8 @@ def test_answers(browser):
     sent = Between.seen[-1]
     check(sent["temperature"] == 0 and sent["max_tokens"] == 12 and "top_p" not in sent, "sampling settings are sent")
     check(sent["messages"][0] == {"role": "system", "content": "Answer in one sentence."}, "the system prompt is sent")
+    # Written a moment after the answer has ended.
+    until(page, "[...document.querySelectorAll('.message .foot')].at(-1)?.innerText.includes('tokens') ?? false")
     check("tokens" in page.locator(".message .foot").last.inner_text(), "tokens per second")
     page.reload()
     check(one.last() == text, "a reload keeps the answer")
