@@ -61,7 +61,7 @@ public enum GPUChoice: Sendable, Equatable, CustomStringConvertible {
       }
       return try suited(device)
     case .name(let name):
-      // A blank lies in every name.
+      // Most names contain a blank.
       let isBlank = name.allSatisfy(\.isWhitespace)
       let found = devices.filter { !isBlank && $0.name.lowercased().contains(name.lowercased()) }
       guard let device = found.first(where: { $0.unsuited == nil }) ?? found.first else {

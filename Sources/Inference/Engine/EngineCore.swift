@@ -329,7 +329,7 @@ final class EngineCore {
       try state(of: piece.sequence).pages[..<layout.pages(for: piece.position + piece.tokens.count)]
     }
     try executor.forward(Pass(batch: batch, pages: pages))
-    // Zeros in the place of weights make no answer.
+    // A shortened file reads as zeros, which must not pass for weights.
     try executor.model.file.checkWholeness()
     for piece in batch.pieces {
       sequences[piece.sequence.number]?.tokens.append(contentsOf: piece.tokens)

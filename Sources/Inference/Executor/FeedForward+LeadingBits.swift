@@ -70,7 +70,7 @@ extension FeedForward {
     }
   }
 
-  /// The same for some neurons of a layer, for a row of several: scores[neuron]. Those whose leading bits are elsewhere are out.
+  /// The same for some neurons of a layer and one of several rows: scores[neuron], −∞ for neurons whose leading bits are not here.
   func ask(
     _ question: LeadingQuestion, neurons: Range<Int>, of input: LeadingInput, slot: Int,
     scores: UnsafeMutablePointer<Float>, _ own: NeuronScratch.Own
@@ -126,7 +126,7 @@ extension Activation {
 }
 
 extension LeadingWeights {
-  /// Writes to a list of rows whose they are.
+  /// Replaces the row numbers in a list by the numbers of their neurons.
   func replaceRowsByNeurons(_ list: UnsafeMutablePointer<UInt32>, count: Int) {
     guard let neurons else { return }
     for entry in 0..<count { list[entry] = neurons[Int(list[entry])] }

@@ -19,7 +19,7 @@ extension HybridExecutor {
       if let layers = options.hybrid.layers {
         planner.shape(layers: layers)
       } else {
-        // What is estimated is more than tiny models take: whether one layer fits is tried.
+        // The estimate is more than tiny models take, so try whether one layer fits.
         try planner.shape(budget: budget) ?? planner.leastShape
       }
     guard let wanted else { throw HybridError.budgetTooSmall(budget, needed: try least(planner)) }
