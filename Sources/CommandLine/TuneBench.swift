@@ -9,7 +9,8 @@ struct TuneBench {
   static let layout = TextTable(columns: [
     .init(title: "rows", width: 12, isRightAligned: false), .init(title: "threads", width: 7),
     .init(title: "isa", width: 8, isRightAligned: false), .init(title: "at a time", width: 9),
-    .init(title: "bytes ahead", width: 11), .init(title: "median GB/s", width: 11), .init(title: "taken", width: 5),
+    .init(title: "bytes ahead", width: 11), .init(title: "into cache", width: 10),
+    .init(title: "median GB/s", width: 11), .init(title: "taken", width: 5),
   ])
 
   var format: ResultFormat
@@ -52,6 +53,7 @@ struct TuneBench {
   ) -> String {
     layout.line([
       name(kind), "\(threads)", InstructionSet.active.rawValue, "\(reading.tile)", "\(reading.ahead)",
+      reading.ahead == 0 ? "" : "\(reading.cache)",
       String(format: "%.2f", speed / 1e9), isTaken ? "yes" : "",
     ])
   }
@@ -66,6 +68,7 @@ struct TuneBench {
       "n_threads": .integer(threads),
       "rows_at_a_time": .integer(reading.tile),
       "bytes_ahead": .integer(reading.ahead),
+      "into_cache": .integer(reading.cache),
       "median_gb_per_s": .real(speed / 1e9),
       "is_taken": .integer(isTaken ? 1 : 0),
     ])

@@ -90,7 +90,7 @@ extension Kernels {
     guard instructionSet != .portable, whole < w.columns else { return }
     var rest = pi_matrix(
       data: w.data + w.format.rowBytes(columns: whole), row_bytes: w.rowBytes, columns: w.columns - whole,
-      format: matrix.format, tile: 0, ahead: 0)
+      format: matrix.format, tile: 0, ahead: 0, cache: 0)
     pi_kernels_portable().pointee.accumulate_listed(&rest, list, rows.count, h, y + whole)
   }
 

@@ -49,6 +49,6 @@ public struct Matrix: @unchecked Sendable {
   var view: pi_matrix {
     let planar = layout == .planes ? UInt32(PI_PLANAR) : 0
     return pi_matrix(
-      data: data, row_bytes: rowBytes, columns: columns, format: format.rawValue | planar, tile: 0, ahead: 0)
+      data: data, row_bytes: rowBytes, columns: columns, format: format.rawValue | planar, tile: 0, ahead: 0, cache: 0)
   }
 }

@@ -40,16 +40,18 @@ import Testing
       }
     }
     for (index, kind) in kinds.enumerated() {
-      readings[kind] = RowReading(tile: index % 2 == 0 ? 1 : 4, ahead: index * 640)
+      readings[kind] = RowReading(tile: index % 2 == 0 ? 1 : 4, ahead: index * 640, cache: 1 + index / 2 % 2)
     }
     for (index, kind) in kinds.enumerated() {
-      #expect(readings[kind] == RowReading(tile: index % 2 == 0 ? 1 : 4, ahead: index * 640))
+      #expect(readings[kind] == RowReading(tile: index % 2 == 0 ? 1 : 4, ahead: index * 640, cache: 1 + index / 2 % 2))
     }
     readings[kinds[0]] = nil
     #expect(readings[kinds[0]] == nil && readings[kinds[1]] != nil)
     #expect(RowKind(Matrix(format: .f16, rows: 0, columns: 8, data: UnsafeRawPointer(bitPattern: 64)!)) == nil)
     #expect(RowReading(tile: 7, ahead: -5) == RowReading(tile: 4, ahead: 0))
-    #expect(RowReading(tile: 1, ahead: .max).ahead == 1 << 20)
+    #expect(RowReading(tile: 1, ahead: .max, cache: 3) == RowReading(tile: 1, ahead: 1 << 20))
+    readings[kinds[0]] = RowReading(tile: 1, ahead: .max, cache: 2)
+    #expect(readings[kinds[0]] == RowReading(tile: 1, ahead: 1 << 20, cache: 2))
   }
 
   /// A trial chooses among its candidates, and a second engine, or process, does as the first one found.

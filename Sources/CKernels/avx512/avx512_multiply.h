@@ -91,9 +91,9 @@ PI_INLINE void row_by_tokens(uint32_t format, const uint8_t *row, const pi_activ
 enum { SHARED_BLOCKS = 16 };  // whose scales are read together
 
 // One token, up to four rows (a constant) wherever they lie: a short stretch of each, then the next. `ahead` is what to ask for
-// while each row is read, byte for byte, if `asks`.
-PI_INLINE void rows_by_token(uint32_t format, const uint8_t *const *row, const uint8_t *const *ahead, bool asks, size_t rows,
-                             const pi_activations *x, size_t token, __m512 *sum) {
+// while each row is read, byte for byte, as `asks` says.
+PI_INLINE void rows_by_token(uint32_t format, const uint8_t *const *row, const uint8_t *const *ahead, asking asks,
+                             size_t rows, const pi_activations *x, size_t token, __m512 *sum) {
   const bool two_scales = format == PI_Q6_K;
   const size_t blocks = x->columns / PI_BLOCK, stride = x->block_stride;
   const float *sums = x->sums + token * 3 * stride, *factors = x->scales + token * stride;
@@ -109,10 +109,8 @@ PI_INLINE void rows_by_token(uint32_t format, const uint8_t *const *row, const u
     const __m512 factor = _mm512_loadu_ps(factors + b);
     PI_UNROLL
     for (size_t r = 0; r < rows; r++) {
-      if (asks) {
-        prefetch(ahead[r] + b * quad_bytes(format) / 4, count * quad_bytes(format) / 4);
-        if (b + SHARED_BLOCKS >= blocks) __builtin_prefetch(ahead[r] + blocks * quad_bytes(format) / 4 - 1);
-      }
+      prefetch_as(asks, ahead[r] + b * quad_bytes(format) / 4, count * quad_bytes(format) / 4);
+      if (b + SHARED_BLOCKS >= blocks) prefetch_as(asks, ahead[r] + blocks * quad_bytes(format) / 4 - 1, 1);
       _mm512_store_ps(product[r], _mm512_mul_ps(scale[r], factor));
       if (two_scales) {
         _mm512_store_ps(second[r], _mm512_mul_ps(more[r], factor));
@@ -194,7 +192,7 @@ PI_INLINE void float_tile(uint32_t format, const row_source *s, size_t n, size_t
   for (size_t i = 0; i < rows * tokens; i++) sum[i] = _mm512_setzero_ps();
   size_t c = 0;
   for (; c + 16 <= columns; c += 16) {
-    if (tokens == 1 && !s->list && asks_ahead(s)) prefetch_floats(row, rows, c * pi_block_bytes(format), s->width);
+    if (tokens == 1 && !s->list && s->asks != ASKS_NEVER) prefetch_floats(row, rows, c * pi_block_bytes(format), s->width);
     add_floats(format, row, rows, x, columns, tokens, c, 0xffff, sum);
   }
   if (c < columns) {
@@ -216,7 +214,7 @@ PI_INLINE void tile_by_token(uint32_t format, const row_source *s, size_t n, siz
     row[r] = row_at(s, n + r);
     ahead[r] = ahead_of(s, n + r);
   }
-  rows_by_token(format, row, ahead, asks_ahead(s), rows, x, token, sum);
+  rows_by_token(format, row, ahead, s->asks, rows, x, token, sum);
 }
 
 // Entries from `begin` to `end` of the source; y[t * stride + n].

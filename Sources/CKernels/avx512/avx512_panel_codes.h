@@ -49,7 +49,7 @@ PI_INLINE void ask_for(upcoming *u, size_t lines) {
 
 // How many lines to ask for in each of so many steps.
 PI_INLINE size_t lines_of(const upcoming *u, size_t steps) {
-  return steps == 0 ? 0 : ((u->rows - u->row) * (u->bytes / 64 + 2) + steps - 1) / steps;
+  return steps == 0 ? 0 : ((u->rows - u->row) * (u->bytes / 64 + 2) - u->at / 64 + steps - 1) / steps;
 }
 
 // 16 bytes of each row as four vectors: out[j] holds the j-th 32 bits of every row.

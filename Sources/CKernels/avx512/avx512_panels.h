@@ -4,6 +4,7 @@
 enum {
   PANEL_BLOCKS = 16,  // of one stretch: two panels of it, and the codes of a few tokens, stay in the first cache
   PANELS = 2,         // multiplied together, so that a token's codes are read once for both
+  MOST_ROWS = PANELS * PANEL_ROWS,
   TILE_TOKENS = 6,    // with two panels: 12 integer and 12 float accumulators
 };
 
@@ -148,12 +149,36 @@ typedef struct {
   panel_block blocks[PANELS * PANEL_BLOCKS];
 } panel_scratch;
 
+// Rows of at most so many bytes are asked for in the order of addresses. Of longer ones that would be more at once than the first cache
+// keeps: there it is the next stretch of columns of each row.
+enum { IN_ORDER_BYTES = 1024 };
+
+// The rows of the next panels. Past the end too: a worker goes on with the rows that follow, in its next call. Asking never faults.
+PI_INLINE upcoming rows_after(const pi_matrix *w, size_t begin, size_t end) {
+  const size_t left = end > begin ? end - begin : 0;
+  return (upcoming){.base = (const uint8_t *)w->data + begin * w->row_bytes,
+                    .row_bytes = w->row_bytes,
+                    .rows = left == 0 || left > MOST_ROWS ? MOST_ROWS : left};
+}
+
+// Of every row `blocks` blocks from block `from` on; together with the first codes, everything that lies before them.
+PI_INLINE void take_blocks(upcoming *next, uint32_t format, size_t from, size_t blocks, size_t all) {
+  if (pi_is_planar(format)) {
+    const pi_parts parts = pi_parts_of(format, all);
+    next->from = from == 0 ? 0 : parts.codes + from * parts.code_step;
+    next->bytes = blocks * parts.code_step + (from == 0 ? parts.codes : 0);
+  } else {
+    const size_t unit = pi_block_elements(format) / PI_BLOCK, unit_bytes = pi_block_bytes(format);
+    next->from = from / unit * unit_bytes;
+    next->bytes = blocks / unit * unit_bytes;
+  }
+}
+
 // Up to 32 rows from `begin` on. One stretch of columns of the panels after the other, each with all tokens: keeping a part of
 // the columns, or of the tokens, for all rows instead measured no better where the second cache overflows, and worse elsewhere.
 PI_INLINE void multiply_panel(uint32_t format, const pi_matrix *w, size_t begin, size_t end, const pi_activations *x,
                               size_t token_begin, size_t token_end, float *y, size_t stride, token_tiles tiles,
                               panel_scratch *scratch) {
-  enum { MOST_ROWS = PANELS * PANEL_ROWS };
   const size_t count = end - begin < MOST_ROWS ? end - begin : MOST_ROWS;
   const size_t panels = (count + PANEL_ROWS - 1) / PANEL_ROWS;
   const uint8_t *data = (const uint8_t *)w->data + begin * w->row_bytes;
@@ -166,32 +191,28 @@ PI_INLINE void multiply_panel(uint32_t format, const pi_matrix *w, size_t begin,
     const size_t wanted = count - v * PANEL_ROWS;
     s.rows[v] = wanted >= PANEL_ROWS ? 0xffff : (__mmask16)((1u << wanted) - 1);
   }
-  const size_t unit = pi_block_elements(format) / PI_BLOCK, unit_bytes = pi_block_bytes(format);
-  const size_t blocks = w->columns / PI_BLOCK;
-  for (size_t b = 0; b < blocks; b += PANEL_BLOCKS) {
+  const size_t unit = pi_block_elements(format) / PI_BLOCK, blocks = w->columns / PI_BLOCK;
+  // Stretches of about the same length, so that none is short.
+  const size_t stretches = (blocks + PANEL_BLOCKS - 1) / PANEL_BLOCKS;
+  const size_t length = ((blocks + stretches - 1) / stretches + unit - 1) / unit * unit;
+  const bool in_order = w->row_bytes <= IN_ORDER_BYTES;
+  upcoming next = rows_after(w, begin + count, end);
+  if (in_order) {
+    next.bytes = next.rows * next.row_bytes;
+    next.rows = 1;
+  }
+  for (size_t b = 0; b < blocks; b += length) {
     s.first_block = b;
-    s.blocks = blocks - b < PANEL_BLOCKS ? blocks - b : PANEL_BLOCKS;
-    upcoming next = {.base = data, .row_bytes = w->row_bytes, .rows = count};
-    size_t next_block = b + PANEL_BLOCKS;
-    if (next_block >= blocks) {
-      // Past the end too: a worker goes on with the rows that follow, in its next call. Asking never faults.
-      const size_t left = end - begin - count;
-      next_block = 0;
-      next.base += count * w->row_bytes;
-      next.rows = left == 0 || left > MOST_ROWS ? MOST_ROWS : left;
-    }
-    const size_t next_blocks = blocks - next_block < PANEL_BLOCKS ? blocks - next_block : PANEL_BLOCKS;
-    if (pi_is_planar(format)) {
-      // Together with the first codes, everything that lies before them.
-      const pi_parts parts = pi_parts_of(format, blocks);
-      next.from = next_block == 0 ? 0 : parts.codes + next_block * parts.code_step;
-      next.bytes = next_blocks * parts.code_step + (next_block == 0 ? parts.codes : 0);
-    } else {
-      next.from = next_block / unit * unit_bytes;
-      next.bytes = next_blocks / unit * unit_bytes;
+    s.blocks = blocks - b < length ? blocks - b : length;
+    if (!in_order) {
+      const size_t from = b + length < blocks ? b + length : 0;
+      next = from == 0 ? rows_after(w, begin + count, end)
+                       : (upcoming){.base = data, .row_bytes = w->row_bytes, .rows = count};
+      take_blocks(&next, format, from, blocks - from < length ? blocks - from : length, blocks);
     }
     // With few tokens most of the time goes into decoding, so most lines are prefetched there.
-    const size_t lines = lines_of(&next, panels * s.blocks + (token_end - token_begin) / 2);
+    const size_t steps = panels * s.blocks + (token_end - token_begin) / 2;
+    const size_t lines = lines_of(&next, in_order ? steps * ((blocks - b + length - 1) / length) : steps);
     for (size_t v = 0; v < panels; v++) {
       decode_panel(format, scratch->rows + v * PANEL_ROWS, b, s.blocks, blocks, scratch->blocks + v, panels, &next, lines);
     }

@@ -110,7 +110,7 @@ PI_INLINE void rows_by_tokens(uint32_t format, const row_source *source, size_t 
       .all = x->columns / PI_BLOCK,
   };
   // The processor keeps up with a row that several tokens share, if it can foresee it.
-  const bool asks = source->list || (tokens == 1 && asks_ahead(source));
+  const asking asks = source->list || tokens == 1 ? source->asks : ASKS_NEVER;
   vf bias[4];
   PI_UNROLL
   for (size_t r = 0; r < rows; r++) {
@@ -121,15 +121,15 @@ PI_INLINE void rows_by_tokens(uint32_t format, const row_source *source, size_t 
   for (size_t i = 0; i < rows * tokens; i++) sum[i] = bias[i] = (vf){0};
   size_t b = 0, at = 0;  // bytes that were asked for
   for (; b + EIGHT <= tile.all; b += EIGHT, at += bytes) {
-    if (asks) {
-      PI_UNROLL
-      for (size_t r = 0; r < rows; r++) prefetch(tile.ahead[r] + at, bytes);
-    }
+    PI_UNROLL
+    for (size_t r = 0; r < rows; r++) prefetch_as(asks, tile.ahead[r] + at, bytes);
     add_eight(format, &tile, b, EIGHT, rows, tokens, sum, bias);
   }
-  if (asks) {
-    PI_UNROLL
-    for (size_t r = 0; r < rows; r++) prefetch_row(tile.ahead[r] + at, (tile.all - b) * bytes / EIGHT);
+  PI_UNROLL
+  for (size_t r = 0; r < rows; r++) {
+    const size_t rest = (tile.all - b) * bytes / EIGHT;
+    prefetch_as(asks, tile.ahead[r] + at, rest);
+    prefetch_as(asks, tile.ahead[r] + at + rest - 1, 1);
   }
   if (b < tile.all) add_eight(format, &tile, b, tile.all - b, rows, tokens, sum, bias);
   PI_UNROLL

@@ -42,6 +42,7 @@ typedef struct {
   // How products of one token read rows that follow one another. No choice changes a result.
   uint32_t tile;    // rows that are read together: 1 or 4; 0 for what the instruction set is used to
   size_t ahead;     // how many bytes before its use a weight is asked for; 0 as above, PI_NOT_AHEAD for never
+  uint32_t cache;   // which cache it is asked into: 2 for the second, else the first
 } pi_matrix;
 
 enum { PI_NOT_AHEAD = 1 };

@@ -8,6 +8,9 @@ enum {
   GROUP_ROWS = 4,  // listed rows that are read together
 };
 
+// Whether what is read soon is asked for, and into which cache.
+typedef enum { ASKS_NEVER, ASKS_FIRST, ASKS_SECOND } asking;
+
 typedef struct {
   const uint8_t *data;
   size_t row_bytes;      // from one row to the next
@@ -15,11 +18,24 @@ typedef struct {
   const uint32_t *list;  // the rows' numbers; NULL where they follow one another
   size_t count;          // of the list
   size_t ahead;          // in entries of the list, a multiple of the group; in bytes without a list, 0 for never
+  asking asks;
   bool by_tile;          // whether one token's product reads several rows at a time
 } row_source;
 
 PI_INLINE void prefetch(const uint8_t *p, size_t bytes) {
   for (size_t i = 0; i < bytes; i += LINE_BYTES) __builtin_prefetch(p + i);
+}
+
+PI_INLINE void prefetch_second(const uint8_t *p, size_t bytes) {
+  for (size_t i = 0; i < bytes; i += LINE_BYTES) __builtin_prefetch(p + i, 0, 2);
+}
+
+PI_INLINE void prefetch_as(asking asks, const uint8_t *p, size_t bytes) {
+  if (asks == ASKS_SECOND) {
+    prefetch_second(p, bytes);
+  } else if (asks == ASKS_FIRST) {
+    prefetch(p, bytes);
+  }
 }
 
 // All lines of a row, which may begin anywhere in its first.
@@ -70,6 +86,7 @@ PI_INLINE row_source consecutive_rows(const pi_matrix *w) {
       .row_bytes = w->row_bytes,
       .width = bytes_of(w),
       .ahead = w->ahead == 0 ? PREFETCH_BYTES : w->ahead == PI_NOT_AHEAD ? 0 : w->ahead,
+      .asks = w->ahead == PI_NOT_AHEAD ? ASKS_NEVER : w->cache == 2 ? ASKS_SECOND : ASKS_FIRST,
       .by_tile = w->tile != 1,
   };
 }
@@ -77,9 +94,6 @@ PI_INLINE row_source consecutive_rows(const pi_matrix *w) {
 PI_INLINE const uint8_t *row_at(const row_source *s, size_t n) {
   return s->data + (s->list ? s->list[n] : n) * s->row_bytes;
 }
-
-// Whether to prefetch anything.
-PI_INLINE bool asks_ahead(const row_source *s) { return s->ahead != 0; }
 
 // What to ask for while entry `n` is read, byte for byte.
 PI_INLINE const uint8_t *ahead_of(const row_source *s, size_t n) {
@@ -90,7 +104,7 @@ PI_INLINE const uint8_t *ahead_of(const row_source *s, size_t n) {
 // The first rows of the list are asked for at once.
 PI_INLINE row_source listed_rows(const pi_matrix *w, const uint32_t *list, size_t count) {
   row_source s = {
-      .data = w->data, .row_bytes = w->row_bytes, .width = bytes_of(w), .list = list, .count = count, .by_tile = true};
+      .data = w->data, .row_bytes = w->row_bytes, .width = bytes_of(w), .list = list, .count = count, .asks = ASKS_FIRST, .by_tile = true};
   if (s.width == 0) return s;
   s.ahead = GROUP_ROWS * ((LISTED_BYTES + GROUP_ROWS * s.width - 1) / (GROUP_ROWS * s.width));
   for (size_t n = 0; n < s.ahead && n < count; n++) prefetch_row(row_at(&s, n), s.width);

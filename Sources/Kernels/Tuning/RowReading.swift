@@ -6,21 +6,27 @@ public struct RowReading: Sendable, Hashable, Codable {
   public let tile: Int
   /// How many bytes ahead of its use a weight is prefetched; 0 leaves that to the processor.
   public let ahead: Int
+  /// Which of a core's caches it is prefetched into: 1 or 2.
+  public let cache: Int
 
   /// - Parameters:
   ///   - tile: 1 or 4.
   ///   - ahead: at most a megabyte; rounded down to whole lines of 64 bytes.
-  public init(tile: Int, ahead: Int) {
+  ///   - cache: 1 or 2.
+  public init(tile: Int, ahead: Int, cache: Int = 1) {
     self.tile = tile == 1 ? 1 : 4
     self.ahead = min(max(ahead, 0), 1 << 20) / 64 * 64
+    self.cache = cache == 2 && self.ahead > 0 ? 2 : 1
   }
 
-  private enum CodingKeys: CodingKey { case tile, ahead }
+  private enum CodingKeys: CodingKey { case tile, ahead, cache }
 
   /// Whatever numbers a file has, they are brought into range.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
-    self.init(tile: try values.decode(Int.self, forKey: .tile), ahead: try values.decode(Int.self, forKey: .ahead))
+    self.init(
+      tile: try values.decode(Int.self, forKey: .tile), ahead: try values.decode(Int.self, forKey: .ahead),
+      cache: try values.decode(Int.self, forKey: .cache))
   }
 
   /// What is worth trying with an instruction set. The first is what its kernels do by default.
@@ -31,8 +37,10 @@ public struct RowReading: Sendable, Hashable, Codable {
     case .avx2, .avxvnni, .neon: own = RowReading(tile: 4, ahead: 6144)
     case .portable: return []
     }
-    let distances = [0, 2048, 4096, 8192, 16384]
-    return [own] + [4, 1].flatMap { tile in distances.map { RowReading(tile: tile, ahead: $0) } }.filter { $0 != own }
+    // The first cache holds little, and few lines can be on their way into it; the second is further from the processor.
+    let ways = [(0, 1), (2048, 1), (4096, 1), (8192, 1), (16384, 1), (8192, 2), (16384, 2)]
+    return [own]
+      + [4, 1].flatMap { tile in ways.map { RowReading(tile: tile, ahead: $0.0, cache: $0.1) } }.filter { $0 != own }
   }
 }
 
@@ -76,9 +84,9 @@ extension WeightFormat: Codable {}
 
 /// How each kind of row is read.
 public struct RowReadings: Sendable, Equatable {
-  // Lines ahead and, in the lowest bit, whether rows are read one by one; all bits set for the kernels' default. A vector, because
-  // every product looks it up.
-  private var slots = SIMD32<UInt16>(repeating: .max)
+  // Lines ahead and, in the lowest bits, whether rows are read one by one and whether the second cache is meant; all bits set for
+  // the kernels' default. A vector, because every product looks it up.
+  private var slots = SIMD32<UInt32>(repeating: .max)
 
   /// The kernels' default for all.
   public init() {}
@@ -86,19 +94,22 @@ public struct RowReadings: Sendable, Equatable {
   public subscript(kind: RowKind) -> RowReading? {
     get {
       guard let slot = kind.slot, slots[slot] != .max else { return nil }
-      return RowReading(tile: slots[slot] & 1 == 1 ? 1 : 4, ahead: Int(slots[slot] >> 1) * 64)
+      return RowReading(
+        tile: slots[slot] & 1 == 1 ? 1 : 4, ahead: Int(slots[slot] >> 2) * 64, cache: slots[slot] & 2 == 2 ? 2 : 1)
     }
     set {
       guard let slot = kind.slot else { return }
-      slots[slot] = newValue.map { UInt16($0.ahead / 64) << 1 | ($0.tile == 1 ? 1 : 0) } ?? .max
+      slots[slot] =
+        newValue.map { UInt32($0.ahead / 64) << 2 | ($0.cache == 2 ? 2 : 0) | ($0.tile == 1 ? 1 : 0) } ?? .max
     }
   }
 
   /// Tells the kernels how to read a matrix.
   func apply(to view: inout pi_matrix, of matrix: Matrix) {
     guard let slot = RowKind(matrix)?.slot, slots[slot] != .max else { return }
-    let lines = Int(slots[slot] >> 1)
+    let lines = Int(slots[slot] >> 2)
     view.tile = slots[slot] & 1 == 1 ? 1 : 4
     view.ahead = lines == 0 ? Int(PI_NOT_AHEAD) : lines * 64
+    view.cache = slots[slot] & 2 == 2 ? 2 : 1
   }
 }
