@@ -9,7 +9,12 @@ import Yams
 /// All options of `powerinfer serve`, after flags, variables and file.
 struct ServerSettings {
   var options = ServerOptions()
-  var scheduling = SchedulingOptions()
+  var scheduling = {
+    var options = SchedulingOptions()
+    // Fifty times a second looks like each token by itself.
+    options.deliveryInterval = .milliseconds(20)
+    return options
+  }()
   var model = ModelOptions.Resolved(path: "", contextSize: .automatic)
   /// Whether a model is loaded at the start.
   var hasMainModel = true

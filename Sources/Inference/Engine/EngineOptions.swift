@@ -96,6 +96,10 @@ public struct SchedulingOptions: Sendable, Equatable {
   public var queueLimit = 256
   /// Pieces of text that wait for a consumer before its request pauses.
   public var eventLimit = 256
+  /// Least time between two deliveries of text to a consumer that waits; what comes in between is delivered together. The first piece,
+  /// the end, and all that would wait for a prompt are delivered at once. Waking a consumer for each token takes processor time from the
+  /// computation.
+  public var deliveryInterval = Duration.zero
   /// Whether prefixes of finished requests are kept for later ones.
   public var keepsPrefixes = true
 
@@ -105,6 +109,8 @@ public struct SchedulingOptions: Sendable, Equatable {
   public static let queueRange = 0...(1 << 20)
   /// What an engine takes.
   public static let eventRange = 1...(1 << 20)
+  /// What an engine takes, in milliseconds.
+  public static let deliveryRange = 0...1000
 
   public init() {}
 
@@ -113,5 +119,7 @@ public struct SchedulingOptions: Sendable, Equatable {
     try EngineOptions.check("number of parallel requests", parallel, Self.parallelRange)
     try EngineOptions.check("number of requests that may wait", queueLimit, Self.queueRange)
     try EngineOptions.check("number of events that may wait", eventLimit, Self.eventRange)
+    let milliseconds = min(max(deliveryInterval / .milliseconds(1), -1e9), 1e9)
+    try EngineOptions.check("number of milliseconds between deliveries", Int(milliseconds), Self.deliveryRange)
   }
 }

@@ -80,7 +80,9 @@ extension Engine {
 
   private func makeChannel() -> EventChannel {
     let scheduler = scheduler
-    return EventChannel(limit: scheduling.eventLimit, wake: { scheduler.wake(cancelled: $0) })
+    return EventChannel(
+      limit: scheduling.eventLimit, interval: scheduling.deliveryInterval / .seconds(1),
+      wake: { scheduler.wake(cancelled: $0) })
   }
 
   private func submit(_ request: GenerationRequest, _ channel: EventChannel) throws {

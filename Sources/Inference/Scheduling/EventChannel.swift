@@ -2,6 +2,8 @@ import Synchronization
 
 /// Hands a request's events from the scheduler to whoever reads them, and the wish to stop the other way.
 final class EventChannel: Sendable {
+  private typealias Delivery = (reader: CheckedContinuation<GenerationEvent?, any Error>, event: GenerationEvent)
+
   private struct State {
     var events: [GenerationEvent] = []
     /// Pieces of text among them.
@@ -13,21 +15,41 @@ final class EventChannel: Sendable {
     var isCancelled = false
     /// The reader's task was cancelled.
     var isAbandoned = false
+    /// When a waiting reader last got a piece of text, in seconds.
+    var lastDelivery = -Double.infinity
+
+    /// Pairs of readers that wait and of events for them.
+    mutating func deliveries() -> [Delivery] {
+      let count = min(readers.count, events.count)
+      guard count > 0 else { return [] }
+      defer {
+        for case .text in events[..<count] { pieces -= 1 }
+        readers.removeFirst(count)
+        events.removeFirst(count)
+      }
+      return zip(readers, events).map { ($0, $1) }
+    }
   }
 
   private let state = Mutex(State())
   /// Pieces of text that may wait.
   private let limit: Int
+  /// Least time between two pieces of text for which a waiting reader is woken, in seconds.
+  private let interval: Double
   /// Tells the scheduler that there is room again, or that nobody wants more.
   private let wake: @Sendable (_ cancelled: ObjectIdentifier?) -> Void
 
-  init(limit: Int, wake: @escaping @Sendable (_ cancelled: ObjectIdentifier?) -> Void) {
+  init(limit: Int, interval: Double = 0, wake: @escaping @Sendable (_ cancelled: ObjectIdentifier?) -> Void) {
     self.limit = limit
+    self.interval = interval
     self.wake = wake
   }
 
   /// Whether the reader has to read before more is computed.
   var isFull: Bool { state.withLock { $0.pieces >= limit } }
+
+  /// Whether somebody waits for an event.
+  var hasReader: Bool { state.withLock { !$0.readers.isEmpty } }
 
   /// Whether nobody wants more.
   var isCancelled: Bool { state.withLock { $0.isCancelled } }
@@ -35,24 +57,39 @@ final class EventChannel: Sendable {
   // MARK: The scheduler's side
 
   /// Takes any number of events; whoever sends looks at ``isFull`` before it computes.
+  ///
+  /// A piece of text that follows another too soon waits for the next ones, so that the reader's thread does not take a processor
+  /// from the computation for each; see ``flush()``.
   func send(_ event: GenerationEvent) {
-    let reader = state.withLock { state -> CheckedContinuation<GenerationEvent?, any Error>? in
-      if !state.readers.isEmpty { return state.readers.removeFirst() }
+    let deliveries = state.withLock { state -> [Delivery] in
       // Of progress only the latest counts.
       if case .progress = event, case .progress? = state.events.last { state.events.removeLast() }
       state.events.append(event)
-      if case .text = event { state.pieces += 1 }
-      return nil
+      if case .text = event {
+        state.pieces += 1
+        if interval > 0, !state.readers.isEmpty {
+          let now = Generator.monotonicSeconds()
+          guard now - state.lastDelivery >= interval else { return [] }
+          state.lastDelivery = now
+        }
+      }
+      return state.deliveries()
     }
-    reader?.resume(returning: event)
+    for (reader, event) in deliveries { reader.resume(returning: event) }
+  }
+
+  /// Wakes a reader for whom pieces of text wait.
+  func flush() {
+    for (reader, event) in state.withLock({ $0.deliveries() }) { reader.resume(returning: event) }
   }
 
   /// Says that no more events come.
   func end(throwing error: (any Error)? = nil) {
+    flush()
     let readers = state.withLock { state -> [CheckedContinuation<GenerationEvent?, any Error>] in
       guard !state.hasEnded else { return [] }
       state.hasEnded = true
-      // A reader that waits has read all events.
+      // A reader that still waits has read all events.
       if state.readers.isEmpty { state.error = error }
       defer { state.readers = [] }
       return state.readers

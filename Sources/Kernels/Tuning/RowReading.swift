@@ -38,7 +38,7 @@ public struct RowReading: Sendable, Hashable, Codable {
     case .portable: return []
     }
     // The first cache holds little, and few lines can be on their way into it; the second is further from the processor.
-    let ways = [(0, 1), (2048, 1), (4096, 1), (8192, 1), (16384, 1), (8192, 2), (16384, 2)]
+    let ways = [(0, 1), (2048, 1), (4096, 1), (8192, 1), (16384, 1), (12288, 2), (20480, 2)]
     return [own]
       + [4, 1].flatMap { tile in ways.map { RowReading(tile: tile, ahead: $0.0, cache: $0.1) } }.filter { $0 != own }
   }
