@@ -48,6 +48,9 @@ final class EventChannel: Sendable {
   /// Whether the reader has to read before more is computed.
   var isFull: Bool { state.withLock { $0.pieces >= limit } }
 
+  /// Whether there is an event that nobody has read.
+  var hasEvent: Bool { state.withLock { !$0.events.isEmpty } }
+
   /// Whether somebody waits for an event.
   var hasReader: Bool { state.withLock { !$0.readers.isEmpty } }
 

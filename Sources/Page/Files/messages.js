@@ -82,8 +82,10 @@ class MessageView {
       if (node.role === "user") tools.push(iconButton("edit", "Edit", () => this.edit()));
       tools.push(iconButton("retry", node.role === "user" ? "Answer again" : "Try again", () => this.actions.retry(node)));
     }
-    if (!isRunning && node.tokens && node.seconds > 0.1) {
-      tools.push(make("span", { className: "quiet small" }, `${node.tokens} tokens, ${(node.tokens / node.seconds).toFixed(1)} per second`));
+    if (!isRunning && node.tokens) {
+      // Of a very short time no speed can be told.
+      const speed = node.seconds > 0.1 ? `, ${(node.tokens / node.seconds).toFixed(1)} per second` : "";
+      tools.push(make("span", { className: "quiet small" }, `${node.tokens} ${node.tokens === 1 ? "token" : "tokens"}${speed}`));
     }
     // Where the focus is in here, it stays on the same tool.
     const focused = this.foot.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;

@@ -108,6 +108,9 @@ struct Answers: Sendable {
     return outcomes.compactMap { $0 }
   }
 
+  /// Whether the next event of an answer is there already.
+  var hasEvent: Bool { streams.contains(where: \.hasEvent) }
+
   /// The events of all answers, each with the answer's index, in the order in which they happen.
   private func events() -> AsyncThrowingStream<(Int, GenerationEvent), any Error> {
     if streams.count == 1 {

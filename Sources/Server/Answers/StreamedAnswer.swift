@@ -29,7 +29,9 @@ extension Answers {
           if !frames.isEmpty { try await output.write(frames.take()) }
           try await each { index, event in
             try writer.take(event, of: index, &frames)
-            if !frames.isEmpty { try await output.write(frames.take()) }
+            // What comes together is written together.
+            let isMore = frames.buffer.readableBytes < 1 << 16 && hasEvent
+            if !frames.isEmpty, !isMore { try await output.write(frames.take()) }
           }
           try writer.end(&frames)
         } catch {
