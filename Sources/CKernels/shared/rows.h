@@ -104,7 +104,14 @@ PI_INLINE const uint8_t *ahead_of(const row_source *s, size_t n) {
 // The first rows of the list are asked for at once.
 PI_INLINE row_source listed_rows(const pi_matrix *w, const uint32_t *list, size_t count) {
   row_source s = {
-      .data = w->data, .row_bytes = w->row_bytes, .width = bytes_of(w), .list = list, .count = count, .asks = ASKS_FIRST, .by_tile = true};
+      .data = w->data,
+      .row_bytes = w->row_bytes,
+      .width = bytes_of(w),
+      .list = list,
+      .count = count,
+      .asks = ASKS_FIRST,
+      .by_tile = true,
+  };
   if (s.width == 0) return s;
   s.ahead = GROUP_ROWS * ((LISTED_BYTES + GROUP_ROWS * s.width - 1) / (GROUP_ROWS * s.width));
   for (size_t n = 0; n < s.ahead && n < count; n++) prefetch_row(row_at(&s, n), s.width);
