@@ -1,3 +1,4 @@
+import Foundation
 import PowerInfer
 import PowerInferServer
 import Testing
@@ -233,6 +234,24 @@ import Testing
         return try wire.reply().status
       }
       #expect(statuses.contains(status), "\(head.prefix(60)): \(status)")
+    }
+    #expect(try await server.get("/health").status == 200)
+  }
+
+  /// Replies pile up for a client that asks and never reads, until the system takes no more of them.
+  @Test func aClientThatReadsNothingIsCutOff() async throws {
+    let server = try await TestServer(options: { $0.writeTimeout = 1 })
+    let port = server.port
+    let request = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    try await server.off {
+      let wire = try Wire(port: port)
+      try wire.send(String(repeating: request, count: 1000))
+      #expect(throws: Wire.Failure.self) {
+        for _ in 0..<600 {
+          try wire.send(request)
+          Thread.sleep(forTimeInterval: 0.1)
+        }
+      }
     }
     #expect(try await server.get("/health").status == 200)
   }
