@@ -89,7 +89,7 @@ import Testing
     }
   }
 
-  /// The longest interval there is, a reader that never hurries, requests in company: the same answers.
+  /// With the longest interval there is, requests in company get the answers that they get alone.
   @Test func answersAreTheSame() async throws {
     let requests = (0..<6).map { GenerationRequest.random(UInt64($0), prompt: 3 + 40 * $0, answer: 30) }
     let engine = try Engine(fake: try FakeExecutor()) { $0.deliveryInterval = .seconds(1) }

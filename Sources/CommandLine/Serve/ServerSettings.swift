@@ -11,7 +11,7 @@ struct ServerSettings {
   var options = ServerOptions()
   var scheduling = {
     var options = SchedulingOptions()
-    // Fifty times a second looks like each token by itself.
+    // Text that grows fifty times a second still looks fluent.
     options.deliveryInterval = .milliseconds(20)
     return options
   }()

@@ -96,9 +96,9 @@ public struct SchedulingOptions: Sendable, Equatable {
   public var queueLimit = 256
   /// Pieces of text that wait for a consumer before its request pauses.
   public var eventLimit = 256
-  /// Least time between two deliveries of text to a consumer that waits; what comes in between is delivered together. The first piece,
-  /// the end, and all that would wait for a prompt are delivered at once. Waking a consumer for each token takes processor time from the
-  /// computation.
+  /// Least time between two deliveries of text to a consumer that waits, at most a second; pieces that come in between are delivered
+  /// together. The first piece, the end, and pieces that would have to wait for a prompt are delivered at once. Waking a consumer for
+  /// each token takes processor time from the computation.
   public var deliveryInterval = Duration.zero
   /// Whether prefixes of finished requests are kept for later ones.
   public var keepsPrefixes = true

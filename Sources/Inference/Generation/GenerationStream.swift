@@ -21,7 +21,7 @@ public struct GenerationStream: AsyncSequence, Sendable {
   /// Ends the answer early: what came so far is followed by ``GenerationEvent/finished(_:)`` with the reason `cancelled`.
   public func cancel() { source.channel.cancel() }
 
-  /// Whether the next event is there already, so that whoever writes events somewhere may write several at once.
+  /// Whether the next event can be read without waiting. A consumer that writes events somewhere can then write several at once.
   public var hasEvent: Bool { source.channel.hasEvent }
 
   public func makeAsyncIterator() -> Iterator { Iterator(source: source) }

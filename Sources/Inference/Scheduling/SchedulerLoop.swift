@@ -80,7 +80,7 @@ final class SchedulerLoop {
     let plan = PassPlan(
       running, turn: turn, rows: rows, sharesPrefixes: options.keepsPrefixes, core: core)
     if let stuck = plan.stuck { giveUp(stuck, core) }
-    // Text that waits to be delivered with the next token is not kept waiting for a prompt, or for room.
+    // Text that was to be delivered with the next token does not wait until a prompt is read or a page is free.
     if plan.pieces.count < running.count || plan.pieces.contains(where: { $0.piece.tokens.count > 1 }) {
       for request in running { request.channel.flush() }
     }
