@@ -23,13 +23,16 @@ from gguf import GGUFWriter, quants
 
 VOCABULARY = 32000
 BLOCK = 32
+ADDED = 0.02  # of its own size to the residual stream, by each attention and each feed-forward
 
 
 def random_blocks(rng, rows, columns, size, silent_outputs=False):
-    """Q4_0 with codes of any value, of about the size given; `silent_outputs` writes nothing to the constant block."""
+    """Q4_0 with codes of about the size given and the mean 0; `silent_outputs` writes nothing to the constant block."""
     blocks = np.empty((rows, columns // BLOCK, 18), np.uint8)
-    blocks[..., :2] = np.frombuffer(np.float16(size / 4.6).tobytes(), np.uint8)
-    blocks[..., 2:] = rng.integers(0, 256, (rows, columns // BLOCK, 16), dtype=np.uint8)
+    blocks[..., :2] = np.frombuffer(np.float16(size / 4.32).tobytes(), np.uint8)
+    # 1 to 15 stand for -7 to 7. With 0 too the means would not be 0, and would grow from layer to layer.
+    low, high = rng.integers(1, 16, (2, rows, columns // BLOCK, 16), dtype=np.uint8)
+    blocks[..., 2:] = low | high << 4
     if silent_outputs:
         blocks[:, 0, :2] = 0
     return blocks.reshape(rows, -1)
@@ -103,12 +106,12 @@ def main():
     d, f = a.hidden, a.neurons
     size = d**-0.5
     attention = random_blocks(rng, d, d, size)
-    output = random_blocks(rng, d, d, size * 0.05).reshape(d, -1, 18)
+    output = random_blocks(rng, d, d, size * ADDED).reshape(d, -1, 18)
     output[:BLOCK, :, :2] = 0  # what attention adds to the constant block
     output = output.reshape(d, -1)
     up = random_blocks(rng, f, d, size)
-    down_by_neuron = random_blocks(rng, f, d, 0.05 * f**-0.5, silent_outputs=True)
-    down = random_blocks(rng, d, f, 0.05 * f**-0.5).reshape(d, -1, 18)
+    down_by_neuron = random_blocks(rng, f, d, ADDED * f**-0.5, silent_outputs=True)
+    down = random_blocks(rng, d, f, ADDED * f**-0.5).reshape(d, -1, 18)
     down[:BLOCK, :, :2] = 0
     down = down.reshape(d, -1)
     embedding = random_blocks(rng, VOCABULARY, d, 1).reshape(VOCABULARY, -1, 18)
