@@ -6,7 +6,7 @@ import CPowerInferKernels
 /// Of each page, values are rows of their format, [positions, headSize]. Keys take as many bytes in an order of their own that
 /// attention reads fast.
 public struct CacheHead {
-  let view: pi_cache_head
+  private(set) var view: pi_cache_head
 
   /// - Parameters:
   ///   - pages: position p is in page p / ``Kernels/attentionTile``; must outlive the view.
@@ -21,7 +21,14 @@ public struct CacheHead {
   ) {
     view = pi_cache_head(
       pages: pages, key_offset: keyOffset, value_offset: valueOffset, head_size: headSize,
-      key_format: keyFormat.rawValue, value_format: valueFormat.rawValue)
+      key_format: keyFormat.rawValue, value_format: valueFormat.rawValue, ahead: 0)
+  }
+
+  /// The same, and who reads it asks the memory for the same positions of another head meanwhile, which lies so many bytes further.
+  public func asking(ahead: Int) -> CacheHead {
+    var head = self
+    head.view.ahead = ahead
+    return head
   }
 }
 

@@ -14,7 +14,8 @@ public struct HugePages {
   private let region: UnsafeMutableRawBufferPointer
   private let size: Int
 
-  private static let pageSize = 2 << 20
+  /// In bytes.
+  public static let pageSize = 2 << 20
 
   /// Whether the system gives huge pages to who asks for them.
   public static var areAvailable: Bool {
@@ -32,8 +33,16 @@ public struct HugePages {
     self.size = size
     region = UnsafeMutableRawBufferPointer(start: base, count: length)
     start = base.alignedUp(toMultipleOf: Self.pageSize)
+    Self.use(for: start, size: size)
+  }
+
+  /// Asks the system to give huge pages for memory that was not written yet. It falls back to ordinary ones.
+  ///
+  /// - Parameters:
+  ///   - start: aligned to a page.
+  ///   - size: in bytes.
+  public static func use(for start: UnsafeMutableRawPointer, size: Int) {
     #if os(Linux)
-      // Falls back to ordinary pages.
       madvise(start, size, Int32(MADV_HUGEPAGE))
     #endif
   }

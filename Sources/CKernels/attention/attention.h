@@ -66,8 +66,8 @@ PI_INLINE float weigh(float *scores, size_t count, float scale, float *state) {
 // sums = sums * factor + weights * values for `count` queries, `vectors` vectors of columns (both constant) from column
 // `column` on and the positions from `begin` to `end` of a tile.
 PI_INLINE void add_values(uint32_t format, const float *weights, size_t count, const uint8_t *values, size_t bytes,
-                          size_t begin, size_t end, size_t column, size_t vectors, const float *factors, float *states,
-                          size_t stride) {
+                          size_t ahead, size_t begin, size_t end, size_t column, size_t vectors, const float *factors,
+                          float *states, size_t stride) {
   vf sum[TILE_QUERIES][TILE_VECTORS];
   PI_UNROLL
   for (size_t g = 0; g < count; g++)
@@ -79,6 +79,12 @@ PI_INLINE void add_values(uint32_t format, const float *weights, size_t count, c
     vf value[TILE_VECTORS];
     PI_UNROLL
     for (size_t v = 0; v < vectors; v++) value[v] = value_at(format, values + p * bytes, column + v * PI_LANES);
+    if (format != PI_F32) {
+      const size_t from = row_bytes(format, PI_BLOCK) * column / PI_BLOCK;
+      const size_t width = row_bytes(format, PI_BLOCK) * vectors * PI_LANES / PI_BLOCK;
+      PI_UNROLL
+      for (size_t at = 0; at < width; at += LINE) ask_line(values + p * bytes + ahead + from + at);
+    }
     PI_UNROLL
     for (size_t g = 0; g < count; g++) {
       const vf weight = splat(weights[g * TILE + p]);
@@ -93,14 +99,14 @@ PI_INLINE void add_values(uint32_t format, const float *weights, size_t count, c
 }
 
 PI_INLINE void add_columns(uint32_t format, const float *weights, size_t count, const uint8_t *values, size_t bytes,
-                           size_t begin, size_t end, size_t columns, const float *factors, float *states,
+                           size_t ahead, size_t begin, size_t end, size_t columns, const float *factors, float *states,
                            size_t stride) {
   size_t c = 0;
   for (; c + TILE_VECTORS * PI_LANES <= columns; c += TILE_VECTORS * PI_LANES) {
-    add_values(format, weights, count, values, bytes, begin, end, c, TILE_VECTORS, factors, states, stride);
+    add_values(format, weights, count, values, bytes, ahead, begin, end, c, TILE_VECTORS, factors, states, stride);
   }
   for (; c < columns; c += PI_LANES) {
-    add_values(format, weights, count, values, bytes, begin, end, c, 1, factors, states, stride);
+    add_values(format, weights, count, values, bytes, ahead, begin, end, c, 1, factors, states, stride);
   }
 }
 
@@ -129,17 +135,18 @@ PI_INLINE void score_tile(const pi_cache_head *head, const attention *a, size_t 
     for (size_t q = first; q < all; q += TILE_QUERIES) {
       float *scores = a->scores + q * TILE;
       const float *queries = a->queries + q * size;
-#define CALL(n) score_codes(a->codes, q, n, size, keys, p, scores)
+      const size_t ahead = q == first ? head->ahead : 0;
+#define CALL(n) score_codes(a->codes, q, n, size, keys, ahead, p, scores)
       if (head->key_format == PI_Q8_0) {
         WITH_CONSTANT(all - q, CALL)
       }
 #undef CALL
-#define CALL(n) score_floats(PI_F32, queries, n, size, (const uint8_t *)a->keys, p, scores)
+#define CALL(n) score_floats(PI_F32, queries, n, size, (const uint8_t *)a->keys, 0, p, scores)
       else if (a->converts) {
         WITH_CONSTANT(all - q, CALL)
       }
 #undef CALL
-#define CALL(n) score_floats(PI_F16, queries, n, size, keys, p, scores)
+#define CALL(n) score_floats(PI_F16, queries, n, size, keys, ahead, p, scores)
       else {
         WITH_CONSTANT(all - q, CALL)
       }
@@ -159,17 +166,18 @@ PI_INLINE void add_tile(const pi_cache_head *head, const attention *a, size_t q,
   const uint8_t *values = a->converts ? (const uint8_t *)a->values : page_values(head, tile);
   const float *weights = a->scores + q * TILE;
   float *sums = states + q * stride;
-#define CALL(n) add_columns(PI_F32, weights, n, values, bytes, 0, seen[0], columns, factors, sums, stride)
+  const size_t ahead = q == 0 ? head->ahead : 0;
+#define CALL(n) add_columns(PI_F32, weights, n, values, bytes, ahead, 0, seen[0], columns, factors, sums, stride)
   if (format == PI_F32) {
     WITH_CONSTANT(count, CALL)
   }
 #undef CALL
-#define CALL(n) add_columns(PI_F16, weights, n, values, bytes, 0, seen[0], columns, factors, sums, stride)
+#define CALL(n) add_columns(PI_F16, weights, n, values, bytes, ahead, 0, seen[0], columns, factors, sums, stride)
   else if (format == PI_F16) {
     WITH_CONSTANT(count, CALL)
   }
 #undef CALL
-#define CALL(n) add_columns(PI_Q8_0, weights, n, values, bytes, 0, seen[0], columns, factors, sums, stride)
+#define CALL(n) add_columns(PI_Q8_0, weights, n, values, bytes, ahead, 0, seen[0], columns, factors, sums, stride)
   else {
     WITH_CONSTANT(count, CALL)
   }
@@ -181,11 +189,11 @@ PI_INLINE void add_tile(const pi_cache_head *head, const attention *a, size_t q,
     const float *weight = weights + i * TILE;
     float *sum = sums + i * stride;
     if (format == PI_F32) {
-      add_columns(PI_F32, weight, 1, values, bytes, seen[0], seen[i], columns, &one, sum, stride);
+      add_columns(PI_F32, weight, 1, values, bytes, ahead, seen[0], seen[i], columns, &one, sum, stride);
     } else if (format == PI_F16) {
-      add_columns(PI_F16, weight, 1, values, bytes, seen[0], seen[i], columns, &one, sum, stride);
+      add_columns(PI_F16, weight, 1, values, bytes, ahead, seen[0], seen[i], columns, &one, sum, stride);
     } else {
-      add_columns(PI_Q8_0, weight, 1, values, bytes, seen[0], seen[i], columns, &one, sum, stride);
+      add_columns(PI_Q8_0, weight, 1, values, bytes, ahead, seen[0], seen[i], columns, &one, sum, stride);
     }
   }
 }
@@ -211,9 +219,9 @@ static void PI_NAME(attend_chunk)(const pi_cache_head *head, const attention *a,
   for (size_t tile = begin; tile < end; tile += TILE) {
     const size_t positions = end - tile < TILE ? end - tile : TILE;
     const size_t first = first_token(a, tile) * a->group;
-    if (!a->converts) fetch(page_values(head, tile), positions * value_bytes);
+    if (!a->converts && head->ahead == 0) fetch(page_values(head, tile), positions * value_bytes);
     score_tile(head, a, first, tile, positions);
-    if (!a->converts && tile + TILE < end) {
+    if (!a->converts && head->ahead == 0 && tile + TILE < end) {
       const size_t next = end - tile - TILE < TILE ? end - tile - TILE : TILE;
       fetch(page_keys(head, tile + TILE), next * key_bytes);
     }

@@ -116,6 +116,7 @@ typedef struct {
   size_t head_size;
   uint32_t key_format;
   uint32_t value_format;
+  size_t ahead;  // bytes to what is read next, the same of another head, which is asked for meanwhile; 0 for nothing
 } pi_cache_head;
 
 static inline size_t pi_attention_padded(size_t head_size) { return (head_size + 15) / 16 * 16; }
@@ -260,9 +261,8 @@ const pi_kernels *PI_NULLABLE pi_kernels_avx512(void);
 const pi_kernels *PI_NULLABLE pi_kernels_amx(void);
 const pi_kernels *PI_NULLABLE pi_kernels_neon(void);
 
-// Asks for rows that will soon be read.
+// Asks for rows that will soon be read, into the second cache.
 void pi_prefetch_listed(const pi_matrix *PI_NONNULL w, const uint32_t *PI_NONNULL list, size_t count);
-void pi_prefetch(const void *PI_NONNULL data, size_t bytes);
 
 // A row of `columns` from blocks to planes, or back, into memory that does not overlap; for the formats that have planes.
 void pi_make_planar(uint32_t format, const void *PI_NONNULL blocks, size_t columns, void *PI_NONNULL row);

@@ -46,9 +46,12 @@ final class PageStore {
     if memory == nil {
       // posix_memalign reports exhaustion; Swift's own allocation would trap.
       var raw: UnsafeMutableRawPointer?
-      guard Memory.isWithinLimit(bytes), posix_memalign(&raw, 64, bytes) == 0, let raw else {
+      // Every head of every layer is another place: found by the entries of small pages, they took twice the time.
+      let alignment = bytes >= HugePages.pageSize ? HugePages.pageSize : 64
+      guard Memory.isWithinLimit(bytes), posix_memalign(&raw, alignment, bytes) == 0, let raw else {
         throw EngineError.outOfCacheMemory(bytes: bytes)
       }
+      if bytes >= HugePages.pageSize { HugePages.use(for: raw, size: bytes) }
       memory = raw.assumingMemoryBound(to: UInt8.self)
     }
     while pages.count <= page.index { pages.append(nil) }
@@ -79,6 +82,9 @@ final class PageStore {
 
   /// The memory of a page.
   subscript(page: PageID) -> UnsafeMutablePointer<UInt8>? { pages[page.index] }
+
+  /// Bytes from one head of a layer to the next.
+  var headBytes: Int { keyBytes + valueBytes }
 
   /// Keys and values of one head in these pages.
   func head(layer: Int, head: Int, pages: UnsafePointer<UnsafeMutablePointer<UInt8>>) -> CacheHead {
