@@ -101,11 +101,6 @@ extension Kernels {
     pi_prefetch_listed(&matrix, list, rows.count)
   }
 
-  /// Asks the memory for bytes that will be read soon.
-  public func prefetch(_ data: UnsafeRawPointer, byteCount: Int) {
-    pi_prefetch(data, byteCount)
-  }
-
   /// `y = a · b` element by element, all [count]. `y` may be either input.
   public func multiplyElements(
     _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, count: Int

@@ -179,17 +179,12 @@ void pi_quantize(uint32_t format, const float *x, size_t count, void *target) {
   }
 }
 
-void pi_prefetch(const void *data, size_t bytes) {
-  const uint8_t *p = data;
-  for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i);
-}
-
 void pi_prefetch_listed(const pi_matrix *w, const uint32_t *list, size_t count) {
   const size_t bytes = w->columns / pi_block_elements(w->format) * pi_block_bytes(w->format);
   for (size_t i = 0; i < count; i++) {
     const uint8_t *row = (const uint8_t *)w->data + list[i] * w->row_bytes;
-    pi_prefetch(row, bytes);
+    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(row + at, 0, 2);
     // A row may begin anywhere in its first line.
-    __builtin_prefetch(row + bytes - 1);
+    __builtin_prefetch(row + bytes - 1, 0, 2);
   }
 }

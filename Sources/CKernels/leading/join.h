@@ -1,6 +1,7 @@
 // Puts rows in two areas together again. The including file may define
 //   JOINED_BLOCKS                             and
-//   join_some_nibbles(leading, rest, target)  which does for so many blocks what join_nibbles does for one
+//   join_some_nibbles(leading, rest, target)  which does for so many blocks what join_nibbles does for one, and JOINS_FEWER and
+//   join_fewer_nibbles(leading, rest, blocks, target)  for fewer
 
 #include "leading/codes.h"
 
@@ -11,6 +12,10 @@ PI_INLINE void join_nibbles(const uint8_t *restrict leading, const uint8_t *rest
   size_t b = 0;
 #ifdef JOINED_BLOCKS
   for (; b + JOINED_BLOCKS <= blocks; b += JOINED_BLOCKS) join_some_nibbles(leading + 8 * b, rest + 8 * b, target + 16 * b);
+#endif
+#ifdef JOINS_FEWER
+  if (b < blocks) join_fewer_nibbles(leading + 8 * b, rest + 8 * b, blocks - b, target + 16 * b);
+  return;
 #endif
   for (; b < blocks; b++) {
     const uint64_t l = load_word(leading + 8 * b), r = load_word(rest + 8 * b);
@@ -100,8 +105,8 @@ PI_INLINE void join_rows(uint32_t format, const pi_split_matrix *w, const uint32
     // Once per list all that is not ahead of anything yet.
     for (size_t i = n == 0 ? 0 : n + ahead; i <= n + ahead && i < count; i++) {
       const uint8_t *p = w->rest + list[i] * rest;
-      for (size_t at = 0; at < rest; at += 64) __builtin_prefetch(p + at);
-      __builtin_prefetch(p + rest - 1);
+      for (size_t at = 0; at < rest; at += 64) __builtin_prefetch(p + at, 0, 2);
+      __builtin_prefetch(p + rest - 1, 0, 2);
     }
     join_row(format, w->leading + list[n] * leading, w->rest + list[n] * rest, blocks, rows);
   }

@@ -56,21 +56,87 @@ PI_INLINE void leading_scales(uint32_t kind, const uint8_t *row, size_t b, size_
   *more = (vf)_mm512_insertf32x8(_mm512_castps256_ps512(first[1]), second[1], 1);
 }
 
+// The last blocks of a row, if they are one or two, would take as many instructions as eight: those of four rows make one vector.
+enum { LAST_BLOCKS = 2 };
+#define LAST_BLOCKS LAST_BLOCKS
+
+// Adds lanes 4i...4i + 3 to sum[i].
+PI_INLINE void add_fours(vf lanes, float *sum) {
+  __m512 v = (__m512)lanes;
+  v = _mm512_add_ps(v, _mm512_permute_ps(v, 0xb1));
+  v = _mm512_add_ps(v, _mm512_permute_ps(v, 0x4e));
+  const __m512i firsts = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+  const __m128 four = _mm512_castps512_ps128(_mm512_permutexvar_ps(firsts, v));
+  _mm_storeu_ps(sum, _mm_add_ps(_mm_loadu_ps(sum), four));
+}
+
+// One f16 of each of `count` (1 or 2) blocks, of four rows: lanes 4r and 4r + 1 are the first block's, the others the second's.
+PI_INLINE vf halves_of_four(const uint8_t *const *row, size_t at, size_t count) {
+  int32_t word[4];
+  for (size_t r = 0; r < 4; r++) {
+    uint32_t pair = 0;
+    if (count == 2) {
+      memcpy(&pair, row[r] + at, 4);
+    } else {
+      memcpy(&pair, row[r] + at, 2);
+    }
+    word[r] = (int32_t)pair;
+  }
+  const __m256 floats = _mm256_cvtph_ps(_mm_setr_epi32(word[0], word[1], word[2], word[3]));
+  return spread((vf)_mm512_castps256_ps512(floats), 0);
+}
+
+// Adds to the sums of four rows of a format with blocks of 32 their last blocks, from `b` on.
+PI_INLINE void add_last_blocks(uint32_t kind, const uint8_t *const *row, size_t b, size_t blocks, const pi_leading_input *x,
+                               vf step, vf middle, float *sums, float *squares) {
+  const size_t count = blocks - b, offset = pi_head_bytes(kind, blocks) + 8 * b;
+  const __mmask8 present = (__mmask8)((1u << count) - 1);
+  const __m512i three = _mm512_set1_epi8(3);
+  __m512i v = _mm512_castsi128_si512(_mm_maskz_loadu_epi64(present, row[0] + offset)), dot = _mm512_setzero_si512();
+  v = _mm512_inserti32x4(v, _mm_maskz_loadu_epi64(present, row[1] + offset), 1);
+  v = _mm512_inserti32x4(v, _mm_maskz_loadu_epi64(present, row[2] + offset), 2);
+  v = _mm512_inserti32x4(v, _mm_maskz_loadu_epi64(present, row[3] + offset), 3);
+  PI_UNROLL
+  for (unsigned s = 0; s < 4; s++) {
+    const __m128i codes = _mm_loadu_si128((const __m128i *)(x->codes + b * PI_BLOCK + s * 64));
+    dot = _mm512_dpbusd_epi32(dot, _mm512_and_si512(_mm512_srli_epi16(v, 2 * s), three), _mm512_broadcast_i32x4(codes));
+  }
+  // Both lanes of a block have its scale, one of them its sum.
+  const float *f = x->scales + b, *s = x->sums + b, *e = x->energies + b;
+  const vf factor = (vf)_mm512_broadcast_f32x4(_mm_setr_ps(f[0], f[0], f[1], f[1]));
+  const vf sum = (vf)_mm512_broadcast_f32x4(_mm_setr_ps(s[0], 0, s[1], 0));
+  const vf energy = (vf)_mm512_broadcast_f32x4(_mm_setr_ps(e[0], 0, e[1], 0));
+  const vf scale = halves_of_four(row, 2 * b, count);
+  vf bias = scale * sum * middle;
+  if (kind == PI_Q4_1) bias += halves_of_four(row, 2 * blocks + 2 * b, count) * sum;
+  add_fours((vf)_mm512_cvtepi32_ps(dot) * (scale * factor) * step + bias, sums);
+  add_fours(scale * scale * energy, squares);
+}
+
 #include "leading/leading_rows.h"
 
 enum { JOINED_BLOCKS = 8 };
 #define JOINED_BLOCKS JOINED_BLOCKS
 
-PI_INLINE void join_some_nibbles(const uint8_t *leading, const uint8_t *rest, uint8_t *target) {
+#define JOINS_FEWER
+PI_INLINE void join_fewer_nibbles(const uint8_t *leading, const uint8_t *rest, size_t blocks, uint8_t *target) {
   const __m512i low = _mm512_set1_epi8(0x33);
-  const __m512i l = _mm512_loadu_si512(leading), r = _mm512_loadu_si512(rest);
+  const __mmask8 present = (__mmask8)(blocks < 8 ? (1u << blocks) - 1 : 0xff);
+  const __m512i l = _mm512_maskz_loadu_epi64(present, leading), r = _mm512_maskz_loadu_epi64(present, rest);
   // Bits of the third where the first has one, of the second where not.
   const __m512i first = _mm512_ternarylogic_epi64(low, _mm512_slli_epi16(l, 2), r, 0xac);
   const __m512i second = _mm512_ternarylogic_epi64(low, l, _mm512_srli_epi16(r, 2), 0xac);
   const __m512i order = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
-  _mm512_storeu_si512(target, _mm512_permutex2var_epi64(first, order, second));
+  const __mmask8 here = (__mmask8)(blocks < 4 ? (1u << 2 * blocks) - 1 : 0xff);
+  _mm512_mask_storeu_epi64(target, here, _mm512_permutex2var_epi64(first, order, second));
+  if (blocks <= 4) return;
+  const __mmask8 behind = (__mmask8)(blocks < 8 ? (1u << (2 * blocks - 8)) - 1 : 0xff);
   const __m512i rest_of_order = _mm512_add_epi64(order, _mm512_set1_epi64(4));
-  _mm512_storeu_si512(target + 64, _mm512_permutex2var_epi64(first, rest_of_order, second));
+  _mm512_mask_storeu_epi64(target + 64, behind, _mm512_permutex2var_epi64(first, rest_of_order, second));
+}
+
+PI_INLINE void join_some_nibbles(const uint8_t *leading, const uint8_t *rest, uint8_t *target) {
+  join_fewer_nibbles(leading, rest, JOINED_BLOCKS, target);
 }
 
 #include "leading/join.h"

@@ -6,6 +6,8 @@
 //                                          minima as a bias to add, for PI_Q6_K the scales of the second halves
 //   spread(v, second)                      lanes 2i and 2i + 1 are lane i of the vector's first or second half
 //   codes_of(codes, b, s)                  where codes 8s... of block b begin in PI_BY_ROWS; the next four are `CODES_APART` further
+// and may define LAST_BLOCKS and
+//   add_last_blocks(kind, row, b, blocks, x, step, middle, sums, squares)   adds up to so many blocks of four rows, from `b` on
 // Every row is summed in one order, however rows are divided.
 
 #include "leading/split.h"
@@ -26,13 +28,13 @@ static void PI_NAME(arrange_leading)(const int8_t *codes, size_t columns, int8_t
   }
 }
 
-// `kind` is a constant. `sum` and `squares` are still in lanes.
-PI_INLINE void leading_row(uint32_t kind, const uint8_t *row, size_t blocks, const pi_leading_input *x, vf step, vf middle,
-                           vf *sum, vf *squares) {
+// The first `end` of all blocks. `kind` is a constant. `sum` and `squares` are still in lanes.
+PI_INLINE void leading_row(uint32_t kind, const uint8_t *row, size_t end, size_t blocks, const pi_leading_input *x, vf step,
+                           vf middle, vf *sum, vf *squares) {
   const size_t stride = x->block_stride, head = pi_head_bytes(kind, blocks);
   vf product = {0}, bias = {0}, low = {0}, square = {0};
-  for (size_t b = 0; b < blocks; b += PI_LANES) {
-    const size_t count = blocks - b < PI_LANES ? blocks - b : PI_LANES;
+  for (size_t b = 0; b < end; b += PI_LANES) {
+    const size_t count = end - b < PI_LANES ? end - b : PI_LANES;
     vf scale, more;
     leading_scales(kind, row, b, count, blocks, &scale, &more);
     const vf factor = load(x->scales + b);
@@ -72,17 +74,29 @@ PI_INLINE void leading_rows(uint32_t kind, const pi_split_matrix *w, size_t row_
   const size_t blocks = w->columns / PI_BLOCK, bytes = pi_leading_bytes(w->format, w->columns);
   const pi_leading_scale of = pi_leading_scale_of(w->format);
   const vf step = splat(of.step), middle = splat(of.middle);
+  size_t last = 0;
+#ifdef LAST_BLOCKS
+  if (blocks % PI_LANES <= LAST_BLOCKS && (kind == PI_Q4_0 || kind == PI_Q4_1)) last = blocks % PI_LANES;
+#endif
   for (size_t r = row_begin; r < row_end; r += 4) {
     const size_t count = row_end - r < 4 ? row_end - r : 4;
+    float sums[4], variances[4];
     vf sum[4] = {{0}}, squares[4] = {{0}};
     for (size_t i = 0; i < count; i++) {
       const uint8_t *row = w->leading + (r + i) * bytes;
-      for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(row + LEADING_AHEAD + at);
-      leading_row(kind, row, blocks, x, step, middle, &sum[i], &squares[i]);
+      for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(row + LEADING_AHEAD + at, 0, 2);
+      leading_row(kind, row, blocks - last, blocks, x, step, middle, &sum[i], &squares[i]);
     }
-    float sums[4], variances[4];
     sum4(sum[0], sum[1], sum[2], sum[3], sums);
     sum4(squares[0], squares[1], squares[2], squares[3], variances);
+#ifdef LAST_BLOCKS
+    if (last > 0) {
+      // In place of rows that are not there the first is read again.
+      const uint8_t *row[4];
+      for (size_t i = 0; i < 4; i++) row[i] = w->leading + (i < count ? r + i : r) * bytes;
+      add_last_blocks(kind, row, blocks - last, blocks, x, step, middle, sums, variances);
+    }
+#endif
     for (size_t i = 0; i < count; i++) {
       z[r - row_begin + i] = sums[i];
       deviation[r - row_begin + i] = sqrtf(of.variance * variances[i]);
