@@ -195,6 +195,11 @@ static void check_attention_shape(const char *set, const pi_kernels *k, const pi
   attend_together(k, &c.head, q, tokens, group, positions, chunk, scale, y);
   attend_apart(k, &c.head, q, tokens, group, positions, chunk, scale, z);
   check_that(set, what, memcmp(y, z, n * size * 4) == 0);
+  // What is asked for ahead changes nothing, wherever it lies.
+  c.head.ahead = 1 << 20;
+  attend_apart(k, &c.head, q, tokens, group, positions, chunk, scale, z);
+  c.head.ahead = 0;
+  check_that(set, what, memcmp(y, z, n * size * 4) == 0);
   for (size_t i = 0; i < n; i++) {
     exact_attention(&c.head, q + i * size, positions - tokens + 1 + i / group, scale, e + i * size);
   }
