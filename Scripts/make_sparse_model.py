@@ -23,7 +23,7 @@ from gguf import GGUFWriter, quants
 
 VOCABULARY = 32000
 BLOCK = 32
-ADDED = 0.02  # of its own size to the residual stream, by each attention and each feed-forward
+ADDED = 0.02  # what each attention and each feed-forward adds, as a share of the size of the residual stream
 
 
 def random_blocks(rng, rows, columns, size, silent_outputs=False):

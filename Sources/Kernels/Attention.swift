@@ -24,8 +24,8 @@ public struct CacheHead {
       key_format: keyFormat.rawValue, value_format: valueFormat.rawValue, ahead: 0)
   }
 
-  /// The same, and who reads it asks the memory for the same positions of another head meanwhile, which lies so many bytes further.
-  public func asking(ahead: Int) -> CacheHead {
+  /// The same, but reading it for a few queries also prefetches the same positions of another head, `ahead` bytes further.
+  public func prefetching(ahead: Int) -> CacheHead {
     var head = self
     head.view.ahead = ahead
     return head

@@ -81,6 +81,9 @@ public struct Member: Sendable {
     cursors.work(index, on: count, body)
   }
 
+  /// Those of `0..<count` pieces that ``pieces(_:_:)`` calls this member for first, in order.
+  public func stretch(of count: Int) -> Range<Int> { WorkCursors.stretch(of: count, member: index, of: self.count) }
+
   /// This member's part of `0..<n`, in pieces of `multiple`. The parts of all members cover `0..<n` in order.
   public func share(of n: Int, multiple: Int = 1) -> Range<Int> {
     let pieces = (n + multiple - 1) / multiple

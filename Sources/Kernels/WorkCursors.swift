@@ -38,6 +38,11 @@ struct WorkCursors: @unchecked Sendable {
     for index in half..<half + Self.listsPerRound { cursors[index].store(0, ordering: .relaxed) }
   }
 
+  /// The pieces of `0..<count` that a member begins with.
+  static func stretch(of count: Int, member: Int, of members: Int) -> Range<Int> {
+    count * member / members..<count * (member + 1) / members
+  }
+
   /// Calls `body` for pieces of `0..<count` until none is left: first those of the member's own stretch, in order, then what
   /// others have not begun.
   @inline(__always)
@@ -48,10 +53,10 @@ struct WorkCursors: @unchecked Sendable {
     owner[1] += 1
     for turn in 0..<members {
       let victim = member + turn < members ? member + turn : member + turn - members
-      let (begin, end) = (count * victim / members, count * (victim + 1) / members)
+      let stretch = Self.stretch(of: count, member: victim, of: members)
       while true {
-        let piece = begin + cursors[victim * Self.stride + cursor].add(1, ordering: .relaxed).oldValue
-        guard piece < end else { break }
+        let piece = stretch.lowerBound + cursors[victim * Self.stride + cursor].add(1, ordering: .relaxed).oldValue
+        guard piece < stretch.upperBound else { break }
         body(piece)
       }
     }

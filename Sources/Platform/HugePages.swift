@@ -39,7 +39,7 @@ public struct HugePages {
   /// Asks the system to give huge pages for memory that was not written yet. It falls back to ordinary ones.
   ///
   /// - Parameters:
-  ///   - start: aligned to a page.
+  ///   - start: aligned to ``pageSize``.
   ///   - size: in bytes.
   public static func use(for start: UnsafeMutableRawPointer, size: Int) {
     #if os(Linux)

@@ -198,8 +198,10 @@ static void check_attention_shape(const char *set, const pi_kernels *k, const pi
   // What is asked for ahead changes nothing, wherever it lies.
   c.head.ahead = 1 << 20;
   attend_apart(k, &c.head, q, tokens, group, positions, chunk, scale, z);
-  c.head.ahead = 0;
   check_that(set, what, memcmp(y, z, n * size * 4) == 0);
+  attend_together(k, &c.head, q, tokens, group, positions, chunk, scale, z);
+  check_that(set, what, memcmp(y, z, n * size * 4) == 0);
+  c.head.ahead = 0;
   for (size_t i = 0; i < n; i++) {
     exact_attention(&c.head, q + i * size, positions - tokens + 1 + i / group, scale, e + i * size);
   }

@@ -64,7 +64,7 @@ PI_INLINE float weigh(float *scores, size_t count, float scale, float *state) {
 }
 
 // sums = sums * factor + weights * values for `count` queries, `vectors` vectors of columns (both constant) from column
-// `column` on and the positions from `begin` to `end` of a tile.
+// `column` on and the positions from `begin` to `end` of a tile. What lies `ahead` bytes further is prefetched, unless that is 0.
 PI_INLINE void add_values(uint32_t format, const float *weights, size_t count, const uint8_t *values, size_t bytes,
                           size_t ahead, size_t begin, size_t end, size_t column, size_t vectors, const float *factors,
                           float *states, size_t stride) {
@@ -79,7 +79,7 @@ PI_INLINE void add_values(uint32_t format, const float *weights, size_t count, c
     vf value[TILE_VECTORS];
     PI_UNROLL
     for (size_t v = 0; v < vectors; v++) value[v] = value_at(format, values + p * bytes, column + v * PI_LANES);
-    if (format != PI_F32) {
+    if (format != PI_F32 && ahead != 0) {
       const size_t from = row_bytes(format, PI_BLOCK) * column / PI_BLOCK;
       const size_t width = row_bytes(format, PI_BLOCK) * vectors * PI_LANES / PI_BLOCK;
       PI_UNROLL
@@ -219,9 +219,9 @@ static void PI_NAME(attend_chunk)(const pi_cache_head *head, const attention *a,
   for (size_t tile = begin; tile < end; tile += TILE) {
     const size_t positions = end - tile < TILE ? end - tile : TILE;
     const size_t first = first_token(a, tile) * a->group;
-    if (!a->converts && head->ahead == 0) fetch(page_values(head, tile), positions * value_bytes);
+    if (!a->converts) fetch(page_values(head, tile), positions * value_bytes);
     score_tile(head, a, first, tile, positions);
-    if (!a->converts && head->ahead == 0 && tile + TILE < end) {
+    if (!a->converts && tile + TILE < end) {
       const size_t next = end - tile - TILE < TILE ? end - tile - TILE : TILE;
       fetch(page_keys(head, tile + TILE), next * key_bytes);
     }

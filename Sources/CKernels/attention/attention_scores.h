@@ -18,7 +18,7 @@ enum { LINE = 64 };
 PI_INLINE void ask_line(const uint8_t *p) { __builtin_prefetch(p, 0, 2); }
 
 // Products of `count` (a constant) queries with TILE_VECTORS vectors of keys from `position` of a tile on, F16 or already
-// floats. Of keys in F16 those `ahead` bytes further are asked for, line by line.
+// floats. Of keys in F16 those `ahead` bytes further are prefetched, line by line, unless that is 0.
 PI_INLINE void score_floats(uint32_t format, const float *queries, size_t count, size_t head_size, const uint8_t *keys,
                             size_t ahead, size_t position, float *scores) {
   vf sum[TILE_QUERIES][TILE_VECTORS];
@@ -34,7 +34,7 @@ PI_INLINE void score_floats(uint32_t format, const float *queries, size_t count,
       const size_t at = (block * head_size + c) * KEY_BLOCK + lane;
       key[v] = format == PI_F32 ? load((const float *)(const void *)keys + at)
                                 : (vf)load_f16((const uint16_t *)(const void *)keys + at);
-      if (format == PI_F16 && at * 2 % LINE == 0) ask_line(keys + at * 2 + ahead);
+      if (format == PI_F16 && ahead != 0 && at * 2 % LINE == 0) ask_line(keys + at * 2 + ahead);
     }
     PI_UNROLL
     for (size_t g = 0; g < count; g++) {
@@ -89,7 +89,8 @@ PI_INLINE void score_codes(query_codes queries, size_t first, size_t count, size
       const uint8_t *from = keys + (block * blocks + b) * KEY_BLOCK * PI_Q8_0_BYTES;
       scale[v] = load_f16((const uint16_t *)(const void *)from + lane);
       part[v] = from + KEY_BLOCK * 2 + lane * 4;
-      if (lane == 0) ask_line(from + ahead);
+      // Vectors of the same block share its lines.
+      if (ahead != 0 && lane == 0) ask_line(from + ahead);
     }
     PI_UNROLL
     for (size_t g = 0; g < count; g++)
@@ -100,7 +101,7 @@ PI_INLINE void score_codes(query_codes queries, size_t first, size_t count, size
       PI_UNROLL
       for (size_t v = 0; v < CODE_VECTORS; v++) {
         key[v] = read_key_codes(part[v] + j * KEY_BLOCK * 4);
-        ask_line(part[v] + j * KEY_BLOCK * 4 + ahead);
+        if (ahead != 0 && (position + v * PI_LANES) % KEY_BLOCK == 0) ask_line(part[v] + j * KEY_BLOCK * 4 + ahead);
       }
       PI_UNROLL
       for (size_t g = 0; g < count; g++) {

@@ -116,7 +116,7 @@ typedef struct {
   size_t head_size;
   uint32_t key_format;
   uint32_t value_format;
-  size_t ahead;  // bytes to what is read next, the same of another head, which is asked for meanwhile; 0 for nothing
+  size_t ahead;  // bytes to another head, which few queries prefetch meanwhile; 0 for none
 } pi_cache_head;
 
 static inline size_t pi_attention_padded(size_t head_size) { return (head_size + 15) / 16 * 16; }

@@ -8,20 +8,20 @@
 // The nibbles of Q4_0 and Q4_1, two codes a byte: both halves of what is known of a code shift into their places.
 PI_INLINE void join_nibbles(const uint8_t *restrict leading, const uint8_t *restrict rest, size_t blocks,
                             uint8_t *restrict target) {
-  const uint64_t low = UINT64_C(0x3333333333333333);
   size_t b = 0;
 #ifdef JOINED_BLOCKS
   for (; b + JOINED_BLOCKS <= blocks; b += JOINED_BLOCKS) join_some_nibbles(leading + 8 * b, rest + 8 * b, target + 16 * b);
 #endif
 #ifdef JOINS_FEWER
   if (b < blocks) join_fewer_nibbles(leading + 8 * b, rest + 8 * b, blocks - b, target + 16 * b);
-  return;
-#endif
+#else
+  const uint64_t low = UINT64_C(0x3333333333333333);
   for (; b < blocks; b++) {
     const uint64_t l = load_word(leading + 8 * b), r = load_word(rest + 8 * b);
     store_word(target + 16 * b, (l & low) << 2 | (r & low));
     store_word(target + 16 * b + 8, (l & ~low) | (r >> 2 & low));
   }
+#endif
 }
 
 // A row of a format with blocks of 32, as PI_PLANAR has it: the head is the same.

@@ -7,7 +7,8 @@
 //   spread(v, second)                      lanes 2i and 2i + 1 are lane i of the vector's first or second half
 //   codes_of(codes, b, s)                  where codes 8s... of block b begin in PI_BY_ROWS; the next four are `CODES_APART` further
 // and may define LAST_BLOCKS and
-//   add_last_blocks(kind, row, b, blocks, x, step, middle, sums, squares)   adds up to so many blocks of four rows, from `b` on
+//   add_last_blocks(kind, row, b, blocks, x, step, middle, sums, squares)   adds up to so many blocks, from `b` on, of the four rows
+//                                          at row[0...3], for formats with blocks of 32
 // Every row is summed in one order, however rows are divided.
 
 #include "leading/split.h"

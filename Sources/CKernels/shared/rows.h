@@ -101,8 +101,8 @@ PI_INLINE const uint8_t *ahead_of(const row_source *s, size_t n) {
   return row_at(s, n + s->ahead < s->count ? n + s->ahead : n);
 }
 
-// The first rows of the list are asked for at once, and all of them into the second cache: the first has too few reads under way for
-// rows that the processor's own prefetching does not foresee.
+// The first rows of the list are asked for at once. One token's products of quantised rows ask for all of them into the second cache: the
+// first has too few reads under way for rows that the processor's own prefetching does not foresee.
 PI_INLINE row_source listed_rows(const pi_matrix *w, const uint32_t *list, size_t count) {
   row_source s = {
       .data = w->data,

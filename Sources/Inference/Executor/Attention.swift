@@ -65,12 +65,15 @@ final class Attention {
   ///
   /// The item with the newest position of a head stores the head's key and value before it reads them; the others do not
   /// read that far. Whoever finishes the last item of a head merges its chunks, in ascending order, into the output.
-  func decode(_ step: Step, item: Int, worker: Int) {
+  ///
+  /// - Parameter isFollowed: whether this worker takes the next item too, whose keys and values are prefetched meanwhile.
+  func decode(_ step: Step, item: Int, isFollowed: Bool, worker: Int) {
     let (group, size, chunk) = (c.queriesPerKeyValueHead, c.headSize, sizes.chunk)
     let (position, chunks) = (step.tables.positions[0], chunks(step))
     let queries = scratch + worker * sizes.workerFloats
     let (head, index) = (item % c.keyValueHeadCount, item / c.keyValueHeadCount)
-    let target = source(step, row: 0, head: head)
+    var target = cache.head(layer: step.layer, head: head, pages: step.tables.pages[0])
+    if isFollowed, head + 1 < c.keyValueHeadCount { target = target.prefetching(ahead: cache.headBytes) }
     rotateQueries(step, row: 0, head: head, into: queries)
     if index == chunks - 1 { store(step, row: 0, head: head, in: target) }
     let state = states + head * sizes.headFloats + index * group * sizes.state
@@ -114,7 +117,7 @@ final class Attention {
     }
     kernels.attend(
       queries: queries, tokens: tile.count, groupSize: group,
-      to: source(step, row: tile.firstRow, head: head),
+      to: cache.head(layer: step.layer, head: head, pages: step.tables.pages[tile.firstRow]),
       visible: position + 1, positions: 0..<position + tile.count, chunk: sizes.chunk, scale: c.attentionScale,
       scratch: rest, states: state)
     for row in 0..<tile.count {
@@ -127,12 +130,6 @@ final class Attention {
   }
 
   // MARK: Steps
-
-  /// The keys and values of a row's sequence. Items go through the heads, so that the next one's are asked for meanwhile.
-  private func source(_ step: Step, row: Int, head: Int) -> CacheHead {
-    let own = cache.head(layer: step.layer, head: head, pages: step.tables.pages[row])
-    return head + 1 < c.keyValueHeadCount ? own.asking(ahead: cache.headBytes) : own
-  }
 
   /// Queries that share one key/value head, [queries per kv head, headSize].
   private func rotateQueries(_ step: Step, row: Int, head: Int, into queries: UnsafeMutablePointer<Float>) {

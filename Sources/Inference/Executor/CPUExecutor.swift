@@ -268,7 +268,11 @@ final class CPUExecutor: ModelExecutor {
     if rows.isAlone {
       // Rotation is a part of the items.
       worker.enter(.attention)
-      worker.pieces(attention.decodeItems(step)) { attention.decode(step, item: $0, worker: worker.index) }
+      let items = attention.decodeItems(step)
+      let own = worker.stretch(of: items)
+      worker.pieces(items) {
+        attention.decode(step, item: $0, isFollowed: own.contains($0) && own.contains($0 + 1), worker: worker.index)
+      }
     } else {
       worker.enter(.rotation)
       worker.pieces(rows.count) { attention.store(step, row: $0) }

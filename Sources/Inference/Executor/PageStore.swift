@@ -6,7 +6,7 @@ import PowerInferPlatform
 /// The bytes of key/value pages in memory.
 ///
 /// A page is [layer][key/value head]{keys, values} of ``Kernels/attentionTile`` positions, so that attention reads two contiguous
-/// runs per head. The system gives memory as positions come into use.
+/// runs per head. The system gives memory as positions come into use; to pages of 2 MiB and more, all at once.
 final class PageStore {
   let layout: PageLayout
   private let configuration: ModelConfiguration
@@ -46,7 +46,7 @@ final class PageStore {
     if memory == nil {
       // posix_memalign reports exhaustion; Swift's own allocation would trap.
       var raw: UnsafeMutableRawPointer?
-      // Every head of every layer is another place: found by the entries of small pages, they took twice the time.
+      // Each head of each layer lies elsewhere, and pages of 4 KiB would each miss in the TLB.
       let alignment = bytes >= HugePages.pageSize ? HugePages.pageSize : 64
       guard Memory.isWithinLimit(bytes), posix_memalign(&raw, alignment, bytes) == 0, let raw else {
         throw EngineError.outOfCacheMemory(bytes: bytes)

@@ -28,6 +28,9 @@ struct Worker {
   @inline(__always)
   func pieces(_ count: Int, _ body: (Int) -> Void) { member.pieces(count, body) }
 
+  /// Those of `0..<count` pieces that this worker takes first, in order.
+  func stretch(of count: Int) -> Range<Int> { member.stretch(of: count) }
+
   /// This worker's part of `0..<n`, in pieces of `multiple`.
   func share(of n: Int, multiple: Int = 1) -> Range<Int> { member.share(of: n, multiple: multiple) }
 
