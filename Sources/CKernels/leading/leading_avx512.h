@@ -56,7 +56,7 @@ PI_INLINE void leading_scales(uint32_t kind, const uint8_t *row, size_t b, size_
   *more = (vf)_mm512_insertf32x8(_mm512_castps256_ps512(first[1]), second[1], 1);
 }
 
-// The last blocks of a row, if they are one or two, would take as many instructions as eight: those of four rows make one vector.
+// The last one or two blocks of a row would take as many instructions as eight, so those of four rows are put into one vector.
 enum { LAST_BLOCKS = 2 };
 #define LAST_BLOCKS LAST_BLOCKS
 
