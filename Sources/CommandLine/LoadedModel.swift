@@ -24,11 +24,16 @@ final class LoadedModel {
   ) throws {
     path = options.path
     let residency = options.gpu.residency(options.residency)
-    let first = try LanguageModel(opening: options.path, residency: residency, overriding: options.overrides)
+    let mode = options.sparsity.options.mode
+    // A device, and what computes beside it, take single rows.
+    let mayBeSplit = options.gpu.findsDevice
+    let first = try LanguageModel(
+      opening: options.path, residency: residency, overriding: options.overrides,
+      reading: { mayBeSplit ? .listed : mode.reading($0) })
     let engine = try Self.engine(first, options)
     if residency != options.residency, engine.gpuName == nil {
       model = try LanguageModel(
-        opening: options.path, residency: options.residency, overriding: options.overrides)
+        opening: options.path, residency: options.residency, overriding: options.overrides, reading: mode.reading)
       var options = options
       options.gpu = .none
       self.engine = try Self.engine(model, options)

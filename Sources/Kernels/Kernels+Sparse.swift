@@ -30,7 +30,8 @@ extension Kernels {
   /// `y[t * stride + i] = Σ_c w[rows[i], c] · x[t, c]` for every row of the list and token given: the same bits as
   /// ``multiply(_:rows:by:tokens:into:stride:)`` gives for that row and token.
   ///
-  /// The list may be in any order and name a row several times; ascending is fastest. Quantised formats read the 8-bit form of
+  /// The list may be in any order and name a row several times; ascending is fastest. Of a matrix in ``RowLayout/stripes`` a row costs as
+  /// much as the 16 of its stripe, unless they follow one another on the list. Quantised formats read the 8-bit form of
   /// `x`, which must have been filled by these kernels in the order of rows; others its floats.
   public func multiply(
     _ w: Matrix, listed rows: UnsafeBufferPointer<UInt32>, by x: Activations, tokens: Range<Int>,
@@ -38,6 +39,9 @@ extension Kernels {
   ) {
     assert(w.columns == x.columns && tokens.upperBound <= x.capacity)
     assert(rows.allSatisfy { $0 < w.rows } && (!w.format.usesQuantizedActivations || x.panelCount <= tokens.lowerBound))
+    guard w.layout != .stripes else {
+      return multiplyStripes(w, listed: rows, by: x, tokens: tokens, into: y, stride: stride)
+    }
     guard let list = rows.baseAddress else { return }
     var matrix = w.view
     var activations = x.view(.rows)
@@ -82,6 +86,7 @@ extension Kernels {
     into y: UnsafeMutablePointer<Float>
   ) {
     assert(rows.allSatisfy { $0 < w.rows })
+    precondition(w.layout != .stripes, "sums of rows need rows that lie by themselves")
     guard let list = rows.baseAddress else { return }
     var matrix = w.view
     table.accumulate_listed(&matrix, list, rows.count, h, y)
@@ -96,7 +101,7 @@ extension Kernels {
 
   /// Asks the memory for the listed rows, which will be read soon.
   public func prefetch(_ w: Matrix, listed rows: UnsafeBufferPointer<UInt32>) {
-    guard let list = rows.baseAddress else { return }
+    guard w.layout != .stripes, let list = rows.baseAddress else { return }
     var matrix = w.view
     pi_prefetch_listed(&matrix, list, rows.count)
   }

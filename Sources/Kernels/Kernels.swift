@@ -57,9 +57,39 @@ public struct Kernels: @unchecked Sendable {
     stride: Int
   ) {
     var (matrix, activations) = (w.view, x)
+    if w.layout == .stripes, !hasStripes {
+      // Arranged for other kernels: a case for tests.
+      for row in rows {
+        w.withBlocks(ofStripedRow: row, columns: 0..<w.columns) { blocks in
+          matrix.data = UnsafeRawPointer(blocks)
+          matrix.format = w.format.rawValue
+          table.multiply(
+            &matrix, 0, 1, &activations, tokens.lowerBound, tokens.upperBound, y + row, stride)
+        }
+      }
+      return
+    }
     readings.apply(to: &matrix, of: w)
     table.multiply(
-      &matrix, rows.lowerBound, rows.upperBound, &activations, tokens.lowerBound, tokens.upperBound, y, stride)
+      &matrix, w.firstRow + rows.lowerBound, w.firstRow + rows.upperBound, &activations, tokens.lowerBound,
+      tokens.upperBound, y - w.firstRow, stride)
+  }
+
+  /// Whether products with matrices in ``RowLayout/stripes`` are fast.
+  public var hasStripes: Bool { table.has_stripes != 0 }
+
+  /// A product with listed rows of a matrix in stripes, by runs of rows that follow one another.
+  func multiplyStripes(
+    _ w: Matrix, listed rows: UnsafeBufferPointer<UInt32>, by x: Activations, tokens: Range<Int>,
+    into y: UnsafeMutablePointer<Float>, stride: Int
+  ) {
+    var start = 0
+    for index in rows.indices where index + 1 == rows.count || rows[index + 1] != rows[index] + 1 {
+      let first = Int(rows[start])
+      multiply(
+        w, rows: first..<Int(rows[index]) + 1, by: x.view(.rows), tokens: tokens, into: y + start - first, stride: stride)
+      start = index + 1
+    }
   }
 
   /// `y[t * stride + c] += Σ_r h[t * hStride + r] · w[r, c]` for the given columns (bounds are multiples of the format's
@@ -71,6 +101,7 @@ public struct Kernels: @unchecked Sendable {
     into y: UnsafeMutablePointer<Float>, stride: Int
   ) {
     assert(columns.lowerBound % w.format.blockElements == 0 && columns.upperBound <= w.columns)
+    precondition(w.layout != .stripes, "sums of rows need rows that lie by themselves")
     var matrix = w.view
     table.accumulate_rows(
       &matrix, w.rows, h, hStride, tokens.lowerBound, tokens.upperBound, columns.lowerBound, columns.upperBound, y,
@@ -169,6 +200,12 @@ public struct Kernels: @unchecked Sendable {
   ) {
     let columns = columns ?? 0..<matrix.columns
     assert(row < matrix.rows && columns.upperBound <= matrix.columns)
+    if matrix.layout == .stripes {
+      matrix.withBlocks(ofStripedRow: row, columns: columns) {
+        dequantize(matrix.format, $0, count: columns.count, into: y)
+      }
+      return
+    }
     let view = matrix.view
     pi_dequantize_part(
       view.format, matrix.row(row), matrix.columns, columns.lowerBound, columns.upperBound, y)

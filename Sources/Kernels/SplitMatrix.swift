@@ -56,8 +56,14 @@ extension Matrix {
   ///   - rest: room for its `restBytes(columns:)`.
   public func split(row index: Int, leading: UnsafeMutableRawPointer, rest: UnsafeMutableRawPointer) {
     precondition(format.hasLeadingBits, "rows of codes have leading bits")
-    pi_split_row(
-      view.format, row(index), columns, leading.assumingMemoryBound(to: UInt8.self),
-      rest.assumingMemoryBound(to: UInt8.self))
+    func split(_ format: UInt32, _ row: UnsafeRawPointer) {
+      pi_split_row(
+        format, row, columns, leading.assumingMemoryBound(to: UInt8.self), rest.assumingMemoryBound(to: UInt8.self))
+    }
+    if layout == .stripes {
+      withBlocks(ofStripedRow: index, columns: 0..<columns) { split(format.rawValue, $0) }
+    } else {
+      split(view.format, row(index))
+    }
   }
 }

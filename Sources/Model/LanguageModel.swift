@@ -24,11 +24,13 @@ public final class LanguageModel: Sendable {
   ///   - path: of the file, or of any part of a split one.
   ///   - residency: how it comes into memory.
   ///   - overrides: keys that are set in place of the file's.
+  ///   - reading: how neurons will be read, by the activation function.
   /// - Throws: `GGUFError`, ``ModelError`` or ``VocabularyError``.
   public convenience init(
-    opening path: String, residency: Residency = .mapped, overriding overrides: [MetadataOverride] = []
+    opening path: String, residency: Residency = .mapped, overriding overrides: [MetadataOverride] = [],
+    reading: (Activation) -> NeuronReading = { _ in .listed }
   ) throws {
-    try self.init(file: GGUFFile(opening: path, overriding: overrides), residency: residency)
+    try self.init(file: GGUFFile(opening: path, overriding: overrides), residency: residency, reading: reading)
   }
 
   /// Checks a file that is open already.
@@ -36,13 +38,17 @@ public final class LanguageModel: Sendable {
   /// - Parameters:
   ///   - file: the model's.
   ///   - residency: how its weights come into memory.
+  ///   - reading: how neurons will be read, by the activation function.
   /// - Throws: `GGUFError`, `FileError`, ``ModelError`` or ``VocabularyError``.
-  public init(file: GGUFFile, residency: Residency = .mapped) throws {
+  public init(
+    file: GGUFFile, residency: Residency = .mapped, reading: (Activation) -> NeuronReading = { _ in .listed }
+  ) throws {
     self.file = file
     let configuration = try ModelConfiguration(metadata: file.metadata, magic: file.magic)
     // Says what is wrong with a file before much of it is read.
     let mapped = try Weights(file: file, configuration: configuration, copy: nil)
-    let copy = try residency.copies(file.byteCount) ? WeightCopy(of: file) : nil
+    let copy =
+      try residency.copies(file.byteCount) ? WeightCopy(of: file, reading: reading(configuration.activation)) : nil
     weights = try copy.map { try Weights(file: file, configuration: configuration, copy: $0) } ?? mapped
     self.configuration = configuration
     self.copy = copy

@@ -1,3 +1,5 @@
+public import PowerInferModel
+
 /// What is asked for: which neurons of a feed-forward layer are computed for a token.
 public enum SparsityMode: String, Sendable, Codable, CaseIterable {
   /// Whatever was measured to be fastest without a loss: per layer, ``gate`` or ``dense``.
@@ -22,6 +24,17 @@ extension SparsityMode {
     switch self {
     case .auto, .gate, .dense: true
     case .predictor, .bits, .threshold: false
+    }
+  }
+
+  /// How this will read the neurons of a model that is about to be opened, if one executor has them all.
+  ///
+  /// Of a ReLU model all lossless modes say the same, so that they compute the same bits.
+  public func reading(_ activation: Activation) -> NeuronReading {
+    switch self {
+    case .predictor, .bits: .listed
+    case .threshold: .wholeGates
+    case .auto, .gate, .dense: activation == .relu ? .wholeGates : .whole
     }
   }
 }

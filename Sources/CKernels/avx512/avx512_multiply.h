@@ -258,6 +258,8 @@ PI_INLINE void multiply_source(uint32_t format, const row_source *s, size_t begi
   }
 }
 
+#include "avx512/avx512_stripes.h"
+
 // One copy per format, so that each unrolls with its constants.
 #define PI_FORMATS(one) \
   one(F32) one(F16) one(BF16) one(Q4_0) one(Q4_1) one(Q5_0) one(Q5_1) one(Q8_0) one(Q4_K) one(Q5_K) one(Q6_K) \
@@ -282,6 +284,10 @@ static void avx512_multiply(const pi_matrix *w, size_t row_begin, size_t row_end
 #define PI_CASE(name) \
   case PI_##name: multiply_##name(w, row_begin, row_end, x, token_begin, token_end, y, stride); return;
     PI_FORMATS(PI_CASE)
+#undef PI_CASE
+#define PI_CASE(name) \
+  case PI_##name##S: multiply_stripes_##name(w, row_begin, row_end, x, token_begin, token_end, y, stride); return;
+    PI_STRIPES(PI_CASE)
 #undef PI_CASE
     default: return;
   }

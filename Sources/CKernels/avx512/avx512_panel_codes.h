@@ -73,6 +73,16 @@ PI_INLINE __m512i read_four(const uint8_t *const *rows, size_t at) {
   return sixteen(v);
 }
 
+// The same of a stripe, whose rows the one pointer is for.
+PI_INLINE void read_words(uint32_t format, const uint8_t *const *rows, size_t at, __m512i *out) {
+  if (!pi_is_striped(format)) {
+    read_sixteen(rows, at, out);
+    return;
+  }
+  PI_UNROLL
+  for (size_t i = 0; i < 4; i++) out[i] = _mm512_loadu_si512(rows[0] + PI_STRIPE * (at + 4 * i));
+}
+
 PI_INLINE __m512 low_f16(__m512i words) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(words)); }
 PI_INLINE __m512 high_f16(__m512i words) { return low_f16(_mm512_srli_epi32(words, 16)); }
 
@@ -87,36 +97,45 @@ PI_INLINE __m512i start_of(const __m512i *codes, size_t count) {
   return _mm512_sub_epi32(_mm512_setzero_si512(), sum);
 }
 
+// The bytes of a block's codes, four bytes of every row in each vector: eight vectors in Q8_0, in the others four of nibbles.
+PI_INLINE void read_code_words(uint32_t format, const uint8_t *const *rows, size_t b, size_t all, __m512i *out) {
+  const pi_parts parts = pi_parts_of(format, all);
+  const size_t at = parts.codes + b * parts.code_step;
+  read_words(format, rows, at, out);
+  if (pi_base(format) == PI_Q8_0) read_words(format, rows, at + 16, out + 4);
+}
+
+// Adds 16 to the codes whose fifth bit is set.
+PI_INLINE void add_fifth_bits(uint32_t format, const uint8_t *const *rows, size_t b, size_t all, __m512i *codes) {
+  const pi_parts parts = pi_parts_of(format, all);
+  const size_t at = parts.fifth + b * parts.fifth_step;
+  const __m512i bits = pi_is_striped(format) ? _mm512_loadu_si512(rows[0] + PI_STRIPE * at) : read_four(rows, at);
+  PI_UNROLL
+  for (size_t s = 0; s < 8; s++) {
+    // Step s needs four bits, which lie in byte s / 2 of the word: one for each byte of the lane.
+    const __m512i byte = _mm512_set1_epi32((int)(s / 2 * 0x01010101));
+    const __m512i wanted = _mm512_set1_epi32(s % 2 == 0 ? 0x08040201 : (int)0x80402010);
+    const __m512i lanes = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c));
+    const __mmask64 set = _mm512_test_epi8_mask(_mm512_shuffle_epi8(bits, _mm512_add_epi8(byte, lanes)), wanted);
+    codes[s] = _mm512_mask_add_epi8(codes[s], set, codes[s], _mm512_set1_epi8(16));
+  }
+}
+
 // The codes of a block of 32 of a format without super-blocks.
 PI_INLINE void decode_block(uint32_t format, const uint8_t *const *rows, size_t b, size_t all, panel_block *out) {
   const uint32_t base = pi_base(format);
-  const pi_parts parts = pi_parts_of(format, all);
-  const size_t at = parts.codes + b * parts.code_step;
-  __m512i codes[8];
+  __m512i codes[8], v[8];
+  read_code_words(format, rows, b, all, v);
   if (base == PI_Q8_0) {
-    read_sixteen(rows, at, codes);
-    read_sixteen(rows, at + 16, codes + 4);
+    PI_UNROLL
+    for (size_t s = 0; s < 8; s++) codes[s] = v[s];
   } else {
-    __m512i v[4];
-    read_sixteen(rows, at, v);
     PI_UNROLL
     for (size_t s = 0; s < 4; s++) {
       codes[s] = low_nibbles(v[s]);
       codes[s + 4] = high_nibbles(v[s]);
     }
-    if (base == PI_Q5_0 || base == PI_Q5_1) {
-      const __m512i bits = read_four(rows, parts.fifth + b * parts.fifth_step);
-      PI_UNROLL
-      for (size_t s = 0; s < 8; s++) {
-        // Step s needs four bits, which lie in byte s / 2 of the word: one for each byte of the lane.
-        const __m512i byte = _mm512_set1_epi32((int)(s / 2 * 0x01010101));
-        const __m512i wanted = _mm512_set1_epi32(s % 2 == 0 ? 0x08040201 : (int)0x80402010);
-        const __mmask64 set = _mm512_test_epi8_mask(
-            _mm512_shuffle_epi8(bits, _mm512_add_epi8(byte, _mm512_broadcast_i32x4(_mm_setr_epi32(
-                                                                0, 0x04040404, 0x08080808, 0x0c0c0c0c)))), wanted);
-        codes[s] = _mm512_mask_add_epi8(codes[s], set, codes[s], _mm512_set1_epi8(16));
-      }
-    }
+    if (base == PI_Q5_0 || base == PI_Q5_1) add_fifth_bits(format, rows, b, all, codes);
     const float offset = offset_of(format);
     PI_UNROLL
     for (size_t s = 0; s < 8 && offset != 0; s++) codes[s] = _mm512_sub_epi8(codes[s], _mm512_set1_epi8((char)offset));
@@ -124,6 +143,13 @@ PI_INLINE void decode_block(uint32_t format, const uint8_t *const *rows, size_t 
   out->start[0] = start_of(codes, 8);
   PI_UNROLL
   for (size_t s = 0; s < 8; s++) out->codes[s] = codes[s];
+}
+
+// A block's scales of the rows of a stripe of `all` blocks, and its minima.
+PI_INLINE void stripe_scales(uint32_t format, const uint8_t *stripe, size_t b, size_t all, __m512 *scale, __m512 *minimum) {
+  const uint8_t *p = stripe + PI_STRIPE * 2 * b;
+  *scale = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+  if (has_minima(format)) *minimum = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(p + PI_STRIPE * 2 * all)));
 }
 
 // Lane j of vector i goes to lane i of vector j: each round interleaves the two halves of the vectors.
@@ -146,6 +172,12 @@ PI_INLINE void transpose_sixteen(__m512 *v) {
 // The scales and minima of up to 16 blocks of a format without super-blocks.
 PI_INLINE void decode_scales(uint32_t format, const uint8_t *const *rows, size_t b, size_t blocks, size_t all,
                              panel_block *out, size_t step) {
+  if (pi_is_striped(format)) {
+    for (size_t i = 0; i < blocks; i++) {
+      stripe_scales(format, rows[0], b + i, all, &out[i * step].scale[0], &out[i * step].minimum);
+    }
+    return;
+  }
   if (!pi_is_planar(format)) {
     for (size_t i = 0; i < blocks; i++) {
       const __m512i words = read_four(rows, (b + i) * bytes_of_32(format));
@@ -256,7 +288,7 @@ PI_INLINE void decode_q6_k(const uint8_t *const *rows, size_t at, panel_block *o
   }
 }
 
-// `blocks` (at most 16) blocks from block `b` on of rows of `all` blocks; all are multiples of 8 in formats with super-blocks. One
+// `blocks` (at most 16) blocks from block `b` on of rows, or of the stripe at rows[0], of `all` blocks; all are multiples of 8 in formats with super-blocks. One
 // lies `step` entries after the other. While each is decoded, `lines` lines of what comes next are asked for.
 PI_INLINE void decode_panel(uint32_t format, const uint8_t *const *rows, size_t b, size_t blocks, size_t all,
                             panel_block *out, size_t step, upcoming *next, size_t lines) {

@@ -176,26 +176,29 @@ PI_INLINE void take_blocks(upcoming *next, uint32_t format, size_t from, size_t 
 
 // Up to 32 rows from `begin` on. One stretch of columns of the panels after the other, each with all tokens: keeping a part of
 // the columns, or of the tokens, for all rows instead measured no better where the second cache overflows, and worse elsewhere.
-PI_INLINE void multiply_panel(uint32_t format, const pi_matrix *w, size_t begin, size_t end, const pi_activations *x,
-                              size_t token_begin, size_t token_end, float *y, size_t stride, token_tiles tiles,
-                              panel_scratch *scratch) {
+// Of a striped matrix `begin` is where a stripe begins, and rows before `first` are not wanted.
+PI_INLINE void multiply_panel(uint32_t format, const pi_matrix *w, size_t first, size_t begin, size_t end,
+                              const pi_activations *x, size_t token_begin, size_t token_end, float *y, size_t stride,
+                              token_tiles tiles, panel_scratch *scratch) {
+  const bool striped = pi_is_striped(format);
   const size_t count = end - begin < MOST_ROWS ? end - begin : MOST_ROWS;
   const size_t panels = (count + PANEL_ROWS - 1) / PANEL_ROWS;
   const uint8_t *data = (const uint8_t *)w->data + begin * w->row_bytes;
-  // In place of rows that are not there the last one is read again.
+  // In place of rows that are not there the last one is read again. A stripe has all of its rows.
   for (size_t i = 0; i < panels * PANEL_ROWS; i++) {
-    scratch->rows[i] = data + (i < count ? i : count - 1) * w->row_bytes;
+    scratch->rows[i] = data + (i < count || striped ? i : count - 1) * w->row_bytes;
   }
   stretch s = {.block = scratch->blocks};
   for (size_t v = 0; v < panels; v++) {
     const size_t wanted = count - v * PANEL_ROWS;
     s.rows[v] = wanted >= PANEL_ROWS ? 0xffff : (__mmask16)((1u << wanted) - 1);
   }
+  if (first > begin) s.rows[0] &= (__mmask16)(0xffff << (first - begin));
   const size_t unit = pi_block_elements(format) / PI_BLOCK, blocks = w->columns / PI_BLOCK;
   // Stretches of about the same length, so that none is short.
   const size_t stretches = (blocks + PANEL_BLOCKS - 1) / PANEL_BLOCKS;
   const size_t length = ((blocks + stretches - 1) / stretches + unit - 1) / unit * unit;
-  const bool in_order = w->row_bytes <= IN_ORDER_BYTES;
+  const bool in_order = striped || w->row_bytes <= IN_ORDER_BYTES;
   upcoming next = rows_after(w, begin + count, end);
   if (in_order) {
     next.bytes = next.rows * next.row_bytes;
@@ -222,17 +225,18 @@ PI_INLINE void multiply_panel(uint32_t format, const pi_matrix *w, size_t begin,
 
 #define PI_QUANTIZED(one)                                                                      \
   one(Q4_0) one(Q4_1) one(Q5_0) one(Q5_1) one(Q8_0) one(Q4_K) one(Q5_K) one(Q6_K)              \
-  one(Q4_0P) one(Q4_1P) one(Q5_0P) one(Q5_1P) one(Q8_0P)
+  one(Q4_0P) one(Q4_1P) one(Q5_0P) one(Q5_1P) one(Q8_0P) one(Q4_0S) one(Q4_1S) one(Q5_0S) one(Q5_1S) one(Q8_0S)
 
 static void multiply_panels(const pi_matrix *w, size_t row_begin, size_t row_end, const pi_activations *x,
                             size_t token_begin, size_t token_end, float *y, size_t stride, token_tiles tiles) {
   if (token_begin >= token_end) return;
   panel_scratch scratch;
-  for (size_t r = row_begin; r < row_end; r += PANELS * PANEL_ROWS) {
+  const size_t first = pi_is_striped(w->format) ? row_begin / PI_STRIPE * PI_STRIPE : row_begin;
+  for (size_t r = first; r < row_end; r += PANELS * PANEL_ROWS) {
     switch (w->format) {
 #define PI_CASE(name)                                                                                       \
   case PI_##name:                                                                                           \
-    multiply_panel(PI_##name, w, r, row_end, x, token_begin, token_end, y, stride, tiles, &scratch);        \
+    multiply_panel(PI_##name, w, row_begin, r, row_end, x, token_begin, token_end, y, stride, tiles, &scratch); \
     break;
       PI_QUANTIZED(PI_CASE)
 #undef PI_CASE

@@ -118,10 +118,20 @@ enum {
   PI_Q8_0P = PI_Q8_0 | PI_PLANAR,
 };
 
-PI_INLINE bool pi_is_planar(uint32_t format) { return (format & PI_PLANAR) != 0; }
+// The same in stripes.
+enum {
+  PI_Q4_0S = PI_Q4_0 | PI_STRIPED,
+  PI_Q4_1S = PI_Q4_1 | PI_STRIPED,
+  PI_Q5_0S = PI_Q5_0 | PI_STRIPED,
+  PI_Q5_1S = PI_Q5_1 | PI_STRIPED,
+  PI_Q8_0S = PI_Q8_0 | PI_STRIPED,
+};
 
-// The format of the blocks that a planar row was made of.
-PI_INLINE uint32_t pi_base(uint32_t format) { return format & ~(uint32_t)PI_PLANAR; }
+PI_INLINE bool pi_is_planar(uint32_t format) { return (format & PI_PLANAR) != 0; }
+PI_INLINE bool pi_is_striped(uint32_t format) { return (format & PI_STRIPED) != 0; }
+
+// The format of the blocks that a planar row or a stripe was made of.
+PI_INLINE uint32_t pi_base(uint32_t format) { return format & ~(uint32_t)(PI_PLANAR | PI_STRIPED); }
 
 PI_INLINE size_t pi_block_elements(uint32_t format) {
   switch (pi_base(format)) {
@@ -153,12 +163,12 @@ typedef struct {
   size_t scale_step, fifth_step, code_step;
 } pi_parts;
 
-// `blocks`: of the whole row.
+// `blocks`: of the whole row. Of a stripe, what one row has of it: everything is PI_STRIPE times as far.
 PI_INLINE pi_parts pi_parts_of(uint32_t format, size_t blocks) {
   const uint32_t base = pi_base(format);
   const size_t bytes = pi_block_bytes(base), code_bytes = base == PI_Q8_0 ? 32 : 16;
   const size_t head = base == PI_Q4_1 || base == PI_Q5_1 ? 4 : 2;  // bytes of a block's scale and minimum
-  if (!pi_is_planar(format)) {
+  if (!pi_is_planar(format) && !pi_is_striped(format)) {
     return (pi_parts){.minimum = 2, .fifth = head, .codes = bytes - code_bytes,
                       .scale_step = bytes, .fifth_step = bytes, .code_step = bytes};
   }

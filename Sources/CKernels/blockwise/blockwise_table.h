@@ -96,6 +96,7 @@ static void PI_NAME(accumulate_listed)(const pi_matrix *w, const uint32_t *list,
   }
 }
 
+#define PI_HAS_STRIPES false
 #include "dispatch/table.h"
 
 static const pi_kernels table = PI_TABLE(PANEL_FROM_TOKENS, PI_NAME(multiply));

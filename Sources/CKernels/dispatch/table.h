@@ -2,6 +2,7 @@
 #define PI_TABLE(panel_from, product)                       \
   {                                                         \
       .panel_tokens = (panel_from),                         \
+      .has_stripes = PI_HAS_STRIPES,                        \
       .arrange_leading = PI_NAME(arrange_leading),          \
       .multiply_leading = PI_NAME(multiply_leading),        \
       .join_listed = PI_NAME(join_listed),                  \

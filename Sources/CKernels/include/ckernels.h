@@ -33,12 +33,18 @@ enum {
 // codes of several blocks, at once.
 enum { PI_PLANAR = 64 };
 
+// Added to the same formats: PI_STRIPE planar rows side by side, a stripe. Where a planar row has an f16 or a word (of fifth bits, or
+// four bytes of codes), the stripe has that of each of its rows in turn, so that a vector's lanes are rows: no sums over lanes,
+// no scale to spread, and no order to change for products with many tokens. A single row cannot be read by itself at a
+// reasonable price. `row_bytes` is a row's share, so that stripe s begins PI_STRIPE * s * row_bytes after the first.
+enum { PI_STRIPED = 128, PI_STRIPE = 16 };
+
 // Rows of weights, one row per output, contiguous.
 typedef struct {
   const void *PI_NONNULL data;
   size_t row_bytes;
   size_t columns;
-  uint32_t format;  // PI_PLANAR may be added
+  uint32_t format;  // PI_PLANAR or PI_STRIPED may be added
   // How products of one token read rows that follow one another. No choice changes a result.
   uint32_t tile;    // rows that are read together: 1 or 4; 0 for what the instruction set is used to
   size_t ahead;     // how many bytes before its use a weight is asked for; 0 as above, PI_NOT_AHEAD for never
@@ -158,6 +164,8 @@ typedef struct {
 typedef struct {
   // From this many tokens on, products with quantised weights are faster by panels; 0 where they never are.
   size_t panel_tokens;
+  // Whether `multiply` takes striped matrices. No other product does, nor does a sum of rows.
+  uint32_t has_stripes;
   // Arranges the codes of a token, PI_BY_ROWS, for `multiply_leading`; `target` has room for a multiple of 256.
   void (*PI_NONNULL arrange_leading)(const int8_t *PI_NONNULL codes, size_t columns, int8_t *PI_NONNULL target);
   // What the leading bits of a row say of its product with the token: z[r - row_begin] is the product with every code in the middle
@@ -267,6 +275,11 @@ void pi_prefetch_listed(const pi_matrix *PI_NONNULL w, const uint32_t *PI_NONNUL
 // A row of `columns` from blocks to planes, or back, into memory that does not overlap; for the formats that have planes.
 void pi_make_planar(uint32_t format, const void *PI_NONNULL blocks, size_t columns, void *PI_NONNULL row);
 void pi_make_blocks(uint32_t format, const void *PI_NONNULL row, size_t columns, void *PI_NONNULL blocks);
+// A stripe from PI_STRIPE rows of blocks that follow one another, into memory that does not overlap; and columns `begin` to `end`
+// (multiples of 32) of row `index` of a stripe as blocks again.
+void pi_make_stripe(uint32_t format, const void *PI_NONNULL blocks, size_t columns, void *PI_NONNULL stripe);
+void pi_read_stripe(uint32_t format, const void *PI_NONNULL stripe, size_t index, size_t columns, size_t begin, size_t end,
+                    void *PI_NONNULL blocks);
 
 // Bytes of a row's leading bits with its scales, and of its other bits. Both 0 for formats of plain floats.
 size_t pi_leading_bytes(uint32_t format, size_t columns);

@@ -109,7 +109,12 @@ extension GPUChoice {
   /// How a model's file is held in memory: mapped where a GPU may take the weights, which need no memory of their own here then.
   /// Whether they fit it turns out later.
   func residency(_ wanted: Residency) -> Residency {
-    guard wanted == .automatic, self != .none, let devices = try? GPU.descriptions() else { return wanted }
-    return (try? pick(from: devices, needing: 0)) ?? nil != nil ? .mapped : wanted
+    wanted == .automatic && findsDevice ? .mapped : wanted
+  }
+
+  /// Whether there is a device that may take a part of a model.
+  var findsDevice: Bool {
+    guard self != .none, let devices = try? GPU.descriptions() else { return false }
+    return (try? pick(from: devices, needing: 0)) ?? nil != nil
   }
 }

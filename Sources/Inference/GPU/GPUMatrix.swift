@@ -109,7 +109,7 @@ extension Matrix {
 
   /// Lets `body` see the rows as a file has them: themselves, or a copy.
   fileprivate func withBlocks(_ body: (Matrix) -> Void) {
-    guard layout == .planes else { return body(self) }
+    guard layout != .blocks else { return body(self) }
     let width = format.rowBytes(columns: columns)
     let copy = UnsafeMutableRawPointer.allocate(byteCount: rows * width, alignment: 64)
     defer { copy.deallocate() }

@@ -53,11 +53,14 @@ public struct RowKind: Sendable, Hashable, Codable {
 
   public let format: WeightFormat
   public let length: Length
+  /// Whether they lie in ``RowLayout/stripes``.
+  public let isStriped: Bool
 
   /// - Returns: nil for formats of plain floats, which have one way of reading.
   public init?(_ matrix: Matrix) {
     guard matrix.format.usesQuantizedActivations else { return nil }
     format = matrix.format
+    isStriped = matrix.layout == .stripes
     let bytes = matrix.format.rowBytes(columns: matrix.columns)
     length = bytes < 1024 ? .short : bytes < 4096 ? .medium : .long
   }
@@ -76,7 +79,7 @@ public struct RowKind: Sendable, Hashable, Codable {
     case .q6_K: first = 21
     case .f32, .f16, .bf16: return nil
     }
-    return first + length.rawValue
+    return (isStriped ? 24 : 0) + first + length.rawValue
   }
 }
 
@@ -86,7 +89,7 @@ extension WeightFormat: Codable {}
 public struct RowReadings: Sendable, Equatable {
   // Lines ahead and, in the lowest bits, whether rows are read one by one and whether the second cache is meant; all bits set for
   // the kernels' default. A vector, because every product looks it up.
-  private var slots = SIMD32<UInt32>(repeating: .max)
+  private var slots = SIMD64<UInt32>(repeating: .max)
 
   /// The kernels' default for all.
   public init() {}

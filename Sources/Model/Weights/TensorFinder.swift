@@ -32,7 +32,7 @@ struct TensorFinder {
     guard let base = address(of: tensor) else { throw ModelError.missingTensor(name) }
     return Matrix(
       format: format, rows: tensor.shape[1], columns: columns, data: base,
-      layout: copy == nil ? .blocks : WeightCopy.layout(of: tensor))
+      layout: copy?.layout(of: tensor) ?? .blocks)
   }
 
   mutating func vector(_ name: String, count: Int) throws -> Vector {

@@ -5,6 +5,7 @@ import PowerInferPlatform
 /// The tensors of a file in memory of their own, rows arranged for the kernels.
 final class WeightCopy: Sendable {
   private let copies: [ObjectIdentifier: FileCopy]
+  private let layouts: [String: RowLayout]  // of tensors that are not as in the file
 
   /// Bytes that are read and arranged at a time.
   private static let pieceBytes = 1 << 20
@@ -13,22 +14,31 @@ final class WeightCopy: Sendable {
   private struct Piece: Sendable {
     let range: Range<Int>  // of the file
     let format: WeightFormat?  // of matrices to be arranged
+    let layout: RowLayout
     let columns: Int
   }
 
   /// Reads all tensors, on as many threads as there are processors.
   ///
+  /// - Parameters:
+  ///   - file: with all tensors.
+  ///   - reading: how neurons will be read.
   /// - Returns: nil for bytes in memory, for a file in which tensors overlap, and where the system does not give so much memory.
   /// - Throws: `FileError` where a file cannot be read.
-  init?(of file: GGUFFile) throws {
+  init?(of file: GGUFFile, reading: NeuronReading) throws {
     var pieces: [ObjectIdentifier: [Piece]] = [:]
     var files: [MappedFile] = []
+    var layouts: [String: RowLayout] = [:]
+    let whole = Self.wholeMatrices(of: file, reading)
     for tensor in file.tensors where tensor.byteCount > 0 {
       guard let place = tensor.place else { return nil }
       let key = ObjectIdentifier(place.file)
       if pieces[key] == nil { files.append(place.file) }
-      pieces[key, default: []] += Self.pieces(of: tensor, from: place.offset)
+      let layout = Self.layout(of: tensor, isReadWhole: whole(tensor.name))
+      layouts[tensor.name] = layout
+      pieces[key, default: []] += Self.pieces(of: tensor, layout, from: place.offset)
     }
+    self.layouts = layouts
     var copies: [ObjectIdentifier: FileCopy] = [:]
     for mapped in files {
       let key = ObjectIdentifier(mapped)
@@ -36,7 +46,12 @@ final class WeightCopy: Sendable {
       // Bytes that are arranged twice would be in neither order.
       for (piece, next) in zip(parts, parts.dropFirst()) where piece.range.overlaps(next.range) { return nil }
       let copy = try FileCopy(of: mapped, parts: parts.map(\.range)) { index, bytes in
-        parts[index].format?.makePlanes(bytes, columns: parts[index].columns)
+        let part = parts[index]
+        switch part.layout {
+        case .blocks: break
+        case .planes: part.format?.makePlanes(bytes, columns: part.columns)
+        case .stripes: part.format?.makeStripes(bytes, columns: part.columns)
+        }
       }
       guard let copy else { return nil }
       copies[key] = copy
@@ -49,22 +64,39 @@ final class WeightCopy: Sendable {
     tensor.place.flatMap { place in copies[ObjectIdentifier(place.file)]?.address(of: place.offset) }
   }
 
-  /// How the rows of a tensor lie in a copy.
-  static func layout(of tensor: Tensor) -> RowLayout {
+  /// How the rows of a tensor lie in the copy.
+  func layout(of tensor: Tensor) -> RowLayout { layouts[tensor.name] ?? .blocks }
+
+  private static func layout(of tensor: Tensor, isReadWhole: Bool) -> RowLayout {
     guard tensor.shape.count == 2, let format = WeightFormat(rawValue: tensor.type.rawValue), format.hasPlanes else {
       return .blocks
     }
-    return .planes
+    let hasStripes = isReadWhole && Kernels.active.hasStripes && tensor.rows % WeightFormat.stripeRows == 0
+    return hasStripes ? .stripes : .planes
   }
 
-  private static func pieces(of tensor: Tensor, from offset: Int) -> [Piece] {
-    let isArranged = layout(of: tensor) == .planes
+  /// Which matrices no product takes single rows of.
+  private static func wholeMatrices(of file: GGUFFile, _ reading: NeuronReading) -> (String) -> Bool {
+    var roles = ["attn_q", "attn_k", "attn_v", "attn_qkv", "attn_output"]
+    switch reading {
+    case .listed: break
+    case .wholeGates: roles += ["ffn_gate"]
+    case .whole: roles += ["ffn_gate", "ffn_up", "ffn_down"]
+    }
+    let output = file.tensor(named: "output.weight") == nil ? "token_embd.weight" : "output.weight"
+    return { name in
+      name == output || name.hasPrefix("blk.") && roles.contains { name.hasSuffix(".\($0).weight") }
+    }
+  }
+
+  private static func pieces(of tensor: Tensor, _ layout: RowLayout, from offset: Int) -> [Piece] {
     let rowBytes = tensor.rows == 0 ? tensor.byteCount : tensor.byteCount / tensor.rows
-    let step = max(1, pieceBytes / max(rowBytes, 1)) * max(rowBytes, 1)
+    let unit = max(rowBytes, 1) * (layout == .stripes ? WeightFormat.stripeRows : 1)
+    let step = max(1, pieceBytes / unit) * unit
     return stride(from: 0, to: tensor.byteCount, by: step).map { start in
       Piece(
         range: offset + start..<offset + min(start + step, tensor.byteCount),
-        format: isArranged ? WeightFormat(rawValue: tensor.type.rawValue) : nil, columns: tensor.columns)
+        format: WeightFormat(rawValue: tensor.type.rawValue), layout: layout, columns: tensor.columns)
     }
   }
 }
