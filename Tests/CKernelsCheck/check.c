@@ -337,6 +337,8 @@ static void check_tiles(const pi_kernels *tiles, const pi_kernels *vectors) {
 
 #include "check_planar.h"
 
+#include "check_stripes.h"
+
 #include "check_leading.h"
 
 #include "check_training.h"
@@ -369,6 +371,7 @@ int main(int count, char **arguments) {
     check_streams(sets[i].name, sets[i].table);
     check_sparse(sets[i].name, sets[i].table);
     check_planar(sets[i].name, sets[i].table);
+    check_stripes(sets[i].name, sets[i].table, pi_kernels_portable());
     check_leading(sets[i].name, sets[i].table);
     check_training(sets[i].name, sets[i].table);
     if (sets[i].table == pi_kernels_amx()) check_tiles(sets[i].table, pi_kernels_avx512());
