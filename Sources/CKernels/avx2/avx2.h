@@ -247,6 +247,10 @@ PI_INLINE void read_floats(uint32_t format, const uint8_t *row, size_t b, size_t
 
 #include "blockwise/blockwise_rows.h"
 
+#include "avx2/avx2_stripes.h"
+
+#define PI_HAS_STRIPES 1
+
 #include "blockwise/blockwise_accumulate.h"
 
 #include "leading/leading_avx2.h"

@@ -26,15 +26,52 @@ PI_INLINE bool panel_has_bias(uint32_t kind) {
   return true;
 }
 
+PI_INLINE bool has_fifth_bits(uint32_t format) { return pi_base(format) == PI_Q5_0 || pi_base(format) == PI_Q5_1; }
+
 PI_INLINE size_t panel_code_bytes(uint32_t kind) {
   return PI_LANES * PI_BLOCK * (SPLITS_BYTES && kind == PI_Q8_0 ? 2 : 1);
+}
+
+// Writes a block of eight rows: bytes[s] has the bytes of step s and of step s + 4, a nibble each, `fifth` every row's word of fifth
+// bits, where the format has these.
+PI_INLINE void store_nibbles(uint32_t format, const __m256i *bytes, __m256i fifth, uint8_t *out) {
+  const __m256i nibble = _mm256_set1_epi8(15);
+  PI_UNROLL
+  for (size_t s = 0; s < 8; s++) {
+    __m256i v = _mm256_and_si256(s < 4 ? bytes[s] : _mm256_srli_epi16(bytes[s - 4], 4), nibble);
+    if (has_fifth_bits(format)) {
+      // Byte s / 2 of a row's word has the step's four bits.
+      const __m256i spread = _mm256_shuffle_epi8(
+          fifth, _mm256_add_epi8(_mm256_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c, 0, 0x04040404, 0x08080808,
+                                                   0x0c0c0c0c),
+                                 _mm256_set1_epi8((char)(s / 2))));
+      const __m256i bit = _mm256_set1_epi32(s % 2 == 0 ? 0x08040201 : (int)0x80402010);
+      v = _mm256_or_si256(v, _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit),
+                                              _mm256_set1_epi8(16)));
+    }
+    _mm256_store_si256((__m256i *)(out + s * 32), v);
+  }
+}
+
+// The same of bytes that are a code each, step after step.
+PI_INLINE void store_codes(uint32_t format, const __m256i *bytes, uint8_t *out) {
+  const __m256i nibble = _mm256_set1_epi8(15);
+  PI_UNROLL
+  for (size_t s = 0; s < 8; s++) {
+    __m256i v = bytes[s];
+    if (is_q8_0(format)) v = _mm256_xor_si256(v, _mm256_set1_epi8((char)0x80));
+    if (SPLITS_BYTES && is_q8_0(format)) {
+      _mm256_store_si256((__m256i *)(out + (8 + s) * 32), _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble));
+      v = _mm256_and_si256(v, nibble);
+    }
+    _mm256_store_si256((__m256i *)(out + s * 32), v);
+  }
 }
 
 // Formats with 16 bytes of nibbles: these change places before they are taken apart.
 PI_INLINE void write_panel_nibbles(uint32_t format, const uint8_t *const *rows, size_t b, size_t all, uint8_t *out) {
   const pi_parts parts = pi_parts_of(format, all);
   const size_t at = parts.codes + b * parts.code_step;
-  const bool has_fifth = pi_base(format) == PI_Q5_0 || pi_base(format) == PI_Q5_1;
   __m256i half[4], pair[4], four[4];
   PI_UNROLL
   for (size_t i = 0; i < 4; i++) {
@@ -51,7 +88,7 @@ PI_INLINE void write_panel_nibbles(uint32_t format, const uint8_t *const *rows, 
   four[2] = _mm256_unpacklo_epi64(pair[1], pair[3]);
   four[3] = _mm256_unpackhi_epi64(pair[1], pair[3]);
   __m256i fifth = _mm256_setzero_si256();
-  if (has_fifth) {
+  if (has_fifth_bits(format)) {
     int32_t words[8];
     PI_UNROLL
     for (size_t i = 0; i < 8; i++) {
@@ -59,22 +96,7 @@ PI_INLINE void write_panel_nibbles(uint32_t format, const uint8_t *const *rows, 
     }
     fifth = _mm256_loadu_si256((const __m256i *)words);
   }
-  const __m256i nibble = _mm256_set1_epi8(15);
-  PI_UNROLL
-  for (size_t s = 0; s < 8; s++) {
-    __m256i v = _mm256_and_si256(s < 4 ? four[s] : _mm256_srli_epi16(four[s - 4], 4), nibble);
-    if (has_fifth) {
-      // Byte s / 2 of a row's word has the step's four bits.
-      const __m256i spread = _mm256_shuffle_epi8(
-          fifth, _mm256_add_epi8(_mm256_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c, 0, 0x04040404, 0x08080808,
-                                                   0x0c0c0c0c),
-                                 _mm256_set1_epi8((char)(s / 2))));
-      const __m256i bit = _mm256_set1_epi32(s % 2 == 0 ? 0x08040201 : (int)0x80402010);
-      v = _mm256_or_si256(v, _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit),
-                                              _mm256_set1_epi8(16)));
-    }
-    _mm256_store_si256((__m256i *)(out + s * 32), v);
-  }
+  store_nibbles(format, four, fifth, out);
 }
 
 // Block `b` of eight rows: lane i of vector s is bytes 4 * s ... 4 * s + 3 of row i.
@@ -103,15 +125,5 @@ PI_INLINE void write_panel_codes(uint32_t format, const uint8_t *const *rows, si
     step[i] = _mm256_permute2x128_si256(four[i], four[i + 4], 0x20);
     step[i + 4] = _mm256_permute2x128_si256(four[i], four[i + 4], 0x31);
   }
-  const __m256i nibble = _mm256_set1_epi8(15);
-  PI_UNROLL
-  for (size_t s = 0; s < 8; s++) {
-    __m256i v = step[s];
-    if (is_q8_0(format)) v = _mm256_xor_si256(v, _mm256_set1_epi8((char)0x80));
-    if (SPLITS_BYTES && is_q8_0(format)) {
-      _mm256_store_si256((__m256i *)(out + (8 + s) * 32), _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble));
-      v = _mm256_and_si256(v, nibble);
-    }
-    _mm256_store_si256((__m256i *)(out + s * 32), v);
-  }
+  store_codes(format, step, out);
 }

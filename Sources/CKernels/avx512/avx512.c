@@ -95,7 +95,7 @@ PI_INLINE vi dot_codes(vi sum, key_codes keys, int32_t query) {
 
 #pragma clang attribute pop
 
-#define PI_HAS_STRIPES true
+#define PI_HAS_STRIPES 1
 #include "dispatch/table.h"
 
 static const pi_kernels table = PI_TABLE(3, avx512_multiply);

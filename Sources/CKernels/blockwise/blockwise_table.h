@@ -1,4 +1,5 @@
-// The functions that pick the copy made for a format, and the table of an instruction set.
+// The functions that pick the copy made for a format, and the table of an instruction set. Where PI_HAS_STRIPES is true, the
+// including file has defined multiply_stripes, which takes what multiply_rows does.
 
 // One copy per format, so that each unrolls with its constants.
 #define PI_FORMATS(one) \
@@ -20,6 +21,18 @@
 PI_FORMATS(PI_MULTIPLY)
 #undef PI_MULTIPLY
 
+#define PI_STRIPES(one) one(Q4_0) one(Q4_1) one(Q5_0) one(Q5_1) one(Q8_0)
+
+#if PI_HAS_STRIPES
+#define PI_MULTIPLY(name)                                                                                             \
+  static void multiply_stripes_##name(const pi_matrix *w, size_t row_begin, size_t row_end, const pi_activations *x,  \
+                                      size_t token_begin, size_t token_end, float *y, size_t stride) {                \
+    multiply_stripes(PI_##name##S, w, row_begin, row_end, x, token_begin, token_end, y, stride);                      \
+  }
+PI_STRIPES(PI_MULTIPLY)
+#undef PI_MULTIPLY
+#endif
+
 static void PI_NAME(multiply)(const pi_matrix *w, size_t row_begin, size_t row_end, const pi_activations *x,
                               size_t token_begin, size_t token_end, float *y, size_t stride) {
   switch (w->format) {
@@ -27,6 +40,12 @@ static void PI_NAME(multiply)(const pi_matrix *w, size_t row_begin, size_t row_e
   case PI_##name: multiply_##name(w, row_begin, row_end, x, token_begin, token_end, y, stride); return;
     PI_FORMATS(PI_CASE)
 #undef PI_CASE
+#if PI_HAS_STRIPES
+#define PI_CASE(name) \
+  case PI_##name##S: multiply_stripes_##name(w, row_begin, row_end, x, token_begin, token_end, y, stride); return;
+    PI_STRIPES(PI_CASE)
+#undef PI_CASE
+#endif
     default: return;
   }
 }
@@ -96,7 +115,6 @@ static void PI_NAME(accumulate_listed)(const pi_matrix *w, const uint32_t *list,
   }
 }
 
-#define PI_HAS_STRIPES false
 #include "dispatch/table.h"
 
 static const pi_kernels table = PI_TABLE(PANEL_FROM_TOKENS, PI_NAME(multiply));

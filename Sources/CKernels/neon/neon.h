@@ -189,6 +189,8 @@ PI_INLINE float32x4_t add_pair(uint32_t format, code_pair w, pair_activations x,
 
 #include "blockwise/blockwise_rows.h"
 
+#define PI_HAS_STRIPES 0
+
 #include "blockwise/blockwise_accumulate.h"
 
 #include "leading/leading_neon.h"

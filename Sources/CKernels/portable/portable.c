@@ -150,7 +150,7 @@ static void portable_accumulate_rows(const pi_matrix *w, size_t rows, const floa
 
 #include "leading/leading_portable.h"
 
-#define PI_HAS_STRIPES false
+#define PI_HAS_STRIPES 0
 #include "dispatch/table.h"
 
 static const pi_kernels table = PI_TABLE(0, portable_multiply);
