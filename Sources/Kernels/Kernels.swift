@@ -87,7 +87,8 @@ public struct Kernels: @unchecked Sendable {
     for index in rows.indices where index + 1 == rows.count || rows[index + 1] != rows[index] + 1 {
       let first = Int(rows[start])
       multiply(
-        w, rows: first..<Int(rows[index]) + 1, by: x.view(.rows), tokens: tokens, into: y + start - first, stride: stride)
+        w, rows: first..<Int(rows[index]) + 1, by: x.view(.rows), tokens: tokens, into: y + start - first,
+        stride: stride)
       start = index + 1
     }
   }

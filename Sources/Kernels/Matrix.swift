@@ -29,7 +29,8 @@ public struct Matrix: @unchecked Sendable {
     precondition(columns % format.blockElements == 0, "a row holds whole blocks")
     precondition(layout == .blocks || format.hasPlanes, "the format has planes")
     precondition(
-      layout != .stripes || rows % WeightFormat.stripeRows == 0 && rowBytes == nil, "stripes are whole and follow one another")
+      layout != .stripes || rows % WeightFormat.stripeRows == 0 && rowBytes == nil,
+      "stripes are whole and follow one another")
     self.init(
       format: format, rows: rows, columns: columns, data: data,
       rowBytes: rowBytes ?? format.rowBytes(columns: columns), layout: layout, firstRow: 0)
@@ -72,6 +73,7 @@ public struct Matrix: @unchecked Sendable {
       case .stripes: UInt32(PI_STRIPED)
       }
     return pi_matrix(
-      data: data, row_bytes: rowBytes, columns: columns, format: format.rawValue | arranged, tile: 0, ahead: 0, cache: 0)
+      data: data, row_bytes: rowBytes, columns: columns, format: format.rawValue | arranged, tile: 0, ahead: 0,
+      cache: 0)
   }
 }

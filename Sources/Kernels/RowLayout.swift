@@ -83,8 +83,8 @@ extension Matrix {
   /// The same for some columns of a row in a stripe; their bounds are multiples of the format's block.
   func copyBlocks(ofStripedRow index: Int, columns some: Range<Int>, into target: UnsafeMutableRawPointer) {
     let (row, size) = (firstRow + index, WeightFormat.stripeRows)
-    pi_read_stripe(
-      format.rawValue, data + row / size * size * rowBytes, row % size, columns, some.lowerBound, some.upperBound, target)
+    let stripe = data + row / size * size * rowBytes
+    pi_read_stripe(format.rawValue, stripe, row % size, columns, some.lowerBound, some.upperBound, target)
   }
 
   /// Lets `body` see the blocks of some columns of a row in a stripe, in memory of their own.

@@ -32,7 +32,8 @@ extension SparsityMode {
   /// Of a ReLU model all lossless modes say the same, so that they compute the same bits.
   public func reading(_ activation: Activation) -> NeuronReading {
     switch self {
-    case .predictor, .bits: .listed
+    case .predictor: .predicted
+    case .bits: .listed
     case .threshold: .wholeGates
     case .auto, .gate, .dense: activation == .relu ? .wholeGates : .whole
     }

@@ -11,9 +11,10 @@ import Testing
   /// Logits of rounding alone, with neurons that rounding moves across a threshold.
   static let limit: Float = 0.5
 
-  private static func open(_ name: String) throws -> LanguageModel {
-    let resources = try #require(Bundle.module.resourceURL)
-    return try LanguageModel(opening: resources.appendingPathComponent("Golden/Tiny/\(name).gguf").path)
+  /// A model whose weights are arranged for a mode.
+  private static func open(_ name: String, _ mode: SparsityMode) throws -> LanguageModel {
+    let path = try #require(Bundle.module.resourceURL).appendingPathComponent("Golden/Tiny/\(name).gguf").path
+    return try LanguageModel(opening: path, residency: .copied, reading: mode.reading)
   }
 
   /// A request: its prompt, and the tokens of an answer that others have chosen.
@@ -120,7 +121,7 @@ import Testing
   /// Bit for bit, whatever the rows beside, for every source and any number of threads.
   @Test(arguments: models, SparsityMode.allCases)
   func sameBitsAloneAndInCompany(name: String, mode: SparsityMode) throws {
-    let model = try Self.open(name)
+    let model = try Self.open(name, mode)
     let scripts = Self.scripts(count: 16, model, seed: 1)
     guard
       let engine = try? Engine(model: model, options: Self.options(mode, model, threads: 1, isDeterministic: true))
@@ -146,7 +147,7 @@ import Testing
   /// Otherwise within rounding.
   @Test(arguments: models, [SparsityMode.dense, .gate, .auto])
   func closeLogitsAloneAndInCompany(name: String, mode: SparsityMode) throws {
-    let model = try Self.open(name)
+    let model = try Self.open(name, mode)
     let scripts = Self.scripts(count: 16, model, seed: 5)
     guard
       let engine = try? Engine(model: model, options: Self.options(mode, model, threads: 2, isDeterministic: false))

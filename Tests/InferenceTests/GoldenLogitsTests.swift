@@ -47,6 +47,39 @@ import Testing
     }
   }
 
+  /// Weights in memory of their own are arranged for the kernels, by how their neurons will be read. How they are read then need not
+  /// be what was said.
+  @Test(arguments: [
+    "tiny-legacy-quants", "tiny-relu-q4_0.powerinfer", "tiny-bamboo-q4_0.powerinfer", "tiny-falcon-7b-q4_0.powerinfer",
+    "tiny-falcon-40b-q4_0.powerinfer", "tiny-opt-q4_0.powerinfer", "tiny-silu-q8_0",
+  ])
+  func arrangedWeights(name: String) throws {
+    let resources = try #require(Bundle.module.resourceURL)
+    let path = resources.appendingPathComponent("Golden/Tiny/\(name).gguf").path
+    let golden = try #require(GoldenPrompt.load("Tiny/\(name).json").first)
+    for reading in [NeuronReading.listed, .predicted, .wholeGates, .whole] {
+      let model = try LanguageModel(opening: path, residency: .copied, reading: { _ in reading })
+      var alone: [SparsityMode: [Float]] = [:]
+      for (mode, batchSize) in [(SparsityMode.dense, 1), (.dense, 7), (.auto, 1), (.auto, 3)] {
+        var options = EngineOptions(threads: 2, batchSize: batchSize)
+        options.sparsity.mode = mode
+        let difference = try LogitDifference(
+          model: model, golden: golden, tieMargin: Self.eightBitLimit, options: options)
+        #expect(difference.largestError < Self.eightBitLimit, "\(name): largest error \(difference.largestError)")
+        #expect(difference.wrongArgMaxima == [])
+        guard batchSize == 1 else { continue }
+        for threads in [1, 3] {
+          options.threads = threads
+          let sequence = try Engine(model: model, options: options).makeSequence()
+          let logits = try sequence.evaluate(golden.tokens, phase: .decode) { Array($0) } ?? []
+          if let before = alone[mode] { #expect(logits == before) } else { alone[mode] = logits }
+        }
+      }
+      // What is lossless loses no bit, wherever the rows lie.
+      #expect(alone[.dense] == alone[.auto])
+    }
+  }
+
   /// Few tokens and many are added up in different orders; a code of an 8-bit form that then rounds to the other side makes
   /// the largest difference (0.1 was measured on these models), which is well below the error of rounding at all.
   static let batchLimit: Float = 0.3

@@ -75,12 +75,16 @@ import Testing
     #expect(zip(shares, shares.dropFirst()).allSatisfy { $0 <= $1 } && shares[0] < shares[3])
   }
 
-  /// Weights in memory of their own are arranged; the same neurons are chosen.
+  /// Weights in memory of their own are arranged. The products of stripes round otherwise than those of rows, so that a neuron at
+  /// the border, which gives next to nothing, may be chosen by one and not by the other.
   @Test(arguments: reluModels)
   func arrangedWeightsChooseAlike(name: String) throws {
     let (model, tokens) = try open(name)
     let copied = try LanguageModel(opening: path(name), residency: .copied)
-    #expect(try session(copied, bits(), tokens, threads: 2).1 == session(model, bits(), tokens).1)
+    let (expected, found) = (try session(model, bits(), tokens).1, try session(copied, bits(), tokens, threads: 2).1)
+    #expect(zip(found, expected).allSatisfy { abs($0 - $1) <= CompanyTests.limit })
+    let wide = try session(copied, bits(margin: 1e30), tokens).1
+    #expect(try session(copied, SparsityOptions(mode: .dense), tokens, threads: 2).1 == wide)
   }
 
   /// A bias that every neuron clears, and one that none does.

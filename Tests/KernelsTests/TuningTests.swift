@@ -33,8 +33,10 @@ import Testing
     var readings = RowReadings()
     var kinds: [RowKind] = []
     for format in WeightFormat.allCases where format.usesQuantizedActivations {
-      for columns in [256, 2048, 8192] {
-        let matrix = Matrix(format: format, rows: 0, columns: columns, data: UnsafeRawPointer(bitPattern: 64)!)
+      for (columns, layout) in [256, 2048, 8192].flatMap({ [($0, RowLayout.blocks), ($0, .stripes)] }) {
+        guard layout == .blocks || format.hasPlanes else { continue }
+        let matrix = Matrix(
+          format: format, rows: 0, columns: columns, data: UnsafeRawPointer(bitPattern: 64)!, layout: layout)
         let kind = try #require(RowKind(matrix))
         if !kinds.contains(kind) { kinds.append(kind) }
       }

@@ -52,9 +52,22 @@ import Testing
     var tiny = TinyModel(magic: .powerInfer, isTied: false)
     tiny.weightType = type
     let path = try tiny.write(to: folder.file("model.gguf"))
-    let (mapped, copied) = (try LanguageModel(opening: path), try LanguageModel(opening: path, residency: .copied))
-    let expected: RowLayout = type == .f16 ? .blocks : .planes
-    #expect(mapped.weights.output.layout == .blocks && copied.weights.output.layout == expected)
+    let mapped = try LanguageModel(opening: path)
+    let copies = try [NeuronReading.listed, .predicted, .wholeGates, .whole].map { reading in
+      try LanguageModel(opening: path, residency: .copied, reading: { _ in reading })
+    }
+    let rowwise: RowLayout = type == .f16 ? .blocks : .planes
+    let whole: RowLayout = type != .f16 && Kernels.active.hasStripes ? .stripes : rowwise
+    #expect(mapped.weights.output.layout == .blocks)
+    for (index, copy) in copies.enumerated() {
+      let (weights, layer) = (copy.weights, copy.weights.layers[1])
+      #expect(weights.output.layout == whole && weights.tokenEmbedding.layout == rowwise)
+      #expect(layer.query.layout == whole && layer.attentionOutput.layout == whole)
+      #expect(layer.gate?.layout == (index > 1 ? whole : rowwise) && layer.up.layout == (index > 2 ? whole : rowwise))
+      #expect(layer.predictor?.fc1.layout == whole && layer.predictor?.fc2.layout == (index == 1 ? whole : rowwise))
+      guard case .neurons(let down) = layer.down else { Issue.record("expected ffn_down_t"); return }
+      #expect(down.layout == rowwise)
+    }
     func rows(_ model: LanguageModel) -> [[Float]] {
       let weights = model.weights
       var matrices = [weights.tokenEmbedding, weights.output]
@@ -71,11 +84,14 @@ import Testing
         }
       }
     }
-    #expect(rows(mapped) == rows(copied))
-    let norms = [mapped, copied].map { $0.weights.outputNorm.gain }
-    #expect(
-      UnsafeBufferPointer(start: norms[0].values, count: 64).elementsEqual(
-        UnsafeBufferPointer(start: norms[1].values, count: 64)))
+    let expected = rows(mapped)
+    let norm = mapped.weights.outputNorm.gain
+    for copy in copies {
+      #expect(rows(copy) == expected)
+      #expect(
+        UnsafeBufferPointer(start: norm.values, count: 64).elementsEqual(
+          UnsafeBufferPointer(start: copy.weights.outputNorm.gain.values, count: 64)))
+    }
   }
 
   @Test func findsBothDownLayoutsAndPredictors() throws {

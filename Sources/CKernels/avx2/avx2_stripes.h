@@ -1,7 +1,10 @@
 // Products of stripes. A stripe has the codes of a panel in place, but for the nibbles: few tokens take them from where they lie, for
 // many they are written into scratch. For every (row, token) the sums are those of panels (blockwise_panels.h), bit by bit.
 
-enum { STRIPE_GROUPS = PI_STRIPE / PI_LANES };
+enum {
+  STRIPE_GROUPS = PI_STRIPE / PI_LANES,
+  FEW_TOKENS = 2 * PANEL_TOKENS,  // decoding twice costs less than going through scratch once
+};
 
 // Block `b` of the eight rows of a stripe from row `lane` on, as `write_panel_codes` has it.
 PI_INLINE void write_stripe_codes(uint32_t format, const uint8_t *stripe, size_t lane, size_t b, size_t all, uint8_t *out) {
@@ -97,7 +100,7 @@ PI_INLINE void multiply_stripes(uint32_t format, const pi_matrix *w, size_t row_
     const uint8_t *stripe = row_at(&source, r), *ahead = ahead_of(&source, r);
     asking asks = source.asks;
     size_t token = token_begin;
-    if (token_end - token > PANEL_TOKENS && end - first == PI_STRIPE) {
+    if (token_end - token > FEW_TOKENS && end - first == PI_STRIPE) {
       stripe_by_panels(format, stripe, x, token, token_end, &scratch, y + r, stride);
       continue;
     }

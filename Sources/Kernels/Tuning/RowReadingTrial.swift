@@ -45,7 +45,8 @@ public struct RowReadingTrial: Sendable {
   ///
   /// - Returns: nil for a kind that is not among ``kinds``, and for kernels without a choice.
   public func run(_ kind: RowKind, on team: ThreadTeam) -> Result? {
-    let candidates = RowReading.candidates(for: kernels.instructionSet)
+    // In stripes 16 rows are read together, whatever is said.
+    let candidates = RowReading.candidates(for: kernels.instructionSet).filter { !kind.isStriped || $0.tile == 4 }
     guard let matrices = groups.first(where: { $0.kind == kind })?.matrices, let own = candidates.first else {
       return nil
     }

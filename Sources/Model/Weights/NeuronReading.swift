@@ -3,6 +3,8 @@
 public enum NeuronReading: Sendable {
   /// Gates, ups and downs of some neurons, those on a list.
   case listed
+  /// The same, but predictors, which make the list, are asked about all neurons.
+  case predicted
   /// All gates, but ups and downs of some: gates choose.
   case wholeGates
   /// All of them, always.

@@ -77,9 +77,10 @@ final class WeightCopy: Sendable {
 
   /// Which matrices no product takes single rows of.
   private static func wholeMatrices(of file: GGUFFile, _ reading: NeuronReading) -> (String) -> Bool {
-    var roles = ["attn_q", "attn_k", "attn_v", "attn_qkv", "attn_output"]
+    var roles = ["attn_q", "attn_k", "attn_v", "attn_qkv", "attn_output", "fc1"]
     switch reading {
     case .listed: break
+    case .predicted: roles += ["fc2"]
     case .wholeGates: roles += ["ffn_gate"]
     case .whole: roles += ["ffn_gate", "ffn_up", "ffn_down"]
     }
