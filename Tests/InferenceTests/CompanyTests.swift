@@ -1,5 +1,6 @@
 import Foundation
 import PowerInferModel
+import PowerInferPlatform
 import PowerInferSparsity
 import PowerInferTestKit
 import Testing

@@ -2,6 +2,7 @@ import Foundation
 import PowerInfer
 import PowerInferGGUF
 import PowerInferModel
+import PowerInferPlatform
 import PowerInferTestKit
 import Testing
 
