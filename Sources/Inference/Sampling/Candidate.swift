@@ -51,11 +51,10 @@ extension UnsafeMutableBufferPointer<Candidate> {
   func takeBest(of logits: UnsafeBufferPointer<Float>, firstToken: Int) {
     guard !isEmpty else { return }
     makeHeap()
-    var worst = self[0].key
     // An equal logit does not come in: its id is the greater one.
-    for index in 0..<logits.count where logits[index] > worst {
+    logits.forEach(above: self[0].key) { index, worst in
       let logit = Swift.min(logits[index], .greatestFiniteMagnitude)
-      guard logit > worst else { continue }
+      guard logit > worst else { return }
       self[0] = Candidate(token: Int32(truncatingIfNeeded: firstToken + index), logit: logit)
       siftDown(0, within: count)
       worst = self[0].key
@@ -93,14 +92,30 @@ extension UnsafeMutableBufferPointer<Candidate> {
 }
 
 extension UnsafeBufferPointer<Float> {
+  /// Calls `body` with the place of every number that is above `bound`, in ascending order; it may raise the bound.
+  ///
+  /// Most numbers are not, so that sixteen at a time are looked at.
+  @inline(__always)
+  func forEach(above bound: Float, _ body: (_ place: Int, _ bound: inout Float) -> Void) {
+    var bound = bound
+    var start = 0
+    func visit(_ places: Range<Int>) {
+      for place in places where self[place] > bound { body(place, &bound) }
+    }
+    if let base = UnsafeRawPointer(baseAddress) {
+      while start + 16 <= count {
+        let some = base.loadUnaligned(fromByteOffset: 4 * start, as: SIMD16<Float>.self)
+        if any(some .> SIMD16(repeating: bound)) { visit(start..<start + 16) }
+        start += 16
+      }
+    }
+    visit(start..<count)
+  }
+
   /// The place of the first of the greatest numbers above minus infinity; nil where there is none.
   func firstGreatest() -> Int? {
-    var best = -Float.infinity
-    var place = -1
-    for index in 0..<count where self[index] > best {
-      best = self[index]
-      place = index
-    }
-    return place < 0 ? nil : place
+    var found: Int?
+    forEach(above: -.infinity) { place, best in (found, best) = (place, self[place]) }
+    return found
   }
 }

@@ -20,14 +20,20 @@ public struct LogitsSummary: Sendable, Equatable, Encodable {
 
   /// The greatest logits, greatest first, equal ones by token id; those that are not a number are left out.
   static func best(_ logits: UnsafeBufferPointer<Float>, count: Int) -> [TokenCandidate] {
+    let wanted = max(0, min(count, logits.count))
     var candidates: [Candidate] = []
-    candidates.reserveCapacity(logits.count)
-    for (token, logit) in logits.enumerated() where !logit.isNaN {
-      candidates.append(Candidate(token: Int32(truncatingIfNeeded: token), logit: logit))
+    candidates.reserveCapacity(wanted)
+    var index = 0
+    while index < logits.count, candidates.count < wanted {
+      let logit = logits[index]
+      if !logit.isNaN { candidates.append(Candidate(token: Int32(truncatingIfNeeded: index), logit: logit)) }
+      index += 1
     }
-    let listed = max(0, min(count, candidates.count))
-    candidates.withUnsafeMutableBufferPointer { $0.partialSort(listed) }
-    return candidates.prefix(listed).map { TokenCandidate(token: $0.token, logit: $0.logit) }
+    candidates.withUnsafeMutableBufferPointer {
+      $0.takeBest(of: UnsafeBufferPointer(rebasing: logits[index...]), firstToken: index)
+    }
+    // The candidates' own are finite.
+    return candidates.map { TokenCandidate(token: $0.token, logit: logits[Int($0.token)]) }
   }
 
   /// - Parameters:

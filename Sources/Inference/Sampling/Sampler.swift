@@ -50,25 +50,37 @@ public struct Sampler {
   /// - Parameter logits: [vocabulary]
   /// - Throws: `SamplingError` where there is nothing to choose from or a bias names no token.
   public mutating func sample(_ logits: UnsafeBufferPointer<Float>) throws(SamplingError) -> Int32 {
+    guard changesLogits else { return try choose(from: logits) }
     try adjust(logits)
-    return try choose()
+    return try chooseFromAdjusted()
   }
 
   /// The same among the tokens that a constraint allows.
   ///
   /// - Throws: `SamplingError`; `GrammarError` where the grammar becomes too large.
   mutating func sample(_ logits: UnsafeBufferPointer<Float>, allowed: AllowedTokens?) throws -> Int32 {
+    guard let allowed else { return try sample(logits) }
     try adjust(logits)
-    if let allowed { try keep(allowed) }
-    return try choose()
+    try keep(allowed)
+    return try chooseFromAdjusted()
   }
 
-  private mutating func choose() throws(SamplingError) -> Int32 {
+  /// Whether anything is added to logits, or forbidden, before a token is chosen.
+  private var changesLogits: Bool { options.penalizes || !options.logitBias.isEmpty || !forbidden.isEmpty }
+
+  private mutating func chooseFromAdjusted() throws(SamplingError) -> Int32 {
+    // Held beside the sampler, which changes meanwhile.
+    let adjusted = adjusted
+    return try adjusted.withUnsafeBufferPointer { (logits) throws(SamplingError) in try choose(from: logits) }
+  }
+
+  private mutating func choose(from logits: UnsafeBufferPointer<Float>) throws(SamplingError) -> Int32 {
+    guard !logits.isEmpty else { throw .noLogits }
     if options.temperature <= 0 {
-      guard let best = likeliest() else { throw .noCandidate(vocabularySize: adjusted.count) }
-      return best
+      guard let best = logits.firstGreatest() else { throw .noCandidate(vocabularySize: logits.count) }
+      return Int32(truncatingIfNeeded: best)
     }
-    try filter()
+    try filter(logits)
     return draw()
   }
 
@@ -82,7 +94,8 @@ public struct Sampler {
       guard let best = likeliest() else { throw .noCandidate(vocabularySize: logits.count) }
       return [Candidate(token: best, logit: adjusted[Int(best)], probability: 1)]
     }
-    try filter()
+    let adjusted = adjusted
+    try adjusted.withUnsafeBufferPointer { (logits) throws(SamplingError) in try filter(logits) }
     candidates.withUnsafeMutableBufferPointer { $0.partialSort($0.count) }
     return candidates
   }
@@ -116,7 +129,9 @@ public struct Sampler {
       }
       return false
     }
-    gather(min(4 * wanted, adjusted.count))
+    // Held beside the sampler, which changes meanwhile.
+    let before = adjusted
+    before.withUnsafeBufferPointer { gather(min(4 * wanted, $0.count), of: $0) }
     var left = 0
     for candidate in candidates {
       if try allowed.contains(candidate.token) {
@@ -157,11 +172,11 @@ public struct Sampler {
   }
 
   /// Leaves in `candidates` what the chain keeps, with probabilities after temperature.
-  private mutating func filter() throws(SamplingError) {
+  private mutating func filter(_ logits: UnsafeBufferPointer<Float>) throws(SamplingError) {
     let options = options
-    let wanted = options.topK > 0 ? min(options.topK, adjusted.count) : adjusted.count
-    gather(wanted)
-    guard !candidates.isEmpty else { throw .noCandidate(vocabularySize: adjusted.count) }
+    let wanted = options.topK > 0 ? min(options.topK, logits.count) : logits.count
+    gather(wanted, of: logits)
+    guard !candidates.isEmpty else { throw .noCandidate(vocabularySize: logits.count) }
     let left = candidates.withUnsafeMutableBufferPointer { all -> Int in
       var list = CandidateList(all, sorted: options.topK > 0)
       if options.typicalP < 1 { list.keepTypical(options.typicalP) }
@@ -174,26 +189,22 @@ public struct Sampler {
   }
 
   /// Puts the `wanted` likeliest tokens into `candidates`, in order if that leaves any out.
-  private mutating func gather(_ wanted: Int) {
+  private mutating func gather(_ wanted: Int, of logits: UnsafeBufferPointer<Float>) {
     candidates.removeAll(keepingCapacity: true)
     candidates.reserveCapacity(wanted)
     let sorted = options.topK > 0
-    adjusted.withUnsafeBufferPointer { logits in
-      var index = 0
-      while index < logits.count, candidates.count < wanted {
-        let logit = logits[index]
-        if logit > -.infinity {
-          candidates.append(
-            Candidate(token: Int32(truncatingIfNeeded: index), logit: min(logit, .greatestFiniteMagnitude)))
-        }
-        index += 1
+    var index = 0
+    while index < logits.count, candidates.count < wanted {
+      let logit = logits[index]
+      if logit > -.infinity {
+        candidates.append(
+          Candidate(token: Int32(truncatingIfNeeded: index), logit: min(logit, .greatestFiniteMagnitude)))
       }
-      candidates.withUnsafeMutableBufferPointer { best in
-        guard sorted else { return }
-        let remaining = UnsafeBufferPointer(rebasing: logits[index...])
-        best.takeBest(of: remaining, firstToken: index)
-      }
+      index += 1
     }
+    guard sorted else { return }
+    let remaining = UnsafeBufferPointer(rebasing: logits[index...])
+    candidates.withUnsafeMutableBufferPointer { $0.takeBest(of: remaining, firstToken: index) }
   }
 
   /// One token at random, each with its probability.
