@@ -1,3 +1,5 @@
+import PowerInferKernels
+
 /// A token that may come next.
 public struct Candidate: Sendable, Equatable {
   /// Its id.
@@ -94,22 +96,21 @@ extension UnsafeMutableBufferPointer<Candidate> {
 extension UnsafeBufferPointer<Float> {
   /// Calls `body` with the place of every number that is above `bound`, in ascending order; it may raise the bound.
   ///
-  /// Most numbers are not, so that sixteen at a time are looked at.
+  /// Most numbers are not: the kernels pass over those that are below what the bound was a little before.
   @inline(__always)
   func forEach(above bound: Float, _ body: (_ place: Int, _ bound: inout Float) -> Void) {
+    guard let base = baseAddress else { return }
     var bound = bound
-    var start = 0
-    func visit(_ places: Range<Int>) {
-      for place in places where self[place] > bound { body(place, &bound) }
-    }
-    if let base = UnsafeRawPointer(baseAddress) {
-      while start + 16 <= count {
-        let some = base.loadUnaligned(fromByteOffset: 4 * start, as: SIMD16<Float>.self)
-        if any(some .> SIMD16(repeating: bound)) { visit(start..<start + 16) }
-        start += 16
+    let some = 1024
+    withUnsafeTemporaryAllocation(of: UInt32.self, capacity: some) { kept in
+      guard let places = kept.baseAddress else { return }
+      for start in stride(from: 0, to: count, by: some) {
+        let numbers = UInt32(start)..<UInt32(Swift.min(start + some, count))
+        let found = Kernels.active.select(base + start, numbers: numbers, by: .above(bound), into: places)
+        // What is not a number was kept too.
+        for place in kept[..<found] where self[Int(place)] > bound { body(Int(place), &bound) }
       }
     }
-    visit(start..<count)
   }
 
   /// The place of the first of the greatest numbers above minus infinity; nil where there is none.
