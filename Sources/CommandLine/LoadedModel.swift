@@ -31,7 +31,8 @@ final class LoadedModel {
       opening: options.path, residency: residency, overriding: options.overrides,
       reading: { mayBeSplit ? .listed : mode.reading($0) })
     let engine = try Self.engine(first, options)
-    if residency != options.residency, engine.gpuName == nil {
+    // No device took it after all.
+    if engine.gpuName == nil, mayBeSplit, residency != options.residency || residency == .copied {
       model = try LanguageModel(
         opening: options.path, residency: options.residency, overriding: options.overrides, reading: mode.reading)
       var options = options

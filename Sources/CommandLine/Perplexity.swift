@@ -159,7 +159,10 @@ struct Perplexity: ParsableCommand {
     }
 
     let gpu = comparisonFlags.compare ? GPUChoice.none : try gpuFlag.resolve(environment)
-    let model = try LanguageModel(opening: path, residency: gpu.residency(loadingFlags.residency))
+    let (mode, mayBeSplit) = (sparsity.options.mode, comparisonFlags.compare || gpu.findsDevice)
+    let model = try LanguageModel(
+      opening: path, residency: gpu.residency(loadingFlags.residency),
+      reading: { mayBeSplit ? .listed : mode.reading($0) })
     var settings = EngineOptions(threads: threads)
     if let batchSize { settings.batchSize = batchSize }
     settings.sparsity = try sparsity.options(for: model)

@@ -46,7 +46,9 @@ struct TuneBench {
     if format == .json { try write(JSON.text(records) + "\n") }
   }
 
-  private static func name(_ kind: RowKind) -> String { "\(kind.format) \(kind.length)" }
+  private static func name(_ kind: RowKind) -> String {
+    "\(kind.format) \(kind.length)" + (kind.isStriped ? " stripes" : "")
+  }
 
   private static func line(
     _ kind: RowKind, threads: Int, _ reading: RowReading, _ speed: Double, isTaken: Bool

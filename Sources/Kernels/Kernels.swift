@@ -202,8 +202,14 @@ public struct Kernels: @unchecked Sendable {
     let columns = columns ?? 0..<matrix.columns
     assert(row < matrix.rows && columns.upperBound <= matrix.columns)
     if matrix.layout == .stripes {
-      matrix.withBlocks(ofStripedRow: row, columns: columns) {
-        dequantize(matrix.format, $0, count: columns.count, into: y)
+      // So little at a time that its blocks fit a buffer on the stack.
+      for begin in stride(from: columns.lowerBound, to: columns.upperBound, by: 512) {
+        let some = begin..<min(begin + 512, columns.upperBound)
+        withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 64) { blocks in
+          guard let blocks = blocks.baseAddress else { return }
+          matrix.copyBlocks(ofStripedRow: row, columns: some, into: blocks)
+          dequantize(matrix.format, blocks, count: some.count, into: y + begin - columns.lowerBound)
+        }
       }
       return
     }

@@ -1,6 +1,6 @@
 import CPowerInferKernels
 
-/// A view of weights [rows, columns], one contiguous row per output, in one ``WeightFormat``.
+/// A view of weights [rows, columns], one row per output, in one ``WeightFormat``. Rows are contiguous but in ``RowLayout/stripes``.
 ///
 /// The bytes belong to someone else (a mapped file, usually) and must outlive the view.
 // Unchecked: the view only reads, and who makes one of memory that is still written sees to the order of things.
@@ -8,8 +8,8 @@ public struct Matrix: @unchecked Sendable {
   public let format: WeightFormat  // of every element
   public let rows: Int  // outputs, or neurons
   public let columns: Int  // inputs; a multiple of the format's block
-  public let data: UnsafeRawPointer  // [rows, columns]
-  public let rowBytes: Int  // distance between rows
+  public let data: UnsafeRawPointer  // [rows, columns]; of a view, the stripe with its first row
+  public let rowBytes: Int  // distance between rows; in stripes, a row's share
   public let layout: RowLayout  // of every row
   /// Rows of the first stripe that come before the matrix's own; 0 but in views of matrices in ``RowLayout/stripes``.
   let firstRow: Int

@@ -32,8 +32,8 @@ static void check_stripe_bytes(const format *f, const uint8_t *w, const uint8_t 
 }
 
 static void check_stripes(const char *set, const pi_kernels *k, const pi_kernels *reference) {
-  static const size_t shapes[][2] = {{16, 1}, {32, 3}, {48, 18}, {80, 16}, {16, 33}, {64, 64}, {32, 300}};
-  static const size_t counts[] = {1, 2, 3, 4, 5, 8, 17, 33};
+  static const size_t shapes[][2] = {{16, 1}, {48, 3}, {32, 18}, {16, 33}, {32, 64}};
+  static const size_t counts[] = {1, 2, 4, 7, 9, 17};
   const uint64_t before = state;
   char what[96];
   for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {

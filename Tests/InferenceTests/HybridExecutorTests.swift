@@ -1,6 +1,8 @@
+import PowerInferGGUF
 import PowerInferGPU
 import PowerInferKernels
 import PowerInferModel
+import PowerInferPlatform
 import PowerInferSparsity
 import PowerInferTestKit
 import Testing
@@ -63,6 +65,21 @@ import Testing
       let worst = zip(rows, expected).map { ExecutorBench.difference($0, $1) }.max() ?? .infinity
       #expect(rows.count == expected.count)
       #expect(worst < Self.limit(name), "\(name), \(mode), \(hot), \(layers) layers: \(worst)")
+    }
+  }
+
+  /// Weights in memory of their own are arranged for the processor, however they will be read; the device gets them as the file has them.
+  @Test(arguments: ["tiny-silu-q8_0", "tiny-relu-q4_0.powerinfer"], [NeuronReading.listed, .whole])
+  func dividesArrangedWeights(name: String, reading: NeuronReading) throws {
+    let mapped = try ExecutorBench.open(name)
+    let model = try LanguageModel(
+      opening: try #require(mapped.file.paths.first), residency: .copied, reading: { _ in reading })
+    let options = ExecutorBench.options(try #require(try ResidentNeuronsTests.options(mapped, .dense)))
+    let expected = try Self.talk(Engine(model: mapped, options: options))
+    for hot in [HybridBench.Hot.half, .all] {
+      let rows = try Self.talk(HybridBench.engine(model, options, hot, processorLayers: 0, hasOutput: true))
+      let worst = zip(rows, expected).map { ExecutorBench.difference($0, $1) }.max() ?? .infinity
+      #expect(rows.count == expected.count && worst < Self.limit(name), "\(name), \(reading), \(hot): \(worst)")
     }
   }
 }

@@ -1,5 +1,5 @@
-// Products of stripes. A stripe has the codes of a panel in place, but for the nibbles: few tokens take them from where they lie, for
-// many they are written into scratch. For every (row, token) the sums are those of panels (blockwise_panels.h), bit by bit.
+// Products of stripes, which have their codes in the order of a panel and need only be taken apart: for few tokens block by block, for
+// many into the panel's scratch. For every (row, token) the sums are those of panels (blockwise_panels.h), bit by bit.
 
 enum {
   STRIPE_GROUPS = PI_STRIPE / PI_LANES,

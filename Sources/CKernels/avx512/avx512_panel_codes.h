@@ -288,7 +288,8 @@ PI_INLINE void decode_q6_k(const uint8_t *const *rows, size_t at, panel_block *o
   }
 }
 
-// `blocks` (at most 16) blocks from block `b` on of rows, or of the stripe at rows[0], of `all` blocks; all are multiples of 8 in formats with super-blocks. One
+// `blocks` (at most 16) blocks from block `b` on of rows, or of the stripe at rows[0], of `all` blocks; all are multiples of 8
+// in formats with super-blocks. One
 // lies `step` entries after the other. While each is decoded, `lines` lines of what comes next are asked for.
 PI_INLINE void decode_panel(uint32_t format, const uint8_t *const *rows, size_t b, size_t blocks, size_t all,
                             panel_block *out, size_t step, upcoming *next, size_t lines) {

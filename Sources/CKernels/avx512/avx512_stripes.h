@@ -35,7 +35,7 @@ PI_INLINE __m512i stripe_dots(uint32_t format, const __m512i *codes, const int8_
   return dot;
 }
 
-// One stripe with `tokens` tokens (a constant); y[t * stride + r] of its `rows`. What lies `ahead` bytes further on is asked for.
+// One stripe with `tokens` tokens (a constant); y[t * stride + r] of its `rows`. As many bytes at `ahead` are asked for.
 PI_INLINE void stripe_by_tokens(uint32_t format, const uint8_t *stripe, const uint8_t *ahead, asking asks, __mmask16 rows,
                                 const pi_activations *x, size_t token, size_t tokens, float *y, size_t stride) {
   const size_t all = x->columns / PI_BLOCK, bytes = PI_STRIPE * pi_block_bytes(format);

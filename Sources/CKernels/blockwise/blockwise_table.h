@@ -1,5 +1,5 @@
 // The functions that pick the copy made for a format, and the table of an instruction set. Where PI_HAS_STRIPES is true, the
-// including file has defined multiply_stripes, which takes what multiply_rows does.
+// including file has defined multiply_stripes, which takes what multiply_panels does.
 
 // One copy per format, so that each unrolls with its constants.
 #define PI_FORMATS(one) \

@@ -102,9 +102,25 @@ extension Matrix {
 
   /// A part of every row, of whole blocks; of a matrix whose rows are as in the file.
   func columns(_ range: Range<Int>) -> Matrix {
-    Matrix(
+    precondition(layout == .blocks, "rows are as in the file")
+    return Matrix(
       format: format, rows: rows, columns: range.count,
       data: data + format.rowBytes(columns: range.lowerBound), rowBytes: rowBytes)
+  }
+
+  /// Lets `body` see a part of every row, of whole blocks, as a file has it: the matrix's own bytes, or a copy.
+  func withColumns<Result>(_ range: Range<Int>, _ body: (Matrix) throws -> Result) rethrows -> Result {
+    if layout == .blocks { return try body(columns(range)) }
+    let offset = format.rowBytes(columns: range.lowerBound)
+    let (width, whole) = (format.rowBytes(columns: range.count), format.rowBytes(columns: columns))
+    let copy = UnsafeMutableRawPointer.allocate(byteCount: rows * width + whole, alignment: 64)
+    defer { copy.deallocate() }
+    let row = copy + rows * width
+    for index in 0..<rows {
+      copyBlocks(ofRow: index, into: row)
+      (copy + index * width).copyMemory(from: row + offset, byteCount: width)
+    }
+    return try body(Matrix(format: format, rows: rows, columns: range.count, data: copy))
   }
 
   /// Lets `body` see the rows as a file has them: themselves, or a copy.

@@ -250,7 +250,7 @@ struct GPUWeights {
         down = try GPUMatrix([rows], name: "\(name).ffn_down", on: device)
       } else if plan.neurons == nil {
         // The first neurons: of every row its beginning.
-        down = try GPUMatrix([rows.columns(0..<count)], name: "\(name).ffn_down", on: device)
+        down = try rows.withColumns(0..<count) { try GPUMatrix([$0], name: "\(name).ffn_down", on: device) }
       }
     }
     var turned: Projection?

@@ -96,12 +96,13 @@ extension UnsafeMutableBufferPointer<Candidate> {
 extension UnsafeBufferPointer<Float> {
   /// Calls `body` with the place of every number that is above `bound`, in ascending order; it may raise the bound.
   ///
-  /// Most numbers are not: the kernels pass over those that are below what the bound was a little before.
+  /// Most numbers are not: the kernels pass over those that are not above the bound as it was when their stretch began.
   @inline(__always)
   func forEach(above bound: Float, _ body: (_ place: Int, _ bound: inout Float) -> Void) {
     guard let base = baseAddress else { return }
     var bound = bound
-    let some = 1024
+    // So many places fit a buffer on the stack.
+    let some = 256
     withUnsafeTemporaryAllocation(of: UInt32.self, capacity: some) { kept in
       guard let places = kept.baseAddress else { return }
       for start in stride(from: 0, to: count, by: some) {

@@ -32,7 +32,7 @@ public struct LogitsSummary: Sendable, Equatable, Encodable {
     candidates.withUnsafeMutableBufferPointer {
       $0.takeBest(of: UnsafeBufferPointer(rebasing: logits[index...]), firstToken: index)
     }
-    // The candidates' own are finite.
+    // Candidates may have taken the greatest finite number for infinity.
     return candidates.map { TokenCandidate(token: $0.token, logit: logits[Int($0.token)]) }
   }
 

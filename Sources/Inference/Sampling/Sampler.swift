@@ -129,9 +129,11 @@ public struct Sampler {
       }
       return false
     }
-    // Held beside the sampler, which changes meanwhile.
-    let before = adjusted
-    before.withUnsafeBufferPointer { gather(min(4 * wanted, $0.count), of: $0) }
+    do {
+      // Held beside the sampler, which changes meanwhile.
+      let adjusted = adjusted
+      adjusted.withUnsafeBufferPointer { gather(min(4 * wanted, $0.count), of: $0) }
+    }
     var left = 0
     for candidate in candidates {
       if try allowed.contains(candidate.token) {

@@ -56,7 +56,7 @@ public struct TuningRecord: Sendable {
     var readings = RowReadings()
     guard options.mode != .off else { return readings }
     let trial = RowReadingTrial(matrices, kernels: kernels)
-    let layout = matrices.contains { $0.layout == .planes } ? "planes" : "blocks"
+    let layout = matrices.contains { $0.layout != .blocks } ? "planes" : "blocks"
     var entries = options.mode == .again ? [] : entries()
     var isNew = false
     for kind in trial.kinds {

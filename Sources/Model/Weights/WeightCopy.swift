@@ -5,7 +5,7 @@ import PowerInferPlatform
 /// The tensors of a file in memory of their own, rows arranged for the kernels.
 final class WeightCopy: Sendable {
   private let copies: [ObjectIdentifier: FileCopy]
-  private let layouts: [String: RowLayout]  // of tensors that are not as in the file
+  private let layouts: [String: RowLayout]  // of tensors, by name
 
   /// Bytes that are read and arranged at a time.
   private static let pieceBytes = 1 << 20
@@ -81,7 +81,9 @@ final class WeightCopy: Sendable {
     switch reading {
     case .listed: break
     case .predicted: roles += ["fc2"]
-    case .wholeGates: roles += ["ffn_gate"]
+    case .wholeGates:
+      // Without gates, ups tell which neurons fire.
+      roles += [file.tensors.contains { $0.name.hasSuffix(".ffn_gate.weight") } ? "ffn_gate" : "ffn_up"]
     case .whole: roles += ["ffn_gate", "ffn_up", "ffn_down"]
     }
     let output = file.tensor(named: "output.weight") == nil ? "token_embd.weight" : "output.weight"
