@@ -8,7 +8,7 @@ public enum RowLayout: Sendable, Equatable {
   /// same number of bytes, but vectors of scales and codes are loaded at once.
   case planes
   /// 16 rows side by side, taken apart as ``planes`` are: where one row would have a scale or four bytes of codes, each of the 16 has
-  /// its own in turn. The fastest for one token and for many, but rows are not to be had one by one: for matrices that are
+  /// its own in turn. The fastest for one token and for many, but a single row is expensive to read: for matrices that are
   /// always read whole.
   case stripes
 }

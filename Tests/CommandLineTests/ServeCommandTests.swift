@@ -229,7 +229,7 @@ import Testing
       let path = try folder.write(name, "#!/bin/sh\n\(script)\n")
       try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
     }
-    // Nothing that the script starts may outlive it: Foundation on Linux sees the end of a program only with that of its children.
+    // Nothing that the script starts may outlive it: Foundation on Linux notices the end of a program only once its children have ended.
     let commands = """
       "$0" "$@" 2>'\(folder.file("messages"))' & server=$!
       n=0; until \(isDone) || [ $n = 1200 ]; do n=$((n + 1)); sleep 0.1; done

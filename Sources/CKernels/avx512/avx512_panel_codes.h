@@ -73,7 +73,7 @@ PI_INLINE __m512i read_four(const uint8_t *const *rows, size_t at) {
   return sixteen(v);
 }
 
-// The same of a stripe, whose rows the one pointer is for.
+// The same for a stripe, to which the first pointer points.
 PI_INLINE void read_words(uint32_t format, const uint8_t *const *rows, size_t at, __m512i *out) {
   if (!pi_is_striped(format)) {
     read_sixteen(rows, at, out);

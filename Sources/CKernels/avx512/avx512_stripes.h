@@ -89,12 +89,4 @@ PI_INLINE void multiply_stripes(uint32_t format, const pi_matrix *w, size_t row_
   }
 }
 
-#define PI_STRIPES(one) one(Q4_0) one(Q4_1) one(Q5_0) one(Q5_1) one(Q8_0)
-
-#define PI_MULTIPLY(name)                                                                                          \
-  static void multiply_stripes_##name(const pi_matrix *w, size_t row_begin, size_t row_end, const pi_activations *x, \
-                                      size_t token_begin, size_t token_end, float *y, size_t stride) {             \
-    multiply_stripes(PI_##name##S, w, row_begin, row_end, x, token_begin, token_end, y, stride);                   \
-  }
-PI_STRIPES(PI_MULTIPLY)
-#undef PI_MULTIPLY
+#include "shared/stripes.h"

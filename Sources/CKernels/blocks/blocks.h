@@ -128,6 +128,9 @@ enum {
   PI_Q8_0S = PI_Q8_0 | PI_STRIPED,
 };
 
+// One entry per format of stripes.
+#define PI_STRIPES(one) one(Q4_0) one(Q4_1) one(Q5_0) one(Q5_1) one(Q8_0)
+
 PI_INLINE bool pi_is_planar(uint32_t format) { return (format & PI_PLANAR) != 0; }
 PI_INLINE bool pi_is_striped(uint32_t format) { return (format & PI_STRIPED) != 0; }
 

@@ -59,8 +59,6 @@ PI_INLINE void read_stripe(uint32_t format, const uint8_t *stripe, size_t index,
   }
 }
 
-#define PI_STRIPES(one) one(Q4_0) one(Q4_1) one(Q5_0) one(Q5_1) one(Q8_0)
-
 void pi_make_stripe(uint32_t format, const void *blocks, size_t columns, void *stripe) {
   switch (format) {
 #define PI_CASE(name) \
