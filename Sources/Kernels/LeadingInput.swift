@@ -86,7 +86,8 @@ extension Kernels {
     table.multiply_leading(&matrix, rows.lowerBound, rows.upperBound, &input, z, deviation)
   }
 
-  /// `y[i] = Σ_c w[rows[i], c] · x[c]` for one token: the same bits as the product with the rows in one piece.
+  /// `y[i] = Σ_c w[rows[i], c] · x[c]` for one token: the same bits as the product with the rows in one piece or, where nibbles lie in
+  /// stripes, with a matrix in ``RowLayout/stripes``.
   ///
   /// - Parameters:
   ///   - w: the rows.
@@ -101,8 +102,9 @@ extension Kernels {
     assert(rows.allSatisfy { $0 < w.rows } && w.columns == x.columns && x.panelCount == 0)
     guard let list = rows.baseAddress else { return }
     let group = Self.joinedRows(w)
-    let joined = Matrix(
-      format: w.format, rows: group, columns: w.columns, data: scratch, layout: w.format.hasPlanes ? .planes : .blocks)
+    let layout: RowLayout =
+      w.isStriped && w.format.isNibbles && hasStripes ? .stripes : w.format.hasPlanes ? .planes : .blocks
+    let joined = Matrix(format: w.format, rows: group, columns: w.columns, data: scratch, layout: layout)
     var (split, matrix, activations) = (w.view, joined.view, x.view(.rows))
     (matrix.tile, matrix.ahead) = (4, Int(PI_NOT_AHEAD))
     for begin in stride(from: 0, to: rows.count, by: group) {
@@ -114,12 +116,15 @@ extension Kernels {
 
   /// Bytes of scratch for products with listed rows.
   public static func joinedBytes(_ w: SplitMatrix) -> Int {
-    joinedRows(w) * w.format.rowBytes(columns: w.columns)
+    let rows = joinedRows(w)
+    // Leading bits out of stripes lie behind for a while.
+    return rows * w.format.rowBytes(columns: w.columns) + (w.isStriped ? (rows + 24) * w.leadingBytes : 0)
   }
 
   /// Rows that are put together at a time: few enough for the first cache, in groups that products read together.
   private static func joinedRows(_ w: SplitMatrix) -> Int {
-    let fitting = (16 << 10) / max(1, w.format.rowBytes(columns: w.columns)) / 4 * 4
-    return min(max(fitting, 4), 32)
+    let group = w.isStriped ? WeightFormat.stripeRows : 4
+    let fitting = (16 << 10) / max(1, w.format.rowBytes(columns: w.columns)) / group * group
+    return min(max(fitting, group), 32)
   }
 }

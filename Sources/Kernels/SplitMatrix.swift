@@ -9,8 +9,11 @@ public struct SplitMatrix: @unchecked Sendable {
   public let format: WeightFormat  // of every element; one that has leading bits
   public let rows: Int  // outputs, or neurons
   public let columns: Int  // inputs; a multiple of the format's block
-  public let leading: UnsafeRawPointer  // [rows, leadingBytes]
+  public let leading: UnsafeRawPointer  // [rows, leadingBytes], or so many in stripes
   public let rest: UnsafeRawPointer  // [rows, restBytes]
+  /// Whether the first area lies in stripes of ``WeightFormat/stripeRows`` rows, the last of them filled up with any rows. They are for
+  /// kernels with ``Kernels/hasStripes``.
+  public let isStriped: Bool
 
   /// - Parameters:
   ///   - format: how elements are stored; see ``WeightFormat/hasLeadingBits``.
@@ -18,10 +21,15 @@ public struct SplitMatrix: @unchecked Sendable {
   ///   - columns: inputs; a multiple of the format's block.
   ///   - leading: scales and leading bits of the first row; must outlive the matrix.
   ///   - rest: the other bits of the first row; must outlive the matrix.
-  public init(format: WeightFormat, rows: Int, columns: Int, leading: UnsafeRawPointer, rest: UnsafeRawPointer) {
+  ///   - isStriped: whether the first area lies in stripes; its format must have planes.
+  public init(
+    format: WeightFormat, rows: Int, columns: Int, leading: UnsafeRawPointer, rest: UnsafeRawPointer,
+    isStriped: Bool = false
+  ) {
     precondition(format.hasLeadingBits && columns % format.blockElements == 0, "rows hold whole blocks of codes")
+    precondition(!isStriped || format.hasPlanes, "stripes are of formats with planes")
     (self.format, self.rows, self.columns) = (format, rows, columns)
-    (self.leading, self.rest) = (leading, rest)
+    (self.leading, self.rest, self.isStriped) = (leading, rest, isStriped)
   }
 
   /// Bytes of a row's scales and leading bits.
@@ -32,7 +40,7 @@ public struct SplitMatrix: @unchecked Sendable {
   var view: pi_split_matrix {
     pi_split_matrix(
       leading: leading.assumingMemoryBound(to: UInt8.self), rest: rest.assumingMemoryBound(to: UInt8.self),
-      columns: columns, format: format.rawValue)
+      columns: columns, format: format.rawValue | (isStriped ? UInt32(PI_STRIPED) : 0))
   }
 }
 
@@ -40,8 +48,23 @@ extension WeightFormat {
   /// Whether elements are codes, whose leading bits say roughly how large they are.
   public var hasLeadingBits: Bool { blockElements > 1 }
 
+  /// Whether codes have four bits, in blocks of 32.
+  var isNibbles: Bool { self == .q4_0 || self == .q4_1 }
+
   /// Bytes of a row's scales and leading bits; 0 for plain floats. `columns` must be a multiple of ``blockElements``.
   public func leadingBytes(columns: Int) -> Int { pi_leading_bytes(rawValue, columns) }
+
+  /// Puts the leading bits of ``stripeRows`` rows side by side. Of formats with planes.
+  ///
+  /// - Parameters:
+  ///   - rows: [stripeRows, `leadingBytes(columns:)`]
+  ///   - columns: of the rows; a multiple of ``blockElements``.
+  ///   - stripe: room for as many bytes; another place.
+  public func makeLeadingStripe(_ rows: UnsafeRawPointer, columns: Int, into stripe: UnsafeMutableRawPointer) {
+    precondition(hasPlanes, "stripes are of formats with planes")
+    pi_make_leading_stripe(
+      rawValue, rows.assumingMemoryBound(to: UInt8.self), columns, stripe.assumingMemoryBound(to: UInt8.self))
+  }
 
   /// Bytes of a row's other bits; 0 for plain floats. `columns` must be a multiple of ``blockElements``.
   public func restBytes(columns: Int) -> Int { pi_rest_bytes(rawValue, columns) }

@@ -23,6 +23,24 @@ static void free_split(split_rows s) {
   free(s.rest);
 }
 
+// The same with leading rows in stripes, the last filled up with what it has already.
+static split_rows striped_split(split_rows s, size_t rows) {
+  const size_t bytes = pi_leading_bytes(s.view.format, s.view.columns), rest = rows * pi_rest_bytes(s.view.format, s.view.columns);
+  const size_t count = (rows + PI_STRIPE - 1) / PI_STRIPE * PI_STRIPE;
+  split_rows striped = {s.view, allocate(count * bytes), allocate(rest)};
+  uint8_t *all = allocate(count * bytes);
+  for (size_t r = 0; r < count; r++) memcpy(all + r * bytes, s.leading + (r < rows ? r : 0) * bytes, bytes);
+  for (size_t r = 0; r < count; r += PI_STRIPE) {
+    pi_make_leading_stripe(s.view.format, all + r * bytes, s.view.columns, striped.leading + r * bytes);
+  }
+  memcpy(striped.rest, s.rest, rest);
+  free(all);
+  striped.view.leading = striped.leading;
+  striped.view.rest = striped.rest;
+  striped.view.format |= PI_STRIPED;
+  return striped;
+}
+
 static void check_splitting(const pi_kernels *k, const format *f, const uint8_t *w, size_t rows, size_t columns) {
   const size_t bytes = columns / f->elements * f->bytes;
   char what[96];
@@ -48,6 +66,33 @@ static void check_splitting(const pi_kernels *k, const format *f, const uint8_t 
     snprintf(what, sizeof what, "row %zu of %zu columns, split and joined", i, columns);
     expect(memcmp(joined + i * bytes, expected + list[i] * bytes, bytes) == 0, f->name, what);
   }
+  if (f->elements == 32 && (k->has_stripes || k == pi_kernels_portable())) {
+    split_rows striped = striped_split(s, rows);
+    // Lists ascend where rows are chosen: several rows of a stripe follow one another.
+    size_t chosen = 0;
+    for (size_t r = 0; r < rows; r++) {
+      if (r % 5 != 2) list[chosen++] = (uint32_t)r;
+    }
+    for (size_t i = 0; i < count; i += 4) {
+      k->join_listed(&s.view, list, count, i, count - i < 4 ? count : i + 4, joined + i * bytes);
+    }
+    const size_t whole = (count + PI_STRIPE - 1) / PI_STRIPE * PI_STRIPE, side = PI_STRIPE + 8;
+    uint8_t *again = allocate(whole * bytes + (count + side) * pi_leading_bytes(f->format, columns)), *row = allocate(bytes);
+    k->join_listed(&striped.view, list, count, 0, count, again);
+    const int in_stripes = k->has_stripes && (f->format == PI_Q4_0 || f->format == PI_Q4_1);
+    for (size_t i = 0; i < count; i++) {
+      snprintf(what, sizeof what, "row %zu of %zu columns, leading bits in stripes, joined", i, columns);
+      if (in_stripes) {
+        pi_read_stripe(f->format, again + i / PI_STRIPE * PI_STRIPE * bytes, i % PI_STRIPE, columns, 0, columns, row);
+        expect(memcmp(row, w + list[i] * bytes, bytes) == 0, f->name, what);
+      } else {
+        expect(memcmp(again + i * bytes, joined + i * bytes, bytes) == 0, f->name, what);
+      }
+    }
+    free(row);
+    free(again);
+    free_split(striped);
+  }
   free(list);
   free(joined);
   free(planar);
@@ -69,6 +114,34 @@ static void exact_leading(const format *f, const uint8_t *row, size_t columns, c
     squares += scale * scale * x->values[c] * x->values[c];
   }
   *deviation = sqrt(squares * (step * step - 1) / 12);
+}
+
+// Stripes say the same of every row, whichever others are asked for.
+static void check_leading_stripes(const char *set, const pi_kernels *k, const format *f, split_rows s, size_t rows,
+                                  const pi_leading_input *input, const float *expected) {
+  char what[96];
+  const size_t columns = s.view.columns;
+  split_rows striped = striped_split(s, rows);
+  float *z = allocate(rows * 4), *deviation = allocate(rows * 4), *part = allocate(rows * 4), *apart = allocate(rows * 4);
+  k->multiply_leading(&striped.view, 0, rows, input, z, deviation);
+  snprintf(what, sizeof what, "leading bits of %s %zux%zu in stripes", f->name, rows, columns);
+  compare_from(set, what, z, expected, rows, 2e-5, 0.05);
+  snprintf(what, sizeof what, "deviations of %s %zux%zu in stripes", f->name, rows, columns);
+  compare_from(set, what, deviation, expected + rows, rows, 2e-6, 0);
+  for (size_t r = 0; r < rows; r++) k->multiply_leading(&striped.view, r, r + 1, input, part + r, apart + r);
+  snprintf(what, sizeof what, "leading bits of %s %zux%zu in stripes, row by row", f->name, rows, columns);
+  expect(memcmp(part, z, rows * 4) == 0 && memcmp(apart, deviation, rows * 4) == 0, set, what);
+  for (size_t begin = 0; begin < rows; begin += 7) {
+    const size_t end = begin + 25 < rows ? begin + 25 : rows;
+    k->multiply_leading(&striped.view, begin, end, input, part, apart);
+    snprintf(what, sizeof what, "leading bits of %s %zux%zu in stripes, some rows", f->name, rows, columns);
+    expect(memcmp(part, z + begin, (end - begin) * 4) == 0 && memcmp(apart, deviation + begin, (end - begin) * 4) == 0, set, what);
+  }
+  free(z);
+  free(deviation);
+  free(part);
+  free(apart);
+  free_split(striped);
 }
 
 static void check_leading_shape(const char *set, const pi_kernels *k, const format *f, size_t rows, size_t groups) {
@@ -99,6 +172,7 @@ static void check_leading_shape(const char *set, const pi_kernels *k, const form
   compare_from(set, what, z, expected, rows, 2e-5, 0.05);
   snprintf(what, sizeof what, "deviations of %s %zux%zu", f->name, rows, columns);
   compare_from(set, what, deviation, expected + rows, rows, 2e-6, 0);
+  if (f->elements == 32 && (k->has_stripes || k == reference)) check_leading_stripes(set, k, f, s, rows, &input, expected);
   // The same bits however rows are divided.
   float *part = allocate(rows * 4), *apart = allocate(rows * 4);
   const size_t middle = rows * 2 / 3;

@@ -1,3 +1,4 @@
+import Foundation
 import PowerInferTestKit
 import Testing
 
@@ -12,18 +13,27 @@ struct LeadingBitsTests {
     let matrix: SplitMatrix
     private let areas: [UnsafeMutableRawPointer]
 
-    init(_ source: Matrix) {
+    init(_ source: Matrix, isStriped: Bool = false) {
       let leadingBytes = source.format.leadingBytes(columns: source.columns)
       let restBytes = source.format.restBytes(columns: source.columns)
-      let areas = [leadingBytes, restBytes].map {
-        UnsafeMutableRawPointer.allocate(byteCount: source.rows * $0, alignment: 1)
+      let width = WeightFormat.stripeRows
+      let filled = (source.rows + width - 1) / width * width
+      let areas = [filled * leadingBytes, source.rows * restBytes].map {
+        UnsafeMutableRawPointer.allocate(byteCount: $0, alignment: 1)
       }
+      memset(areas[0], 0, filled * leadingBytes)
       for row in 0..<source.rows {
         source.split(row: row, leading: areas[0] + row * leadingBytes, rest: areas[1] + row * restBytes)
       }
+      for first in stride(from: 0, to: isStriped ? filled : 0, by: width) {
+        let rows = [UInt8](
+          UnsafeRawBufferPointer(start: areas[0] + first * leadingBytes, count: width * leadingBytes))
+        source.format.makeLeadingStripe(rows, columns: source.columns, into: areas[0] + first * leadingBytes)
+      }
       self.areas = areas
       matrix = SplitMatrix(
-        format: source.format, rows: source.rows, columns: source.columns, leading: areas[0], rest: areas[1])
+        format: source.format, rows: source.rows, columns: source.columns, leading: areas[0], rest: areas[1],
+        isStriped: isStriped)
     }
 
     deinit { for area in areas { area.deallocate() } }
@@ -63,6 +73,43 @@ struct LeadingBitsTests {
           }
           #expect(bits(y) == bits(list.map { all[Int($0)] }), "\(format) \(rows)×\(columns), \(kernels.instructionSet)")
         }
+      }
+    }
+  }
+
+  /// Out of stripes, too; where nibbles are completed into stripes the sums are those of stripes.
+  @Test(arguments: formats.filter(\.hasPlanes))
+  func stripesAreCompleted(_ format: WeightFormat) {
+    for (rows, blocks) in [(16, 1), (37, 18), (80, 33)] {
+      let columns = MultiplyTests.columns(format, blocks)
+      let width = WeightFormat.stripeRows
+      let w = OwnedMatrix(format, rows: (rows + width - 1) / width * width, columns: columns, seed: UInt64(rows))
+      let some = w.matrix.rows(0..<rows)
+      let (split, side) = (OwnedSplit(some, isStriped: true), OwnedSplit(some))
+      let scratch = UnsafeMutableRawPointer.allocate(byteCount: Kernels.joinedBytes(split.matrix), alignment: 64)
+      defer { scratch.deallocate() }
+      var generator = SeededGenerator(seed: 29)
+      let x = Activations(generator.normals(columns), columns: columns)
+      let input = LeadingInput(columns: columns, capacity: 1)
+      let lists: [[UInt32]] = [[], [0], Array(0..<UInt32(rows)), (0..<UInt32(rows)).filter { $0 % 3 != 1 }]
+      for kernels in Kernels.all {
+        var all = kernels.product(w.matrix, x)
+        if kernels.hasStripes, format == .q4_0 || format == .q4_1 { w.withStripes { all = kernels.product($0, x) } }
+        for list in lists {
+          var y = [Float](repeating: .nan, count: list.count)
+          list.withUnsafeBufferPointer {
+            kernels.multiply(split.matrix, listed: $0, by: x, into: &y, scratch: scratch)
+          }
+          #expect(bits(y) == bits(list.map { all[Int($0)] }), "\(format) \(rows)×\(columns), \(kernels.instructionSet)")
+        }
+        x.quantize(tokens: 0..<1, using: kernels)
+        kernels.arrange(x, token: 0, into: input, slot: 0)
+        let said = [split, side].map { some in
+          var (z, deviation) = ([Float](repeating: 0, count: rows), [Float](repeating: 0, count: rows))
+          kernels.leadingProducts(some.matrix, rows: 0..<rows, by: input, slot: 0, into: &z, deviation: &deviation)
+          return z + deviation
+        }
+        for (found, expected) in zip(said[0], said[1]) { #expect(abs(found - expected) < 1e-4 * max(1, abs(expected))) }
       }
     }
   }

@@ -83,6 +83,19 @@ func largestDifference(_ a: [Float], _ b: [Double]) -> Double {
   }
 }
 
+extension OwnedMatrix {
+  /// Lends a copy whose rows, whole stripes of them, lie in stripes.
+  func withStripes(_ body: (Matrix) throws -> Void) rethrows {
+    let (format, columns, size) = (matrix.format, matrix.columns, matrix.rows * matrix.rowBytes)
+    let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)
+    defer { copy.deallocate() }
+    copy.copyMemory(from: UnsafeRawBufferPointer(start: matrix.data, count: size))
+    format.makeStripes(copy, columns: columns)
+    let start = UnsafeRawPointer(copy.baseAddress!)
+    try body(Matrix(format: format, rows: matrix.rows, columns: columns, data: start, layout: .stripes))
+  }
+}
+
 extension Kernels {
   /// Every set this processor has.
   static let all: [Kernels] = InstructionSet.supported.compactMap { Kernels($0) }

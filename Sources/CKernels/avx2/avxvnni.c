@@ -17,6 +17,20 @@ PI_INLINE __m256i dot_halves(__m256i v, __m256i x, __m256i w, __m256i y) {
   return _mm256_dpbusd_avx_epi32(dot_block(v, x), w, y);
 }
 
+// Each two bits are multiplied where they stand, as up to 64 times their code, and the sum is shifted as they get lower.
+PI_INLINE __m256i pair_dots(__m256i first, __m256i second, const int8_t *x, size_t apart) {
+  __m256i sum = _mm256_setzero_si256();
+  PI_UNROLL
+  for (int s = 3; s >= 0; s--) {
+    const __m256i mask = _mm256_set1_epi8((char)(3 << 2 * s));
+    const uint8_t *codes = (const uint8_t *)x + (size_t)s * apart;
+    if (s < 3) sum = _mm256_srai_epi32(sum, 2);
+    sum = _mm256_dpbusd_avx_epi32(sum, _mm256_and_si256(first, mask), _mm256_set1_epi32((int)pi_load_u32(codes)));
+    sum = _mm256_dpbusd_avx_epi32(sum, _mm256_and_si256(second, mask), _mm256_set1_epi32((int)pi_load_u32(codes + 4)));
+  }
+  return sum;
+}
+
 enum { SPLITS_BYTES = 0 };
 
 // Finishes `v` before what follows begins: left alone, the compiler starts all steps of a tile at once and spills.

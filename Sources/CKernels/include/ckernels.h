@@ -75,7 +75,9 @@ typedef struct {
 } pi_activations;
 
 // Rows in two areas: `leading` holds what scales the codes of a row have and the two leading bits of every code, `rest` all
-// other bits; together as many bytes as the rows had. Of the quantised formats, whose number is here without PI_PLANAR.
+// other bits; together as many bytes as the rows had. Of the quantised formats, whose number is here without PI_PLANAR. PI_STRIPED may be
+// added to formats of stripes, where the instruction set has them or is the portable one: `leading` then is stripes of PI_STRIPE rows (pi_make_leading_stripe),
+// the last with rows that nobody asks for if need be.
 typedef struct {
   const uint8_t *PI_NONNULL leading;  // [rows, pi_leading_bytes]
   const uint8_t *PI_NONNULL rest;     // [rows, pi_rest_bytes]
@@ -164,7 +166,8 @@ typedef struct {
 typedef struct {
   // From this many tokens on, products with quantised weights are faster by panels; 0 where they never are.
   size_t panel_tokens;
-  // Whether `multiply` takes striped matrices. No other product does, nor does a sum of rows.
+  // Whether `multiply` takes striped matrices and, beside the portable set, `multiply_leading`. No other product does, nor does a sum of
+  // rows.
   uint32_t has_stripes;
   // Arranges the codes of a token, PI_BY_ROWS, for `multiply_leading`; `target` has room for a multiple of 256.
   void (*PI_NONNULL arrange_leading)(const int8_t *PI_NONNULL codes, size_t columns, int8_t *PI_NONNULL target);
@@ -173,8 +176,9 @@ typedef struct {
   void (*PI_NONNULL multiply_leading)(const pi_split_matrix *PI_NONNULL w, size_t row_begin, size_t row_end,
                                       const pi_leading_input *PI_NONNULL x, float *PI_NONNULL z,
                                       float *PI_NONNULL deviation);
-  // Puts entries `begin` to `end` of a list of rows together again, one after the other, planar where the format can be. The rest of
-  // those that follow on the list is asked for.
+  // Puts entries `begin` to `end` of a list of rows together again, one after the other, planar where the format can be; where leading
+  // bits of Q4_0 or Q4_1 lie in stripes and `has_stripes`, as stripes, the last filled up with anything. The rest of those that
+  // follow on the list is asked for. Where leading bits lie in stripes, `rows` has room behind for those of so many rows and of 24 more.
   void (*PI_NONNULL join_listed)(const pi_split_matrix *PI_NONNULL w, const uint32_t *PI_NONNULL list, size_t count,
                                  size_t begin, size_t end, uint8_t *PI_NONNULL rows);
   // y[t * stride + r] = sum over c of w[r, c] * x[t, c], for the given rows and tokens.
@@ -287,6 +291,8 @@ size_t pi_rest_bytes(uint32_t format, size_t columns);
 // Takes a row apart, whose format may have PI_PLANAR added.
 void pi_split_row(uint32_t format, const void *PI_NONNULL row, size_t columns, uint8_t *PI_NONNULL leading,
                   uint8_t *PI_NONNULL rest);
+// A stripe from the leading bits of PI_STRIPE rows that follow one another.
+void pi_make_leading_stripe(uint32_t format, const uint8_t *PI_NONNULL rows, size_t columns, uint8_t *PI_NONNULL stripe);
 // The sums of squares of each block of 32, of its first and of its second half, [3, stride], zero past the last.
 void pi_block_energies(const float *PI_NONNULL x, size_t columns, float *PI_NONNULL energies, size_t stride);
 

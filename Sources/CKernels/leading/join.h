@@ -2,6 +2,7 @@
 //   JOINED_BLOCKS                             and
 //   join_some_nibbles(leading, rest, target)  which does for so many blocks what join_nibbles does for one, and JOINS_FEWER and
 //   join_fewer_nibbles(leading, rest, blocks, target)  for fewer
+// and JOINS_STRIPES where it has included join_stripes.h.
 
 #include "leading/codes.h"
 
@@ -94,28 +95,68 @@ PI_INLINE void join_row(uint32_t format, const uint8_t *leading, const uint8_t *
   }
 }
 
+// Leading bits of one row of a stripe, as a row by itself has them.
+PI_INLINE void read_striped_leading(const uint8_t *stripe, size_t lane, size_t head, size_t blocks, uint8_t *row) {
+  for (size_t at = 0; at < head; at += 2) memcpy(row + at, stripe + PI_STRIPE * at + 2 * lane, 2);
+  for (size_t at = head; at < head + 8 * blocks; at += 4) memcpy(row + at, stripe + PI_STRIPE * at + 4 * lane, 4);
+}
+
 enum { REST_AHEAD = 8192 };  // bytes of the rest that are asked for before they are used
+
+// Asks for the rest of what is listed from `begin` to `end`, if there is so much.
+PI_INLINE void prefetch_rest(const pi_split_matrix *w, const uint32_t *list, size_t count, size_t begin, size_t end) {
+  const size_t bytes = pi_rest_bytes(w->format, w->columns);
+  for (size_t i = begin; i < end && i < count; i++) {
+    const uint8_t *p = w->rest + list[i] * bytes;
+    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(p + at, 0, 2);
+    __builtin_prefetch(p + bytes - 1, 0, 2);
+  }
+}
+
+#ifdef JOINS_STRIPES
+PI_INLINE void join_some_stripes(const pi_split_matrix *w, const uint32_t *list, size_t count, size_t begin, size_t end,
+                                 uint8_t *stripes) {
+  const size_t bytes = pi_leading_bytes(w->format, w->columns) + pi_rest_bytes(w->format, w->columns);
+  const size_t ahead = (REST_AHEAD / pi_rest_bytes(w->format, w->columns) / PI_STRIPE + 1) * PI_STRIPE;
+  uint8_t *const side = stripes + (end - begin + PI_STRIPE - 1) / PI_STRIPE * PI_STRIPE * bytes;
+  for (size_t n = begin; n < end; n += PI_STRIPE) {
+    prefetch_rest(w, list, count, n == 0 ? 0 : n + ahead, n + ahead + PI_STRIPE);
+    join_stripe(w, list + n, end - n < PI_STRIPE ? end - n : PI_STRIPE, stripes + (n - begin) * bytes, side);
+  }
+}
+#endif
 
 PI_INLINE void join_rows(uint32_t format, const pi_split_matrix *w, const uint32_t *list, size_t count, size_t begin,
                          size_t end, uint8_t *rows) {
   const size_t blocks = w->columns / PI_BLOCK, bytes = blocks * PI_BLOCK / pi_block_elements(format) * pi_block_bytes(format);
   const size_t leading = pi_leading_bytes(format, w->columns), rest = pi_rest_bytes(format, w->columns);
   const size_t ahead = REST_AHEAD / rest + 1;
+  const bool striped = pi_is_striped(w->format) && pi_block_elements(format) == PI_BLOCK;
+  // All of them before the first is put together, for what was just stored in small parts is slow to load at once.
+  uint8_t *const apart = rows + (end - begin) * bytes;
+  for (size_t n = begin; n < end && striped; n++) {
+    const uint8_t *stripe = w->leading + list[n] / PI_STRIPE * PI_STRIPE * leading;
+    const size_t head = pi_head_bytes(pi_head_kind(format), blocks);
+    read_striped_leading(stripe, list[n] % PI_STRIPE, head, blocks, apart + (n - begin) * leading);
+  }
   for (size_t n = begin; n < end; n++, rows += bytes) {
     // Once per list all that is not ahead of anything yet.
-    for (size_t i = n == 0 ? 0 : n + ahead; i <= n + ahead && i < count; i++) {
-      const uint8_t *p = w->rest + list[i] * rest;
-      for (size_t at = 0; at < rest; at += 64) __builtin_prefetch(p + at, 0, 2);
-      __builtin_prefetch(p + rest - 1, 0, 2);
-    }
-    join_row(format, w->leading + list[n] * leading, w->rest + list[n] * rest, blocks, rows);
+    prefetch_rest(w, list, count, n == 0 ? 0 : n + ahead, n + ahead + 1);
+    const uint8_t *row = striped ? apart + (n - begin) * leading : w->leading + list[n] * leading;
+    join_row(format, row, w->rest + list[n] * rest, blocks, rows);
   }
 }
 
 static void PI_NAME(join_listed)(const pi_split_matrix *w, const uint32_t *list, size_t count, size_t begin, size_t end,
                                  uint8_t *rows) {
   if (w->columns == 0) return;
-  switch (w->format) {
+#ifdef JOINS_STRIPES
+  if (joins_stripes(w->format)) {
+    join_some_stripes(w, list, count, begin, end, rows);
+    return;
+  }
+#endif
+  switch (pi_base(w->format)) {
 #define PI_CASE(name) \
   case PI_##name: join_rows(PI_##name, w, list, count, begin, end, rows); return;
     PI_CASE(Q4_0) PI_CASE(Q4_1) PI_CASE(Q5_0) PI_CASE(Q5_1) PI_CASE(Q8_0) PI_CASE(Q4_K) PI_CASE(Q5_K) PI_CASE(Q6_K)

@@ -2,6 +2,8 @@
 
 #include "leading/split.h"
 
+enum { DOT_BLOCKS = PI_LANES / 2 };
+
 // The products of a quad: block i's lane l is lane 4 * l + i of either half (avx512_codes.h).
 enum { CODES_APART = 16 };
 
@@ -113,6 +115,22 @@ PI_INLINE void add_last_blocks(uint32_t kind, const uint8_t *const *row, size_t 
   add_fours(scale * scale * energy, squares);
 }
 
+#define STRIPE_PAIRS
+
+// Each two bits are multiplied where they stand, as up to 64 times their code, and the sum is shifted as they get lower.
+PI_INLINE void stripe_pairs(const uint8_t *p, const int8_t *x, vi *dot) {
+  const __m512i first = _mm512_loadu_si512(p), second = _mm512_loadu_si512(p + 64);
+  __m512i sum = _mm512_setzero_si512();
+  PI_UNROLL
+  for (int s = 3; s >= 0; s--) {
+    const __m512i mask = _mm512_set1_epi8((char)(3 << 2 * s));
+    if (s < 3) sum = _mm512_srai_epi32(sum, 2);
+    sum = _mm512_dpbusd_epi32(sum, _mm512_and_si512(first, mask), four_codes(x + s * DOT_BLOCKS * 8));
+    sum = _mm512_dpbusd_epi32(sum, _mm512_and_si512(second, mask), four_codes(x + s * DOT_BLOCKS * 8 + 4));
+  }
+  dot[0] = (vi)sum;
+}
+
 #include "leading/leading_rows.h"
 
 enum { JOINED_BLOCKS = 8 };
@@ -139,4 +157,54 @@ PI_INLINE void join_some_nibbles(const uint8_t *leading, const uint8_t *rest, ui
   join_fewer_nibbles(leading, rest, JOINED_BLOCKS, target);
 }
 
+enum { SIDE_BYTES = 4 * PI_STRIPE };
+
+PI_INLINE void take_lanes(const uint8_t *stripe, uint32_t lanes, size_t at, size_t head, size_t blocks, uint8_t *target,
+                          uint8_t *side) {
+  const __mmask16 taken = (__mmask16)lanes, room = (__mmask16)(0xffff >> at);
+  const __m512i numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i order = _mm512_maskz_compress_epi32(taken, numbers);
+  const __m256i order_of_halves = _mm512_cvtepi32_epi16(order);
+  for (size_t i = 0; i < head; i += 2) {
+    const __m256i v = _mm256_loadu_si256((const __m256i *)(stripe + PI_STRIPE * i));
+    _mm256_mask_storeu_epi16(target + PI_STRIPE * i + 2 * at, room, _mm256_permutexvar_epi16(order_of_halves, v));
+  }
+  for (size_t i = 0; i < 2 * blocks; i++) {
+    const __m512i v = _mm512_loadu_si512(stripe + PI_STRIPE * (head + 4 * i));
+    _mm512_mask_storeu_epi32(side + SIDE_BYTES * i + 4 * at, room, _mm512_permutexvar_epi32(order, v));
+  }
+}
+
+PI_INLINE __m128i sixteen_bytes(const uint8_t *p) { return _mm_loadu_si128((const __m128i *)p); }
+
+PI_INLINE void read_lanes(const uint8_t *const *rest, size_t at, vi *lanes) {
+  __m512i v[4];
+  PI_UNROLL
+  for (size_t i = 0; i < 4; i++) {
+    v[i] = _mm512_castsi128_si512(sixteen_bytes(rest[i] + at));
+    v[i] = _mm512_mask_broadcast_i32x4(v[i], 0x00f0, sixteen_bytes(rest[4 + i] + at));
+    v[i] = _mm512_mask_broadcast_i32x4(v[i], 0x0f00, sixteen_bytes(rest[8 + i] + at));
+    v[i] = _mm512_mask_broadcast_i32x4(v[i], 0xf000, sixteen_bytes(rest[12 + i] + at));
+  }
+  const __m512i a = _mm512_unpacklo_epi32(v[0], v[1]), b = _mm512_unpacklo_epi32(v[2], v[3]);
+  const __m512i c = _mm512_unpackhi_epi32(v[0], v[1]), d = _mm512_unpackhi_epi32(v[2], v[3]);
+  lanes[0] = (vi)_mm512_unpacklo_epi64(a, b);
+  lanes[1] = (vi)_mm512_unpackhi_epi64(a, b);
+  lanes[2] = (vi)_mm512_unpacklo_epi64(c, d);
+  lanes[3] = (vi)_mm512_unpackhi_epi64(c, d);
+}
+
+PI_INLINE void put_together(vi leading, vi rest, vi *low, vi *high) {
+  const __m512i mask = _mm512_set1_epi8(0x33), l = (__m512i)leading, r = (__m512i)rest;
+  *low = (vi)_mm512_ternarylogic_epi64(mask, _mm512_slli_epi16(l, 2), r, 0xac);
+  *high = (vi)_mm512_ternarylogic_epi64(mask, l, _mm512_srli_epi16(r, 2), 0xac);
+}
+
+PI_INLINE vi load_side(const uint8_t *p) { return (vi)_mm512_loadu_si512(p); }
+
+PI_INLINE void store_words(uint8_t *p, vi v) { _mm512_storeu_si512(p, (__m512i)v); }
+
+#include "leading/join_stripes.h"
+
+#define JOINS_STRIPES
 #include "leading/join.h"

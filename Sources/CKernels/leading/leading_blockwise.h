@@ -3,7 +3,7 @@
 
 #include "leading/split.h"
 
-enum { CODES_APART = 4 };
+enum { CODES_APART = 4, DOT_BLOCKS = PI_LANES / 2 };
 
 PI_INLINE const int8_t *codes_of(const int8_t *codes, size_t b, size_t s) { return codes + b * PI_BLOCK + s * 8; }
 

@@ -1,7 +1,8 @@
 // Products with the leading bits of rows. Beside what plain.h asks for, the including file defines
+//   DOT_BLOCKS                             blocks of leading bits in a vector: PI_LANES / 2
 //   leading_dots(p, present, x, dot)       vectors of whole numbers: lane i of dot[0] is the product of 2-bit codes 0...15, of dot[1]
 //                                          that of codes 16...31, with the token's, of which block i / 2 has half in either lane; the
-//                                          first `present` of PI_LANES / 2 blocks are there, `x` is in the order of arrange_leading
+//                                          first `present` of DOT_BLOCKS blocks are there, `x` is in the order of arrange_leading
 //   leading_scales(kind, row, b, count, all, scale, more)   of PI_LANES blocks, zero past `count`: scales and, for PI_Q4_1 and PI_Q4_K,
 //                                          minima as a bias to add, for PI_Q6_K the scales of the second halves
 //   spread(v, second)                      lanes 2i and 2i + 1 are lane i of the vector's first or second half
@@ -9,11 +10,12 @@
 // and may define LAST_BLOCKS and
 //   add_last_blocks(kind, row, b, blocks, x, step, middle, sums, squares)   adds up to so many blocks, from `b` on, of the four rows
 //                                          at row[0...3], for formats with blocks of 32
+// and STRIPE_PAIRS and what leading_stripes.h asks for.
 // Every row is summed in one order, however rows are divided.
 
 #include "leading/split.h"
 
-enum { DOT_BLOCKS = PI_LANES / 2, LEADING_AHEAD = 8192 };
+enum { LEADING_AHEAD = 8192 };  // bytes that a leading row is asked for before it is used
 
 // Code 8s + j of block i out of DOT_BLOCKS is byte (s * DOT_BLOCKS + i) * 8 + j of these.
 static void PI_NAME(arrange_leading)(const int8_t *codes, size_t columns, int8_t *target) {
@@ -105,8 +107,20 @@ PI_INLINE void leading_rows(uint32_t kind, const pi_split_matrix *w, size_t row_
   }
 }
 
+#ifdef STRIPE_PAIRS
+#include "leading/leading_stripes.h"
+#endif
+
 static void PI_NAME(multiply_leading)(const pi_split_matrix *w, size_t row_begin, size_t row_end, const pi_leading_input *x,
                                       float *z, float *deviation) {
+#ifdef STRIPE_PAIRS
+  if (pi_is_striped(w->format)) {
+    switch (pi_head_kind(pi_base(w->format))) {
+      case PI_Q4_0: leading_stripes(PI_Q4_0, w, row_begin, row_end, x, z, deviation); return;
+      default: leading_stripes(PI_Q4_1, w, row_begin, row_end, x, z, deviation); return;
+    }
+  }
+#endif
   switch (pi_head_kind(w->format)) {
     case PI_Q4_0: leading_rows(PI_Q4_0, w, row_begin, row_end, x, z, deviation); return;
     case PI_Q4_1: leading_rows(PI_Q4_1, w, row_begin, row_end, x, z, deviation); return;

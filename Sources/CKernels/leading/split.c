@@ -57,6 +57,15 @@ void pi_split_row(uint32_t format, const void *row, size_t columns, uint8_t *lea
   }
 }
 
+void pi_make_leading_stripe(uint32_t format, const uint8_t *rows, size_t columns, uint8_t *stripe) {
+  const size_t bytes = pi_leading_bytes(format, columns), head = pi_head_bytes(pi_head_kind(format), columns / PI_BLOCK);
+  for (size_t r = 0; r < PI_STRIPE; r++) {
+    const uint8_t *row = rows + r * bytes;
+    for (size_t at = 0; at < head; at += 2) memcpy(stripe + PI_STRIPE * at + 2 * r, row + at, 2);
+    for (size_t at = head; at < bytes; at += 4) memcpy(stripe + PI_STRIPE * at + 4 * r, row + at, 4);
+  }
+}
+
 void pi_block_energies(const float *x, size_t columns, float *energies, size_t stride) {
   const size_t halves = columns / 16;
   for (size_t i = 0; i < 3 * stride; i++) energies[i] = 0;

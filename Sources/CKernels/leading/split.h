@@ -7,6 +7,9 @@
 // The rest of a block is, one after the other: two bits of every code (Q4, Q5) as above; the last bit of every code (Q5), bit j of the
 // word being code j's; the next four bits (Q6_K, Q8_0), code j in the low half of byte j, code 16 + j in the high one; the last two
 // bits (Q8_0).
+//
+// Formats with blocks of 32 may have their leading rows in stripes: PI_STRIPE of them side by side, an f16 of the head or a word of four
+// bytes of each in turn. A block's two words are then two vectors whose lanes are rows.
 #ifndef PI_SPLIT_H
 #define PI_SPLIT_H
 
