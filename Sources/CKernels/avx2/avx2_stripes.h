@@ -48,6 +48,7 @@ PI_INLINE void stripe_by_tokens(uint32_t format, const uint8_t *stripe, const ui
   vf total[STRIPE_GROUPS * PANEL_TOKENS];
   PI_UNROLL
   for (size_t i = 0; i < STRIPE_GROUPS * tokens; i++) total[i] = (vf){0};
+  prefetch_head(format, stripe, all);
   for (size_t b = 0; b < all; b++) {
     uint8_t block[STRIPE_GROUPS * PANEL_CODE_BYTES] __attribute__((aligned(32)));
     float scale[PI_STRIPE] __attribute__((aligned(32))), bias[PI_STRIPE] __attribute__((aligned(32)));

@@ -45,6 +45,7 @@ PI_INLINE void stripe_by_tokens(uint32_t format, const uint8_t *stripe, const ui
   __m512 sum[4];
   PI_UNROLL
   for (size_t t = 0; t < tokens; t++) sum[t] = _mm512_setzero_ps();
+  prefetch_head(format, stripe, all);
   for (size_t b = 0; b < all; b++) {
     prefetch_as(asks, ahead + b * bytes, bytes);
     __m512i block[8];

@@ -15,6 +15,7 @@ PI_INLINE void leading_stripe(uint32_t kind, const uint8_t *stripe, size_t block
   vf product[LEADING_GROUPS], bias[LEADING_GROUPS], low[LEADING_GROUPS], square[LEADING_GROUPS];
   PI_UNROLL
   for (size_t g = 0; g < LEADING_GROUPS; g++) product[g] = bias[g] = low[g] = square[g] = (vf){0};
+  prefetch(stripe, PI_STRIPE * head);
   for (size_t b = 0; b < blocks; b++) {
     const int8_t *codes = x->codes + (b / DOT_BLOCKS * DOT_BLOCKS * 4 + b % DOT_BLOCKS) * 8;
     const vf factor = splat(x->scales[b]), sum = splat(x->sums[b]), energy = splat(x->energies[b]);

@@ -48,7 +48,8 @@ public struct TuningRecord: Sendable {
     self.options = options
     self.threads = threads
     let processor = (Processors.name ?? "unknown").map { $0.isLetter || $0.isNumber ? $0 : "-" }
-    name = "reading-\(String(processor))-\(kernels.instructionSet.rawValue).json"
+    // The number says which kernels were tried: the next when they read in another way.
+    name = "reading-2-\(String(processor))-\(kernels.instructionSet.rawValue).json"
   }
 
   /// The way to read each kind of row of these matrices, remembered or found out now.
