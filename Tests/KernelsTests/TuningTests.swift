@@ -111,6 +111,21 @@ import Testing
     #expect(try Data(contentsOf: URL(filePath: third + "/" + files[0])).count > 10)
   }
 
+  /// A kind that takes little of a large model does not stay in the cache either.
+  @Test func smallKindsOfLargeModelsAreTried() throws {
+    let kernels = Kernels.active
+    let weights = OwnedMatrix(.q8_0, rows: 4096, columns: 4096, seed: 9)
+    let few = OwnedMatrix(.q4_K, rows: 5000, columns: 768, seed: 10)
+    let fewer = OwnedMatrix(.q6_K, rows: 500, columns: 768, seed: 11)
+    let trial = RowReadingTrial([few.matrix, weights.matrix, fewer.matrix], kernels: kernels)
+    let kinds = try [few, weights].map { try #require(RowKind($0.matrix)) }
+    #expect(trial.kinds == kinds)
+    let candidates = RowReading.candidates(for: kernels.instructionSet)
+    let result = trial.run(kinds[0], on: ThreadTeam(workers: 2))
+    #expect(result?.speeds.map(\.reading) == (candidates.isEmpty ? nil : candidates))
+    #expect(result?.speeds.allSatisfy { $0.bytesPerSecond > 0 } ?? true)
+  }
+
   /// What a cache holds has nothing to choose.
   @Test func smallModelsAreNotTried() {
     let weights = OwnedMatrix(.q4_0, rows: 64, columns: 64, seed: 1)

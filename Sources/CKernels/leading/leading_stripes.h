@@ -3,10 +3,7 @@
 //                             whose words of this block lie at p; codes 8s... of the token are at x + s * DOT_BLOCKS * 8
 // Every row's blocks are added in ascending order, however rows are divided.
 
-enum {
-  LEADING_GROUPS = PI_STRIPE / PI_LANES,
-  STRIPES_AHEAD = 16384,  // bytes that a stripe is asked for before it is used
-};
+enum { LEADING_GROUPS = PI_STRIPE / PI_LANES };
 
 // One stripe; z[lane] and deviation[lane] of all its rows. `kind` is a constant. As many bytes further on are asked for.
 PI_INLINE void leading_stripe(uint32_t kind, const uint8_t *stripe, size_t blocks, const pi_leading_input *x,
@@ -20,7 +17,7 @@ PI_INLINE void leading_stripe(uint32_t kind, const uint8_t *stripe, size_t block
     const int8_t *codes = x->codes + (b / DOT_BLOCKS * DOT_BLOCKS * 4 + b % DOT_BLOCKS) * 8;
     const vf factor = splat(x->scales[b]), sum = splat(x->sums[b]), energy = splat(x->energies[b]);
     vi dot[LEADING_GROUPS];
-    prefetch_second(stripe + STRIPES_AHEAD + b * bytes, bytes);
+    prefetch_second(stripe + LEADING_AHEAD + b * bytes, bytes);
     stripe_pairs(stripe + PI_STRIPE * (head + 8 * b), codes, dot);
     PI_UNROLL
     for (size_t g = 0; g < LEADING_GROUPS; g++) {

@@ -9,15 +9,21 @@ public struct RowReadingTrial: Sendable {
     public let chosen: RowReading
   }
 
-  /// Rows of one kind that take fewer bytes than this stay in the cache, where prefetching gains nothing.
+  /// Weights that take fewer bytes than this stay in the cache, where prefetching gains nothing.
   public static let leastBytes = 16 << 20
+  /// Rows of one kind that take less are read too fast for any way to matter.
+  public static let leastOfKind = 2 << 20
   /// How much faster than the default a candidate must be: less is noise.
   public static let leastGain = 1.03
   /// Bytes that a candidate reads in each turn, and the number of turns.
   private static let turnBytes = 12 << 20, turns = 5
+  /// Where one turn would find in the cache what another has read: how much of other weights is read in between, as a token does, and the
+  /// number of these turns, which take longer.
+  private static let displacingBytes = 32 << 20, displacingTurns = 3
 
   private let kernels: Kernels
   private let groups: [(kind: RowKind, matrices: [Matrix])]
+  private let all: [Matrix]
 
   /// - Parameters:
   ///   - matrices: a model's, in the order in which they are read; they must outlive the trial.
@@ -31,12 +37,15 @@ public struct RowReadingTrial: Sendable {
       if found[kind] == nil { kinds.append(kind) }
       found[kind, default: []].append(matrix)
     }
+    all = kinds.flatMap { found[$0] ?? [] }
+    let isLarge = Self.bytes(all) >= Self.leastBytes
     groups = kinds.compactMap { kind in
       let matrices = found[kind] ?? []
-      let bytes = matrices.reduce(0) { $0 + $1.rows * $1.rowBytes }
-      return bytes >= Self.leastBytes ? (kind, matrices) : nil
+      return isLarge && Self.bytes(matrices) >= Self.leastOfKind ? (kind, matrices) : nil
     }
   }
+
+  private static func bytes(_ matrices: [Matrix]) -> Int { matrices.reduce(0) { $0 + $1.rows * $1.rowBytes } }
 
   /// The kinds of rows that are worth a trial.
   public var kinds: [RowKind] { groups.map(\.kind) }
@@ -51,20 +60,24 @@ public struct RowReadingTrial: Sendable {
       return nil
     }
     let scratch = TrialScratch(matrices, kernels: kernels)
+    let size = Self.bytes(matrices)
+    let others = size < 2 * Self.turnBytes ? all.filter { RowKind($0) != kind } : []
+    let turnBytes = min(Self.turnBytes, size)
     var times = [[Double]](repeating: [], count: candidates.count)
     var next = 0
     // The first turn touches weights for the first time.
-    for turn in 0...Self.turns {
+    for turn in 0...(others.isEmpty ? Self.turns : Self.displacingTurns) {
       for (index, candidate) in candidates.enumerated() {
         var kernels = kernels
         kernels.readings[kind] = candidate
+        read(Self.displacingBytes, of: others, on: team)
         var bytes = 0
         let start = ContinuousClock.now
-        while bytes < Self.turnBytes {
+        while bytes < turnBytes {
           let matrix = matrices[next]
           next = (next + 1) % matrices.count
           // Huge ones are read in part.
-          let rows = min(matrix.rows, max(1, Self.turnBytes / max(matrix.rowBytes, 1)))
+          let rows = min(matrix.rows, max(1, turnBytes / max(matrix.rowBytes, 1)))
           bytes += rows * matrix.rowBytes
           scratch.multiply(matrix, rows: rows, kernels: kernels, team: team)
         }
@@ -77,6 +90,21 @@ public struct RowReadingTrial: Sendable {
     return Result(
       kind: kind, speeds: speeds.map { (reading: $0.0, bytesPerSecond: $0.1) },
       chosen: best.1 >= speeds[0].1 * Self.leastGain ? best.0 : own)
+  }
+}
+
+extension RowReadingTrial {
+  /// Reads so many bytes of some matrices, so that the caches hold these.
+  private func read(_ bytes: Int, of matrices: [Matrix], on team: ThreadTeam) {
+    var left = bytes
+    for matrix in matrices where left > 0 {
+      let lines = min(left, matrix.rows * matrix.rowBytes) / 64
+      left -= lines * 64
+      team.run { member in
+        let own = member.share(of: lines)
+        _ = kernels.sumLines(matrix.data + own.lowerBound * 64, count: own.count)
+      }
+    }
   }
 }
 
