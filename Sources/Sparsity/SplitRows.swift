@@ -8,34 +8,32 @@ public final class SplitRows: @unchecked Sendable {
   private let pages: HugePages
 
   /// Bytes of both areas.
-  var byteCount: Int {
-    let leading = Self.leadingRows(matrix.rows, of: matrix.format, columns: matrix.columns) * matrix.leadingBytes
-    return leading + matrix.rows * matrix.restBytes
-  }
+  var byteCount: Int { Self.byteCount(of: matrix.format, matrix.rows, matrix.columns, isStriped: matrix.isStriped) }
 
   /// What both areas take: as many bytes as the rows, and what fills up the last stripe.
   ///
   /// - Parameter rows: how many of the matrix; `nil` for all.
   static func byteCount(of matrix: Matrix, rows: Int?) -> Int {
-    let (format, columns, rows) = (matrix.format, matrix.columns, rows ?? matrix.rows)
-    let leading = leadingRows(rows, of: format, columns: columns) * format.leadingBytes(columns: columns)
-    return leading + rows * format.restBytes(columns: columns)
+    byteCount(of: matrix.format, rows ?? matrix.rows, matrix.columns, isStriped: becomeStripes(matrix))
   }
 
-  /// Whether the leading bits of rows lie side by side. The product with all rows is then up to twice as fast, while a few rows out of a
-  /// stripe take longer to complete, as all of it is read again: measured, it pays with 576 columns, makes no difference with 2048 and
-  /// costs a fifth with 4096.
-  private static func hasStripes(_ format: WeightFormat, columns: Int) -> Bool {
-    Kernels.active.hasStripes && (format == .q4_0 || format == .q4_1) && columns <= 1024
+  private static func byteCount(of format: WeightFormat, _ rows: Int, _ columns: Int, isStriped: Bool) -> Int {
+    leadingRows(rows, isStriped: isStriped) * format.leadingBytes(columns: columns) + rows
+      * format.restBytes(columns: columns)
   }
 
-  private static func leadingRows(_ rows: Int, of format: WeightFormat, columns: Int) -> Int {
+  /// Whether the leading bits of a matrix will lie side by side: where its rows do, so that completed rows give the same sums. The product
+  /// with all rows is then up to twice as fast, while a few rows out of a stripe take longer to complete, as all of it is read again:
+  /// measured, it pays with 576 columns, makes no difference with 2048 and costs a fifth with 4096.
+  private static func becomeStripes(_ matrix: Matrix) -> Bool {
+    matrix.layout == .stripes && (matrix.format == .q4_0 || matrix.format == .q4_1) && matrix.columns <= 1024
+  }
+
+  private static func leadingRows(_ rows: Int, isStriped: Bool) -> Int {
     let width = WeightFormat.stripeRows
-    return hasStripes(format, columns: columns) ? (rows + width - 1) / width * width : rows
+    return isStriped ? (rows + width - 1) / width * width : rows
   }
 
-  /// Splits a matrix of codes.
-  ///
   /// - Parameters:
   ///   - source: of a format that has leading bits.
   ///   - rows: those that are taken, one after the other; `nil` for all.
@@ -46,8 +44,8 @@ public final class SplitRows: @unchecked Sendable {
     let restBytes = source.format.restBytes(columns: source.columns)
     // The second area begins with a line of its own.
     let count = rows?.count ?? source.rows
-    let isStriped = Self.hasStripes(source.format, columns: source.columns)
-    let border = (Self.leadingRows(count, of: source.format, columns: source.columns) * leadingBytes + 63) / 64 * 64
+    let isStriped = Self.becomeStripes(source)
+    let border = (Self.leadingRows(count, isStriped: isStriped) * leadingBytes + 63) / 64 * 64
     guard let pages = HugePages(size: border + count * restBytes + 64) else { return nil }
     // Every piece writes rows of its own.
     let target = Unguarded(pages.start)
