@@ -33,7 +33,7 @@ extension SparsityMode {
   public func reading(_ activation: Activation) -> NeuronReading {
     switch self {
     case .predictor: .predicted
-    case .bits: .listed
+    case .bits: .leadingBits
     case .threshold: .wholeGates
     case .auto, .gate, .dense: activation == .relu ? .wholeGates : .whole
     }

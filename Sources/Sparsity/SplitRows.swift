@@ -22,11 +22,9 @@ public final class SplitRows: @unchecked Sendable {
       * format.restBytes(columns: columns)
   }
 
-  /// Whether the leading bits of a matrix will lie side by side: where its rows do, so that completed rows give the same sums. The product
-  /// with all rows is then up to twice as fast, while a few rows out of a stripe take longer to complete, as all of it is read again:
-  /// measured, it pays with 576 columns, makes no difference with 2048 and costs a fifth with 4096.
+  /// Whether the leading bits of a matrix will lie side by side: only where its rows do, so that completed rows give the same sums.
   private static func becomeStripes(_ matrix: Matrix) -> Bool {
-    matrix.layout == .stripes && (matrix.format == .q4_0 || matrix.format == .q4_1) && matrix.columns <= 1024
+    matrix.layout == .stripes && matrix.format.hasLeadingStripes(columns: matrix.columns)
   }
 
   private static func leadingRows(_ rows: Int, isStriped: Bool) -> Int {

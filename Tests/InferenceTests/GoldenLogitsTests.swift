@@ -58,7 +58,7 @@ import Testing
     let resources = try #require(Bundle.module.resourceURL)
     let path = resources.appendingPathComponent("Golden/Tiny/\(name).gguf").path
     let golden = try #require(GoldenPrompt.load("Tiny/\(name).json").first)
-    for reading in [NeuronReading.listed, .predicted, .wholeGates, .whole] {
+    for reading in [NeuronReading.listed, .predicted, .leadingBits, .wholeGates, .whole] {
       let model = try LanguageModel(opening: path, residency: .copied, reading: { _ in reading })
       var alone: [SparsityMode: [Float]] = [:]
       for (mode, batchSize) in [(SparsityMode.dense, 1), (.dense, 7), (.auto, 1), (.auto, 3)] {

@@ -80,11 +80,14 @@ import Testing
   @Test(arguments: reluModels)
   func arrangedWeightsChooseAlike(name: String) throws {
     let (model, tokens) = try open(name)
-    let copied = try LanguageModel(opening: path(name), residency: .copied)
-    let (expected, found) = (try session(model, bits(), tokens).1, try session(copied, bits(), tokens, threads: 2).1)
-    #expect(zip(found, expected).allSatisfy { abs($0 - $1) <= CompanyTests.limit })
-    let wide = try session(copied, bits(margin: 1e30), tokens).1
-    #expect(try session(copied, SparsityOptions(mode: .dense), tokens, threads: 2).1 == wide)
+    let expected = try session(model, bits(), tokens).1
+    for reading in [NeuronReading.listed, .leadingBits] {
+      let copied = try LanguageModel(opening: path(name), residency: .copied, reading: { _ in reading })
+      let found = try session(copied, bits(), tokens, threads: 2).1
+      #expect(zip(found, expected).allSatisfy { abs($0 - $1) <= CompanyTests.limit })
+      let wide = try session(copied, bits(margin: 1e30), tokens).1
+      #expect(try session(copied, SparsityOptions(mode: .dense), tokens, threads: 2).1 == wide)
+    }
   }
 
   /// A bias that every neuron clears, and one that none does.

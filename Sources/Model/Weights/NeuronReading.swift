@@ -1,3 +1,5 @@
+import PowerInferKernels
+
 /// How the neurons of a model will be read, which decides how their weights are arranged (`RowLayout`). It affects speed and
 /// rounding. Reading neurons in another way afterwards is correct, but slower.
 public enum NeuronReading: Sendable {
@@ -5,6 +7,9 @@ public enum NeuronReading: Sendable {
   case listed
   /// The same, but predictors, which make the list, are asked about all neurons.
   case predicted
+  /// The leading bits of all gates (of ups without gates); where ``WeightFormat/hasLeadingStripes(columns:)`` those that are completed come out
+  /// of stripes, so that whole gates lie in stripes, too.
+  case leadingBits
   /// All gates, which choose the neurons whose ups and downs are read.
   case wholeGates
   /// All of them, always.

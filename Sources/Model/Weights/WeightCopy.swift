@@ -78,12 +78,18 @@ final class WeightCopy: Sendable {
   /// Which matrices no product takes single rows of.
   private static func wholeMatrices(of file: GGUFFile, _ reading: NeuronReading) -> (String) -> Bool {
     var roles = ["attn_q", "attn_k", "attn_v", "attn_qkv", "attn_output", "fc1"]
+    // Without gates, ups tell which neurons fire.
+    let asked = file.tensors.contains { $0.name.hasSuffix(".ffn_gate.weight") } ? "ffn_gate" : "ffn_up"
     switch reading {
     case .listed: break
     case .predicted: roles += ["fc2"]
-    case .wholeGates:
-      // Without gates, ups tell which neurons fire.
-      roles += [file.tensors.contains { $0.name.hasSuffix(".ffn_gate.weight") } ? "ffn_gate" : "ffn_up"]
+    case .leadingBits:
+      let tensors = file.tensors.filter { $0.name.hasSuffix(".\(asked).weight") }
+      let haveStripes = tensors.allSatisfy {
+        WeightFormat(rawValue: $0.type.rawValue)?.hasLeadingStripes(columns: $0.columns) ?? false
+      }
+      if haveStripes { roles += [asked] }
+    case .wholeGates: roles += [asked]
     case .whole: roles += ["ffn_gate", "ffn_up", "ffn_down"]
     }
     let output = file.tensor(named: "output.weight") == nil ? "token_embd.weight" : "output.weight"
