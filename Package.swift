@@ -137,10 +137,10 @@ let package = Package(
     .target(
       name: "PowerInferTestKit", dependencies: rooms("GGUF", "Platform"), path: "Tests/TestKit",
       swiftSettings: swiftSettings),
-    tests("PlatformTests", rooms("Platform")),
+    tests("PlatformTests", rooms("Platform") + [testKit]),
     tests("GGUFTests", rooms("GGUF") + [testKit]),
     tests("CheckpointTests", rooms("Checkpoint", "Platform") + [testKit], resources: [.copy("Golden")]),
-    tests("KernelsTests", rooms("Kernels") + [testKit]),
+    tests("KernelsTests", rooms("Kernels", "Platform") + [testKit]),
     tests(
       "GPUTests", rooms("GPU", "Kernels", "Platform") + [.byName(name: "CPowerInferVulkan"), testKit],
       exclude: ["Device/Shaders"]),
@@ -164,7 +164,7 @@ let package = Package(
     tests(
       "CommandLineTests",
       [.byName(name: "PowerInferCommandLine")]
-        + rooms("Server", "LineEditing", "Toolkit", "Inference", "Sparsity", "Model", "Jinja", "GGUF")
+        + rooms("Server", "LineEditing", "Toolkit", "Inference", "Sparsity", "Model", "Jinja", "GGUF", "Platform")
         + [testKit, logging]),
   ],
   swiftLanguageModes: [.v6]
