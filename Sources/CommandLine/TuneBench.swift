@@ -21,7 +21,7 @@ struct TuneBench {
     let trial = RowReadingTrial(model.weights.decodedMatrices, kernels: kernels)
     guard !trial.kinds.isEmpty else {
       StandardOutput.note(
-        "There is nothing to choose: rows of one kind take less than \(Units.bytes(RowReadingTrial.leastBytes)), which caches hold.\n"
+        "There is nothing to choose: the weights take less than \(Units.bytes(RowReadingTrial.leastBytes)), which caches hold.\n"
       )
       return
     }

@@ -78,18 +78,40 @@ public struct Kernels: @unchecked Sendable {
   /// Whether products with matrices in ``RowLayout/stripes`` are fast.
   public var hasStripes: Bool { table.has_stripes != 0 }
 
-  /// A product with listed rows of a matrix in stripes, by runs of rows that follow one another.
+  /// A product with listed rows of a matrix in stripes: all rows of a stripe between the first and the last that follow one another on the
+  /// list, for a few cost as much.
   func multiplyStripes(
     _ w: Matrix, listed rows: UnsafeBufferPointer<UInt32>, by x: Activations, tokens: Range<Int>,
     into y: UnsafeMutablePointer<Float>, stride: Int
   ) {
+    let width = WeightFormat.stripeRows
+    func stripe(_ index: Int) -> Int { (w.firstRow + Int(rows[index])) / width }
     var start = 0
-    for index in rows.indices where index + 1 == rows.count || rows[index + 1] != rows[index] + 1 {
+    while start < rows.count {
+      // As far as rows follow one another.
+      var end = start + 1
+      while end < rows.count, rows[end] == rows[end - 1] + 1 { end += 1 }
+      var last = start + 1
+      // Or as far as they ascend within a stripe.
+      while last < rows.count, rows[last] > rows[last - 1], stripe(last) == stripe(start) { last += 1 }
       let first = Int(rows[start])
-      multiply(
-        w, rows: first..<Int(rows[index]) + 1, by: x.view(.rows), tokens: tokens, into: y + start - first,
-        stride: stride)
-      start = index + 1
+      guard last > end else {
+        multiply(
+          w, rows: first..<Int(rows[end - 1]) + 1, by: x.view(.rows), tokens: tokens, into: y + start - first,
+          stride: stride)
+        start = end
+        continue
+      }
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: tokens.count * width) { all in
+        guard let values = all.baseAddress else { return }
+        let target = values - first - tokens.lowerBound * width
+        multiply(
+          w, rows: first..<Int(rows[last - 1]) + 1, by: x.view(.rows), tokens: tokens, into: target, stride: width)
+        for token in tokens {
+          for index in start..<last { y[token * stride + index] = target[token * width + Int(rows[index])] }
+        }
+      }
+      start = last
     }
   }
 

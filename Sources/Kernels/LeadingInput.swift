@@ -82,6 +82,7 @@ extension Kernels {
     deviation: UnsafeMutablePointer<Float>
   ) {
     assert(w.columns == x.columns && rows.upperBound <= w.rows && slot < x.capacity)
+    precondition(!w.isStriped || hasStripes || instructionSet == .portable, "these kernels have no stripes")
     var (matrix, input) = (w.view, x.view(slot: slot))
     table.multiply_leading(&matrix, rows.lowerBound, rows.upperBound, &input, z, deviation)
   }

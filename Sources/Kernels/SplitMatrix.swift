@@ -49,7 +49,7 @@ extension WeightFormat {
   public var hasLeadingBits: Bool { blockElements > 1 }
 
   /// Whether leading bits of such rows are read faster out of stripes, on processors that have these: nibbles in rows of up to 1024. The product
-  /// with all rows is then up to twice as fast, while a few rows out of a stripe take longer to complete, as all of it is read again. Measured, that
+  /// with all rows is then up to twice as fast, while a few rows out of a stripe take longer to complete, because the whole stripe is read again. Measured, that
   /// pays with 576 columns, makes no difference with 2048 and costs a fifth with 4096.
   public func hasLeadingStripes(columns: Int) -> Bool { isNibbles && columns <= 1024 }
 

@@ -32,6 +32,8 @@ public final class SplitRows: @unchecked Sendable {
     return isStriped ? (rows + width - 1) / width * width : rows
   }
 
+  /// Splits a matrix of codes.
+  ///
   /// - Parameters:
   ///   - source: of a format that has leading bits.
   ///   - rows: those that are taken, one after the other; `nil` for all.

@@ -1,6 +1,7 @@
 import Foundation
 import PowerInfer
 import PowerInferGGUF
+import PowerInferKernels
 import PowerInferModel
 import PowerInferPlatform
 import PowerInferSparsity
@@ -83,6 +84,13 @@ import Testing
     let expected = try session(model, bits(), tokens).1
     for reading in [NeuronReading.listed, .leadingBits] {
       let copied = try LanguageModel(opening: path(name), residency: .copied, reading: { _ in reading })
+      if reading == .leadingBits, Kernels.active.hasStripes {
+        for layer in copied.weights.layers {
+          let asked = layer.gate ?? layer.up
+          let isShort = asked.format == .q4_0 || asked.format == .q4_1
+          #expect((asked.layout == .stripes) == (isShort && asked.rows.isMultiple(of: 16)))
+        }
+      }
       let found = try session(copied, bits(), tokens, threads: 2).1
       #expect(zip(found, expected).allSatisfy { abs($0 - $1) <= CompanyTests.limit })
       let wide = try session(copied, bits(margin: 1e30), tokens).1

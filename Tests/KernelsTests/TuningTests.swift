@@ -128,7 +128,9 @@ import Testing
 
   /// What a cache holds has nothing to choose.
   @Test func smallModelsAreNotTried() {
-    let weights = OwnedMatrix(.q4_0, rows: 64, columns: 64, seed: 1)
+    let weights = OwnedMatrix(.q8_0, rows: 2048, columns: 2048, seed: 1)
+    let size = weights.matrix.rows * weights.matrix.rowBytes
+    #expect(size > RowReadingTrial.leastOfKind && size < RowReadingTrial.leastBytes)
     #expect(RowReadingTrial([weights.matrix], kernels: .active).kinds.isEmpty)
   }
 }

@@ -48,7 +48,6 @@ PI_INLINE void stripe_by_tokens(uint32_t format, const uint8_t *stripe, const ui
   vf total[STRIPE_GROUPS * PANEL_TOKENS];
   PI_UNROLL
   for (size_t i = 0; i < STRIPE_GROUPS * tokens; i++) total[i] = (vf){0};
-  prefetch_head(format, stripe, all);
   for (size_t b = 0; b < all; b++) {
     uint8_t block[STRIPE_GROUPS * PANEL_CODE_BYTES] __attribute__((aligned(32)));
     float scale[PI_STRIPE] __attribute__((aligned(32))), bias[PI_STRIPE] __attribute__((aligned(32)));
@@ -101,6 +100,7 @@ PI_INLINE void multiply_stripes(uint32_t format, const pi_matrix *w, size_t row_
     const uint8_t *stripe = row_at(&source, r), *ahead = ahead_of(&source, r);
     asking asks = source.asks;
     size_t token = token_begin;
+    prefetch_head(format, stripe, x->columns / PI_BLOCK);
     if (token_end - token > FEW_TOKENS && end - first == PI_STRIPE) {
       stripe_by_panels(format, stripe, x, token, token_end, &scratch, y + r, stride);
       continue;

@@ -45,7 +45,6 @@ PI_INLINE void stripe_by_tokens(uint32_t format, const uint8_t *stripe, const ui
   __m512 sum[4];
   PI_UNROLL
   for (size_t t = 0; t < tokens; t++) sum[t] = _mm512_setzero_ps();
-  prefetch_head(format, stripe, all);
   for (size_t b = 0; b < all; b++) {
     prefetch_as(asks, ahead + b * bytes, bytes);
     __m512i block[8];
@@ -79,6 +78,7 @@ PI_INLINE void multiply_stripes(uint32_t format, const pi_matrix *w, size_t row_
     const uint8_t *stripe = row_at(&source, r), *ahead = ahead_of(&source, r);
     asking asks = source.asks;
     size_t token = token_begin;
+    prefetch_head(format, stripe, x->columns / PI_BLOCK);
 #define PI_TOKENS(count)                                                                                             \
   for (; token_end - token >= (count); token += (count), asks = ASKS_NEVER) {                                        \
     stripe_by_tokens(format, stripe, ahead, asks, rows, x, token, (count), y + token * stride + r, stride);          \

@@ -28,7 +28,7 @@ static found detect(void) {
   const uint64_t state = saved_state();
   if ((state & 6) != 6) return has;  // XMM and YMM
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return has;
-  has.avx2 = bit(b, 5);
+  has.avx2 = bit(b, 5) && bit(b, 3) && bit(b, 8);  // with BMI and BMI2
   const bool f = bit(b, 16), dq = bit(b, 17), bw = bit(b, 30), vl = bit(b, 31), vnni = bit(c, 11);
   has.avx512 = has.avx2 && (state & 0xe6) == 0xe6 && f && dq && bw && vl && vnni;  // and masks, ZMM
   // The register a of leaf 7 tells how many further pages it has.

@@ -166,8 +166,8 @@ typedef struct {
 typedef struct {
   // From this many tokens on, products with quantised weights are faster by panels; 0 where they never are.
   size_t panel_tokens;
-  // Whether `multiply` takes striped matrices and, beside the portable set, `multiply_leading`. No other product does, nor does a sum of
-  // rows.
+  // Whether `multiply` takes striped matrices, and `multiply_leading` too, which the portable set always does. No other product does, nor
+  // does a sum of rows.
   uint32_t has_stripes;
   // Arranges the codes of a token, PI_BY_ROWS, for `multiply_leading`; `target` has room for a multiple of 256.
   void (*PI_NONNULL arrange_leading)(const int8_t *PI_NONNULL codes, size_t columns, int8_t *PI_NONNULL target);
@@ -178,7 +178,8 @@ typedef struct {
                                       float *PI_NONNULL deviation);
   // Puts entries `begin` to `end` of a list of rows together again, one after the other, planar where the format can be; where leading
   // bits of Q4_0 or Q4_1 lie in stripes and `has_stripes`, as stripes, the last filled up with anything. The rest of those that
-  // follow on the list is asked for. Where leading bits lie in stripes, `rows` has room behind for those of so many rows and of 24 more.
+  // follow on the list is asked for. Where leading bits lie in stripes, there is room behind the joined rows, or whole
+  // stripes of them, for the leading bits of as many rows and 24 more.
   void (*PI_NONNULL join_listed)(const pi_split_matrix *PI_NONNULL w, const uint32_t *PI_NONNULL list, size_t count,
                                  size_t begin, size_t end, uint8_t *PI_NONNULL rows);
   // y[t * stride + r] = sum over c of w[r, c] * x[t, c], for the given rows and tokens.

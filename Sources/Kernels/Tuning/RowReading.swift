@@ -4,7 +4,7 @@ import CPowerInferKernels
 public struct RowReading: Sendable, Hashable, Codable {
   /// Rows that are read together: 1 or 4.
   public let tile: Int
-  /// How many bytes ahead of its use a weight is prefetched; 0 leaves that to the processor.
+  /// How many bytes ahead of its use a weight is prefetched; 0 leaves that to the processor, but for the scales of stripes.
   public let ahead: Int
   /// Which of a core's caches it is prefetched into: 1 or 2.
   public let cache: Int

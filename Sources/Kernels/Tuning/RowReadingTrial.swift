@@ -17,9 +17,9 @@ public struct RowReadingTrial: Sendable {
   public static let leastGain = 1.03
   /// Bytes that a candidate reads in each turn, and the number of turns.
   private static let turnBytes = 12 << 20, turns = 5
-  /// Where one turn would find in the cache what another has read: how much of other weights is read in between, as a token does, and the
-  /// number of these turns, which take longer.
-  private static let displacingBytes = 32 << 20, displacingTurns = 3
+  /// For a kind so small that a turn would find in the cache what another has read: how much of other weights is read in between, if there is
+  /// so much; the number of these turns, which take longer; and how much faster a candidate must be, as they are short.
+  private static let displacingBytes = 32 << 20, displacingTurns = 4, displacingGain = 1.08
 
   private let kernels: Kernels
   private let groups: [(kind: RowKind, matrices: [Matrix])]
@@ -89,7 +89,7 @@ public struct RowReadingTrial: Sendable {
     let best = speeds.max { $0.1 < $1.1 } ?? (own, 0)
     return Result(
       kind: kind, speeds: speeds.map { (reading: $0.0, bytesPerSecond: $0.1) },
-      chosen: best.1 >= speeds[0].1 * Self.leastGain ? best.0 : own)
+      chosen: best.1 >= speeds[0].1 * (others.isEmpty ? Self.leastGain : Self.displacingGain) ? best.0 : own)
   }
 }
 

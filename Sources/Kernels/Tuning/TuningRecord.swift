@@ -48,7 +48,7 @@ public struct TuningRecord: Sendable {
     self.options = options
     self.threads = threads
     let processor = (Processors.name ?? "unknown").map { $0.isLetter || $0.isNumber ? $0 : "-" }
-    // The number says which kernels were tried: the next when they read in another way.
+    // The number is raised whenever kernels read differently, so that old results are not used.
     name = "reading-2-\(String(processor))-\(kernels.instructionSet.rawValue).json"
   }
 

@@ -79,22 +79,24 @@ final class WeightCopy: Sendable {
   private static func wholeMatrices(of file: GGUFFile, _ reading: NeuronReading) -> (String) -> Bool {
     var roles = ["attn_q", "attn_k", "attn_v", "attn_qkv", "attn_output", "fc1"]
     // Without gates, ups tell which neurons fire.
+    var others: Set<String> = []
     let asked = file.tensors.contains { $0.name.hasSuffix(".ffn_gate.weight") } ? "ffn_gate" : "ffn_up"
     switch reading {
     case .listed: break
     case .predicted: roles += ["fc2"]
     case .leadingBits:
-      let tensors = file.tensors.filter { $0.name.hasSuffix(".\(asked).weight") }
-      let haveStripes = tensors.allSatisfy {
-        WeightFormat(rawValue: $0.type.rawValue)?.hasLeadingStripes(columns: $0.columns) ?? false
+      let short = file.tensors.filter {
+        $0.name.hasSuffix(".\(asked).weight")
+          && WeightFormat(rawValue: $0.type.rawValue)?.hasLeadingStripes(columns: $0.columns) == true
       }
-      if haveStripes { roles += [asked] }
+      others = Set(short.map(\.name))
     case .wholeGates: roles += [asked]
     case .whole: roles += ["ffn_gate", "ffn_up", "ffn_down"]
     }
     let output = file.tensor(named: "output.weight") == nil ? "token_embd.weight" : "output.weight"
     return { name in
-      name == output || name.hasPrefix("blk.") && roles.contains { name.hasSuffix(".\($0).weight") }
+      name == output || others.contains(name)
+        || name.hasPrefix("blk.") && roles.contains { name.hasSuffix(".\($0).weight") }
     }
   }
 
