@@ -78,8 +78,8 @@ public struct Kernels: @unchecked Sendable {
   /// Whether products with matrices in ``RowLayout/stripes`` are fast.
   public var hasStripes: Bool { table.has_stripes != 0 }
 
-  /// A product with listed rows of a matrix in stripes: all rows of a stripe between the first and the last that follow one another on the
-  /// list, for a few cost as much.
+  /// A product with listed rows of a matrix in stripes. Of listed rows in one stripe, all between the first and the last are computed at
+  /// once, because a few rows of a stripe cost as much as all of them.
   func multiplyStripes(
     _ w: Matrix, listed rows: UnsafeBufferPointer<UInt32>, by x: Activations, tokens: Range<Int>,
     into y: UnsafeMutablePointer<Float>, stride: Int

@@ -118,7 +118,7 @@ extension Kernels {
   /// Bytes of scratch for products with listed rows.
   public static func joinedBytes(_ w: SplitMatrix) -> Int {
     let rows = joinedRows(w)
-    // Leading bits out of stripes lie behind for a while.
+    // Leading bits that are taken out of stripes need room behind the rows.
     return rows * w.format.rowBytes(columns: w.columns) + (w.isStriped ? (rows + 24) * w.leadingBytes : 0)
   }
 

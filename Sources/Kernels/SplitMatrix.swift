@@ -11,7 +11,7 @@ public struct SplitMatrix: @unchecked Sendable {
   public let columns: Int  // inputs; a multiple of the format's block
   public let leading: UnsafeRawPointer  // [rows, leadingBytes], or so many in stripes
   public let rest: UnsafeRawPointer  // [rows, restBytes]
-  /// Whether the first area lies in stripes of ``WeightFormat/stripeRows`` rows, the last of them filled up with any rows. They are for
+  /// Whether the first area lies in stripes of ``WeightFormat/stripeRows`` rows, the last one padded with arbitrary rows. Stripes are for
   /// kernels with ``Kernels/hasStripes``.
   public let isStriped: Bool
 
@@ -48,9 +48,9 @@ extension WeightFormat {
   /// Whether elements are codes, whose leading bits say roughly how large they are.
   public var hasLeadingBits: Bool { blockElements > 1 }
 
-  /// Whether leading bits of such rows are read faster out of stripes, on processors that have these: nibbles in rows of up to 1024. The product
-  /// with all rows is then up to twice as fast, while a few rows out of a stripe take longer to complete, because the whole stripe is read again. Measured, that
-  /// pays with 576 columns, makes no difference with 2048 and costs a fifth with 4096.
+  /// Whether the leading bits of such rows are read faster from stripes, on processors that have stripes: those of nibbles, in rows of up to
+  /// 1024 columns. The product with all rows is then up to twice as fast, but completing a few rows of a stripe takes longer, because the
+  /// whole stripe is read again. Stripes were measured to be faster with 576 columns, about as fast with 2048, and slower with 4096.
   public func hasLeadingStripes(columns: Int) -> Bool { isNibbles && columns <= 1024 }
 
   /// Whether codes have four bits, in blocks of 32.

@@ -23,7 +23,7 @@ static void free_split(split_rows s) {
   free(s.rest);
 }
 
-// The same with leading rows in stripes, the last filled up with what it has already.
+// The same with leading rows in stripes, the last one padded with copies of the first row.
 static split_rows striped_split(split_rows s, size_t rows) {
   const size_t bytes = pi_leading_bytes(s.view.format, s.view.columns), rest = rows * pi_rest_bytes(s.view.format, s.view.columns);
   const size_t count = (rows + PI_STRIPE - 1) / PI_STRIPE * PI_STRIPE;

@@ -77,7 +77,7 @@ struct LeadingBitsTests {
     }
   }
 
-  /// Out of stripes, too; where nibbles are completed into stripes the sums are those of stripes.
+  /// The same from stripes. Nibbles are completed into stripes, whose sums they have.
   @Test(arguments: formats.filter(\.hasPlanes))
   func stripesAreCompleted(_ format: WeightFormat) {
     for (rows, blocks) in [(16, 1), (37, 18), (80, 33)] {

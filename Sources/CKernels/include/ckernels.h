@@ -76,8 +76,8 @@ typedef struct {
 
 // Rows in two areas: `leading` holds what scales the codes of a row have and the two leading bits of every code, `rest` all
 // other bits; together as many bytes as the rows had. Of the quantised formats, whose number is here without PI_PLANAR. PI_STRIPED may be
-// added to formats of stripes, where the instruction set has them or is the portable one: `leading` then is stripes of PI_STRIPE rows (pi_make_leading_stripe),
-// the last with rows that nobody asks for if need be.
+// added to formats that have stripes, for instruction sets with `has_stripes` and the portable one: `leading` is then in stripes of PI_STRIPE
+// rows (pi_make_leading_stripe), the last one padded with arbitrary rows.
 typedef struct {
   const uint8_t *PI_NONNULL leading;  // [rows, pi_leading_bytes]
   const uint8_t *PI_NONNULL rest;     // [rows, pi_rest_bytes]
@@ -176,10 +176,10 @@ typedef struct {
   void (*PI_NONNULL multiply_leading)(const pi_split_matrix *PI_NONNULL w, size_t row_begin, size_t row_end,
                                       const pi_leading_input *PI_NONNULL x, float *PI_NONNULL z,
                                       float *PI_NONNULL deviation);
-  // Puts entries `begin` to `end` of a list of rows together again, one after the other, planar where the format can be; where leading
-  // bits of Q4_0 or Q4_1 lie in stripes and `has_stripes`, as stripes, the last filled up with anything. The rest of those that
-  // follow on the list is asked for. Where leading bits lie in stripes, there is room behind the joined rows, or whole
-  // stripes of them, for the leading bits of as many rows and 24 more.
+  // Puts entries `begin` to `end` of a list of rows together again, one after the other, planar where the format can be. Where the
+  // leading bits of Q4_0 or Q4_1 lie in stripes and the set has stripes, the result is stripes, too, the last one padded arbitrarily. The
+  // rest of the rows that follow on the list is prefetched. Where leading bits lie in stripes, `rows` must have room, behind the joined
+  // rows or whole stripes, for the leading bits of as many rows and 24 more.
   void (*PI_NONNULL join_listed)(const pi_split_matrix *PI_NONNULL w, const uint32_t *PI_NONNULL list, size_t count,
                                  size_t begin, size_t end, uint8_t *PI_NONNULL rows);
   // y[t * stride + r] = sum over c of w[r, c] * x[t, c], for the given rows and tokens.

@@ -1,6 +1,6 @@
-// Puts rows of nibbles (Q4_0, Q4_1) together again whose leading bits lie in stripes. The result is stripes, too: the leading bits of the
-// rows that are wanted lie in lanes already and only move together, and products with stripes are faster than with rows. The including
-// file defines
+// Puts together rows of nibbles (Q4_0, Q4_1) whose leading bits lie in stripes. The result is stripes, too: the leading bits of the wanted
+// rows are in lanes already and only have to move next to each other, and products with stripes are faster than with rows. The
+// including file defines
 //   SIDE_BYTES                                          from one word of all lanes to the next, beside the stripe
 //   take_lanes(stripe, lanes, at, head, blocks, target, side)   the lanes of a leading stripe whose bits are set follow one another from
 //                                                       lane `at` on: of the head in `target`, of the words of codes in `side`

@@ -78,8 +78,8 @@ PI_INLINE void prefetch_span(uint32_t format, const uint8_t *row, size_t b, size
   prefetch_ends(format, row, b, blocks, all);
 }
 
-// Asks for what lies before the codes of a stripe, as much as the first cache may well hold. Read block by block beside the codes, it
-// would be a second stream, and a Zen 4 reads two of these at little more than half the speed of one (20 and 35 GB/s).
+// Prefetches what lies before the codes of a stripe, up to a part of the first cache. If it were read block by block beside the codes, it
+// would be a second stream, and a Zen 4 reads two interleaved streams at little more than half the speed of one (20 and 35 GB/s).
 PI_INLINE void prefetch_head(uint32_t format, const uint8_t *stripe, size_t all) {
   const size_t bytes = PI_STRIPE * pi_parts_of(format, all).codes, most = 8192;
   prefetch(stripe, bytes < most ? bytes : most);

@@ -112,7 +112,7 @@ final class NeuronScratch {
   }
 
   /// Floats that products with leading bits take of a row of the batch, and of each worker: a row, and rows that are put together, of
-  /// which 32 are 16 KiB or four are more; short ones out of stripes with leading bits behind them.
+  /// which 32 are 16 KiB or four are more; short ones from stripes need room for their leading bits behind them.
   static func leadingFloats(configuration c: ModelConfiguration) -> (row: Int, own: Int) {
     let input = LeadingInput.byteCount(columns: c.hiddenSize) / MemoryLayout<Float>.stride + 1
     return (input + c.feedForwardSize, input + c.hiddenSize * 3 / 2 + 512 + max(10 << 10, 8 * c.hiddenSize))

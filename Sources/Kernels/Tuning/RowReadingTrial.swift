@@ -17,8 +17,8 @@ public struct RowReadingTrial: Sendable {
   public static let leastGain = 1.03
   /// Bytes that a candidate reads in each turn, and the number of turns.
   private static let turnBytes = 12 << 20, turns = 5
-  /// For a kind so small that a turn would find in the cache what another has read: how much of other weights is read in between, if there is
-  /// so much; the number of these turns, which take longer; and how much faster a candidate must be, as they are short.
+  /// For a kind so small that a turn would find in the cache what the one before has read: how many bytes of other weights are read in
+  /// between, if there are so many; the number of turns; and how much faster a candidate must be, as so short a turn measures less well.
   private static let displacingBytes = 32 << 20, displacingTurns = 4, displacingGain = 1.08
 
   private let kernels: Kernels

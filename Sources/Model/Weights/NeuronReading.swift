@@ -7,8 +7,8 @@ public enum NeuronReading: Sendable {
   case listed
   /// The same, but predictors, which make the list, are asked about all neurons.
   case predicted
-  /// The leading bits of all gates (of ups without gates); where ``WeightFormat/hasLeadingStripes(columns:)`` those that are completed come out
-  /// of stripes, so that whole gates lie in stripes, too.
+  /// The leading bits of all gates, or of ups in models without gates. Gates for which ``WeightFormat/hasLeadingStripes(columns:)`` holds lie
+  /// in stripes.
   case leadingBits
   /// All gates, which choose the neurons whose ups and downs are read.
   case wholeGates
