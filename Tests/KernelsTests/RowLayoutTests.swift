@@ -156,7 +156,8 @@ import Testing
             kernels.multiply(stripes, listed: $0, by: x, tokens: 0..<tokens, into: &y, stride: rows)
           }
           for token in 0..<tokens {
-            #expect(y[token * rows..<token * rows + list.count].elementsEqual(list.map { found[token * rows + Int($0)] }))
+            #expect(
+              y[token * rows..<token * rows + list.count].elementsEqual(list.map { found[token * rows + Int($0)] }))
           }
         }
       }
