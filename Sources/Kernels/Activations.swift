@@ -6,25 +6,33 @@ import CPowerInferKernels
 /// the same kernels that will read it, in the order that suits each token's products (``panelCount``). Several threads may fill and read
 /// different tokens at the same time.
 public final class Activations {
-  /// What kind of product the 8-bit form is written for. Results of the two differ by rounding.
+  /// What kind of product the 8-bit form is written for. Results differ by rounding, those of ``rows`` and ``sixteens`` only where rows of
+  /// weights lie by themselves.
   public enum Order: UInt32, Sendable, CaseIterable {
     /// For few tokens: a row of weights is decoded for each token, or small group of tokens, anew.
     case rows = 0
     /// For many: some rows of weights are decoded into scratch and multiplied with all tokens.
     case panels = 1
+    /// For some: sixteen rows of weights at a time are decoded in registers. Instruction sets without such products take ``rows``.
+    case sixteens = 2
   }
 
-  /// The first tokens, whose 8-bit form is for products by panels; that of the others is for products by rows. Change it
+  /// The first tokens, whose 8-bit form is for products of many tokens; that of the others is for products by rows. Change it
   /// while no thread fills or reads.
   public var panelCount = 0
+  /// For which products the form of the first tokens is: ``Order/panels`` or ``Order/sixteens``. Change it like their number.
+  public var panelOrder = Order.panels
 
   /// The order of all tokens, where they have the same.
   public var order: Order {
-    get { panelCount > 0 ? .panels : .rows }
-    set { panelCount = newValue == .panels ? capacity : 0 }
+    get { panelCount > 0 ? panelOrder : .rows }
+    set {
+      panelCount = newValue == .rows ? 0 : capacity
+      panelOrder = newValue == .rows ? .panels : newValue
+    }
   }
 
-  func order(ofToken index: Int) -> Order { index < panelCount ? .panels : .rows }
+  func order(ofToken index: Int) -> Order { index < panelCount ? panelOrder : .rows }
 
   /// Elements of a token's vector.
   public let columns: Int

@@ -21,13 +21,17 @@ public struct CacheHead {
   ) {
     view = pi_cache_head(
       pages: pages, key_offset: keyOffset, value_offset: valueOffset, head_size: headSize,
-      key_format: keyFormat.rawValue, value_format: valueFormat.rawValue, ahead: 0)
+      key_format: keyFormat.rawValue, value_format: valueFormat.rawValue, next_pages: nil, next_key_offset: 0,
+      next_count: 0)
   }
 
-  /// The same, but reading it for a few queries also prefetches the same positions of another head, `ahead` bytes further.
-  public func prefetching(ahead: Int) -> CacheHead {
+  /// The same, but reading it for a few queries also prefetches the first `positions` of another head, whose keys and values have the
+  /// same formats and whose pages must outlive the view.
+  public func prefetching(_ next: CacheHead, positions: Int) -> CacheHead {
     var head = self
-    head.view.ahead = ahead
+    head.view.next_pages = next.view.pages
+    head.view.next_key_offset = next.view.key_offset
+    head.view.next_count = (positions + Kernels.attentionTile - 1) / Kernels.attentionTile
     return head
   }
 }

@@ -29,7 +29,8 @@ public struct Kernels: @unchecked Sendable {
 
   /// The order of 8-bit forms that makes products with so many tokens at once fastest.
   public func order(forTokens count: Int) -> Activations.Order {
-    table.panel_tokens > 0 && count >= table.panel_tokens ? .panels : .rows
+    if table.panel_tokens > 0 && count >= table.panel_tokens { return .panels }
+    return table.sixteen_tokens > 0 && count >= table.sixteen_tokens ? .sixteens : .rows
   }
 
   /// Whether products by panels are ever faster.
@@ -45,7 +46,7 @@ public struct Kernels: @unchecked Sendable {
     assert(w.columns == x.columns && rows.upperBound <= w.rows && tokens.upperBound <= x.capacity)
     let border = min(max(x.panelCount, tokens.lowerBound), tokens.upperBound)
     if border > tokens.lowerBound {
-      multiply(w, rows: rows, by: x.view(.panels), tokens: tokens.lowerBound..<border, into: y, stride: stride)
+      multiply(w, rows: rows, by: x.view(x.panelOrder), tokens: tokens.lowerBound..<border, into: y, stride: stride)
     }
     if border < tokens.upperBound {
       multiply(w, rows: rows, by: x.view(.rows), tokens: border..<tokens.upperBound, into: y, stride: stride)

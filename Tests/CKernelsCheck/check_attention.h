@@ -196,12 +196,15 @@ static void check_attention_shape(const char *set, const pi_kernels *k, const pi
   attend_apart(k, &c.head, q, tokens, group, positions, chunk, scale, z);
   check_that(set, what, memcmp(y, z, n * size * 4) == 0);
   // What is asked for ahead changes nothing, wherever it lies.
-  c.head.ahead = 1 << 20;
+  uint8_t *nowhere[2] = {(uint8_t *)(uintptr_t)64, (uint8_t *)(UINTPTR_MAX - 4095)};
+  c.head.next_pages = nowhere;
+  c.head.next_key_offset = 64;
+  c.head.next_count = 2;
   attend_apart(k, &c.head, q, tokens, group, positions, chunk, scale, z);
   check_that(set, what, memcmp(y, z, n * size * 4) == 0);
   attend_together(k, &c.head, q, tokens, group, positions, chunk, scale, z);
   check_that(set, what, memcmp(y, z, n * size * 4) == 0);
-  c.head.ahead = 0;
+  c.head.next_count = 0;
   for (size_t i = 0; i < n; i++) {
     exact_attention(&c.head, q + i * size, positions - tokens + 1 + i / group, scale, e + i * size);
   }

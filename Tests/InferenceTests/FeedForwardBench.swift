@@ -58,7 +58,7 @@ final class FeedForwardBench {
     let (d, count) = (model.configuration.hiddenSize, shape.prompt + shape.decode)
     let rows = RowGroup(
       count: count, promptCount: shape.prompt, arithmetic: .byPhase, skipping: shape.prompt..<count, kernels: .active)
-    work.shared.setPanels(rows.panelCount)
+    work.shared.setPanels(rows)
     feedForward.begin(rows, arithmetic: .byPhase)
     feedForward.setPredictorPanels(rows)
     let shared = Unguarded(self)

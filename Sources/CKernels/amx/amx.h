@@ -117,7 +117,7 @@ static size_t amx_stretch(panel_kind kind, const stretch *s, size_t panels, cons
 
 static void amx_multiply(const pi_matrix *w, size_t row_begin, size_t row_end, const pi_activations *x,
                          size_t token_begin, size_t token_end, float *y, size_t stride) {
-  if (pi_is_float(w->format) || x->order == PI_BY_ROWS || token_end - token_begin < TILE_ROWS) {
+  if (pi_is_float(w->format) || x->order != PI_BY_PANELS || token_end - token_begin < TILE_ROWS) {
     avx512_multiply_with_bf16(w, row_begin, row_end, x, token_begin, token_end, y, stride);
     return;
   }

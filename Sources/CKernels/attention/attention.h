@@ -83,7 +83,7 @@ PI_INLINE void add_values(uint32_t format, const float *weights, size_t count, c
       const size_t from = row_bytes(format, PI_BLOCK) * column / PI_BLOCK;
       const size_t width = row_bytes(format, PI_BLOCK) * vectors * PI_LANES / PI_BLOCK;
       PI_UNROLL
-      for (size_t at = 0; at < width; at += LINE) ask_line(values + p * bytes + ahead + from + at);
+      for (size_t at = 0; at < width; at += LINE) ask_line(values + p * bytes + from + at, ahead);
     }
     PI_UNROLL
     for (size_t g = 0; g < count; g++) {
@@ -123,6 +123,13 @@ typedef struct {
   float *scores;  // [queries, TILE]
 } attention;
 
+// From what lies in a tile to what is read next in its place, 0 for nothing: the same positions of another head or sequence.
+PI_INLINE size_t next_tile(const pi_cache_head *head, size_t tile) {
+  const size_t page = tile / PI_ATTENTION_TILE;
+  if (page >= head->next_count) return 0;
+  return (uintptr_t)head->next_pages[page] + head->next_key_offset - ((uintptr_t)head->pages[page] + head->key_offset);
+}
+
 // Scores of the queries from `first` on with the first `positions` positions of the tile at `tile`.
 PI_INLINE void score_tile(const pi_cache_head *head, const attention *a, size_t first, size_t tile, size_t positions) {
   const size_t all = a->tokens * a->group, size = head->head_size;
@@ -135,7 +142,7 @@ PI_INLINE void score_tile(const pi_cache_head *head, const attention *a, size_t 
     for (size_t q = first; q < all; q += TILE_QUERIES) {
       float *scores = a->scores + q * TILE;
       const float *queries = a->queries + q * size;
-      const size_t ahead = q == first ? head->ahead : 0;
+      const size_t ahead = q == first ? next_tile(head, tile) : 0;
 #define CALL(n) score_codes(a->codes, q, n, size, keys, ahead, p, scores)
       if (head->key_format == PI_Q8_0) {
         WITH_CONSTANT(all - q, CALL)
@@ -166,7 +173,7 @@ PI_INLINE void add_tile(const pi_cache_head *head, const attention *a, size_t q,
   const uint8_t *values = a->converts ? (const uint8_t *)a->values : page_values(head, tile);
   const float *weights = a->scores + q * TILE;
   float *sums = states + q * stride;
-  const size_t ahead = q == 0 ? head->ahead : 0;
+  const size_t ahead = q == 0 ? next_tile(head, tile) : 0;
 #define CALL(n) add_columns(PI_F32, weights, n, values, bytes, ahead, 0, seen[0], columns, factors, sums, stride)
   if (format == PI_F32) {
     WITH_CONSTANT(count, CALL)

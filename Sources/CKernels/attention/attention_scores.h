@@ -15,7 +15,9 @@
 enum { LINE = 64 };
 
 // What is read soon, into the second cache.
-PI_INLINE void ask_line(const uint8_t *p) { __builtin_prefetch(p, 0, 2); }
+PI_INLINE void ask_line(const uint8_t *p, size_t ahead) {
+  __builtin_prefetch((const uint8_t *)((uintptr_t)p + ahead), 0, 2);
+}
 
 // Products of `count` (a constant) queries with TILE_VECTORS vectors of keys from `position` of a tile on, F16 or already
 // floats. Of keys in F16 those `ahead` bytes further are prefetched, line by line, unless that is 0.
@@ -34,7 +36,7 @@ PI_INLINE void score_floats(uint32_t format, const float *queries, size_t count,
       const size_t at = (block * head_size + c) * KEY_BLOCK + lane;
       key[v] = format == PI_F32 ? load((const float *)(const void *)keys + at)
                                 : (vf)load_f16((const uint16_t *)(const void *)keys + at);
-      if (format == PI_F16 && ahead != 0 && at * 2 % LINE == 0) ask_line(keys + at * 2 + ahead);
+      if (format == PI_F16 && ahead != 0 && at * 2 % LINE == 0) ask_line(keys + at * 2, ahead);
     }
     PI_UNROLL
     for (size_t g = 0; g < count; g++) {
@@ -90,7 +92,7 @@ PI_INLINE void score_codes(query_codes queries, size_t first, size_t count, size
       scale[v] = load_f16((const uint16_t *)(const void *)from + lane);
       part[v] = from + KEY_BLOCK * 2 + lane * 4;
       // Vectors of the same block share its lines.
-      if (ahead != 0 && lane == 0) ask_line(from + ahead);
+      if (ahead != 0 && lane == 0) ask_line(from, ahead);
     }
     PI_UNROLL
     for (size_t g = 0; g < count; g++)
@@ -101,7 +103,7 @@ PI_INLINE void score_codes(query_codes queries, size_t first, size_t count, size
       PI_UNROLL
       for (size_t v = 0; v < CODE_VECTORS; v++) {
         key[v] = read_key_codes(part[v] + j * KEY_BLOCK * 4);
-        if (ahead != 0 && (position + v * PI_LANES) % KEY_BLOCK == 0) ask_line(part[v] + j * KEY_BLOCK * 4 + ahead);
+        if (ahead != 0 && (position + v * PI_LANES) % KEY_BLOCK == 0) ask_line(part[v] + j * KEY_BLOCK * 4, ahead);
       }
       PI_UNROLL
       for (size_t g = 0; g < count; g++) {

@@ -364,7 +364,7 @@ static void avx512_quantize_activations(const float *x, size_t columns, uint32_t
     const __m512i lanes = _mm512_setr_epi32(0, 8, 16, 24, 1, 9, 17, 25, 2, 10, 18, 26, 3, 11, 19, 27);
     const __m512i low = _mm512_permutex2var_epi32(first, lanes, second);
     const __m512i high = _mm512_permutex2var_epi32(first, _mm512_add_epi32(lanes, _mm512_set1_epi32(4)), second);
-    const bool by_rows = order == PI_BY_ROWS;
+    const bool by_rows = order != PI_BY_PANELS;
     // By panels the weights are the signed factor of vpdpbusd, so that codes must be the unsigned one.
     const __m512i flip = _mm512_set1_epi8((char)0x80);
     _mm512_storeu_si512(codes + b * PI_BLOCK, by_rows ? low : _mm512_xor_si512(first, flip));

@@ -258,7 +258,11 @@ PI_INLINE void multiply_source(uint32_t format, const row_source *s, size_t begi
   }
 }
 
-#include "avx512/avx512_stripes.h"
+#include "avx512/avx512_sixteen.h"
+
+PI_INLINE bool by_sixteens(const pi_matrix *w, const pi_activations *x) {
+  return pi_is_striped(w->format) || (x->order == PI_BY_SIXTEENS && !pi_is_float(w->format));
+}
 
 // One copy per format, so that each unrolls with its constants.
 #define PI_FORMATS(one) \
@@ -280,14 +284,15 @@ static void avx512_multiply(const pi_matrix *w, size_t row_begin, size_t row_end
     multiply_panels(w, row_begin, row_end, x, token_begin, token_end, y, stride, NULL);
     return;
   }
+  if (by_sixteens(w, x)) {
+    const row_source rows = consecutive_rows(w);
+    multiply_sixteens(w->format, &rows, row_begin, row_end, x, token_begin, token_end, y, stride);
+    return;
+  }
   switch (w->format) {
 #define PI_CASE(name) \
   case PI_##name: multiply_##name(w, row_begin, row_end, x, token_begin, token_end, y, stride); return;
     PI_FORMATS(PI_CASE)
-#undef PI_CASE
-#define PI_CASE(name) \
-  case PI_##name##S: multiply_stripes_##name(w, row_begin, row_end, x, token_begin, token_end, y, stride); return;
-    PI_STRIPES(PI_CASE)
 #undef PI_CASE
     default: return;
   }
@@ -296,7 +301,7 @@ static void avx512_multiply(const pi_matrix *w, size_t row_begin, size_t row_end
 #define PI_MULTIPLY_LISTED(name)                                                                                     \
   static void multiply_listed_##name(const pi_matrix *w, const uint32_t *list, size_t count, const pi_activations *x, \
                                      size_t token_begin, size_t token_end, float *y, size_t stride) {                \
-    const row_source rows = listed_rows(w, list, count);                                                             \
+    const row_source rows = listed_rows(w, list, count, 4);                                                          \
     multiply_source(PI_##name, &rows, 0, count, x, token_begin, token_end, y, stride);                               \
   }
 PI_FORMATS(PI_MULTIPLY_LISTED)
@@ -304,6 +309,11 @@ PI_FORMATS(PI_MULTIPLY_LISTED)
 
 static void avx512_multiply_listed(const pi_matrix *w, const uint32_t *list, size_t count, const pi_activations *x,
                                    size_t token_begin, size_t token_end, float *y, size_t stride) {
+  if (by_sixteens(w, x)) {
+    const row_source rows = listed_rows(w, list, count, PI_STRIPE);
+    multiply_sixteens(w->format, &rows, 0, count, x, token_begin, token_end, y, stride);
+    return;
+  }
   switch (w->format) {
 #define PI_CASE(name) \
   case PI_##name: multiply_listed_##name(w, list, count, x, token_begin, token_end, y, stride); return;

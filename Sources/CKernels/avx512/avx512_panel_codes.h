@@ -152,47 +152,38 @@ PI_INLINE void stripe_scales(uint32_t format, const uint8_t *stripe, size_t b, s
   if (has_minima(format)) *minimum = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(p + PI_STRIPE * 2 * all)));
 }
 
-// Lane j of vector i goes to lane i of vector j: each round interleaves the two halves of the vectors.
-PI_INLINE void transpose_sixteen(__m512 *v) {
-  const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-  const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
-  PI_UNROLL
-  for (size_t round = 0; round < 4; round++) {
-    __m512 next[16];
-    PI_UNROLL
-    for (size_t i = 0; i < 8; i++) {
-      next[2 * i] = _mm512_permutex2var_ps(v[i], low, v[i + 8]);
-      next[2 * i + 1] = _mm512_permutex2var_ps(v[i], high, v[i + 8]);
-    }
-    PI_UNROLL
-    for (size_t i = 0; i < 16; i++) v[i] = next[i];
-  }
-}
+enum { SCALED_BLOCKS = 8 };  // whose scales are read at once
 
-// The scales and minima of up to 16 blocks of a format without super-blocks.
-PI_INLINE void decode_scales(uint32_t format, const uint8_t *const *rows, size_t b, size_t blocks, size_t all,
-                             panel_block *out, size_t step) {
+// The scales and minima of up to SCALED_BLOCKS blocks, from `b` on, of sixteen rows of a format without super-blocks. Of planar rows all are
+// read, even where the row ends before them: its codes are behind its scales.
+PI_INLINE void sixteen_scales(uint32_t format, const uint8_t *const *rows, size_t b, size_t blocks, size_t all, __m512 *scale,
+                              __m512 *minimum) {
   if (pi_is_striped(format)) {
-    for (size_t i = 0; i < blocks; i++) {
-      stripe_scales(format, rows[0], b + i, all, &out[i * step].scale[0], &out[i * step].minimum);
-    }
+    for (size_t i = 0; i < blocks; i++) stripe_scales(format, rows[0], b + i, all, &scale[i], &minimum[i]);
     return;
   }
   if (!pi_is_planar(format)) {
     for (size_t i = 0; i < blocks; i++) {
       const __m512i words = read_four(rows, (b + i) * bytes_of_32(format));
-      out[i * step].scale[0] = low_f16(words);
-      if (has_minima(format)) out[i * step].minimum = high_f16(words);
+      scale[i] = low_f16(words);
+      if (has_minima(format)) minimum[i] = high_f16(words);
     }
     return;
   }
-  __m512 scale[PANEL_ROWS], more[PANEL_ROWS];
-  for (size_t r = 0; r < PANEL_ROWS; r++) planar_scales(format, rows[r], b, blocks, all, &scale[r], &more[r]);
-  transpose_sixteen(scale);
-  for (size_t i = 0; i < blocks; i++) out[i * step].scale[0] = scale[i];
+  __m512i words[SCALED_BLOCKS / 2];
+  read_sixteen(rows, 2 * b, words);
+  PI_UNROLL
+  for (size_t i = 0; i < SCALED_BLOCKS / 2; i++) {
+    scale[2 * i] = low_f16(words[i]);
+    scale[2 * i + 1] = high_f16(words[i]);
+  }
   if (!has_minima(format)) return;
-  transpose_sixteen(more);
-  for (size_t i = 0; i < blocks; i++) out[i * step].minimum = more[i];
+  read_sixteen(rows, 2 * all + 2 * b, words);
+  PI_UNROLL
+  for (size_t i = 0; i < SCALED_BLOCKS / 2; i++) {
+    minimum[2 * i] = low_f16(words[i]);
+    minimum[2 * i + 1] = high_f16(words[i]);
+  }
 }
 
 // Byte `j` of every lane, as it stands or with its sign.
@@ -203,8 +194,8 @@ PI_INLINE __m512 signed_byte_floats(__m512i v, size_t j) {
   return _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(v, 24 - (unsigned)j * 8), 24));
 }
 
-// The eight blocks of a super-block of Q4_K or Q5_K.
-PI_INLINE void decode_q45_k(uint32_t format, const uint8_t *const *rows, size_t at, panel_block *out, size_t step) {
+// The scales and minima of the eight blocks of a super-block of Q4_K or Q5_K, the latter as a bias to add.
+PI_INLINE void q45_k_scales(const uint8_t *const *rows, size_t at, __m512 *scale, __m512 *minimum) {
   __m512i head[4];
   read_sixteen(rows, at, head);
   const __m512 d = low_f16(head[0]), m = _mm512_sub_ps(_mm512_setzero_ps(), high_f16(head[0]));
@@ -216,76 +207,120 @@ PI_INLINE void decode_q45_k(uint32_t format, const uint8_t *const *rows, size_t 
   const __m512i minima[2] = {
       _mm512_and_si512(head[2], six),
       _mm512_or_si512(high_nibbles(head[3]), _mm512_and_si512(_mm512_srli_epi32(head[2], 2), two))};
-  __m512i fifth[8];
-  if (format == PI_Q5_K) {
-    read_sixteen(rows, at + 16, fifth);
-    read_sixteen(rows, at + 32, fifth + 4);
+  PI_UNROLL
+  for (size_t i = 0; i < 8; i++) {
+    scale[i] = _mm512_mul_ps(d, byte_floats(scales[i / 4], i % 4));
+    minimum[i] = _mm512_mul_ps(m, byte_floats(minima[i / 4], i % 4));
   }
-  const size_t nibbles = at + (format == PI_Q4_K ? 16 : 48);
+}
+
+// 32 bytes of each row.
+PI_INLINE void read_thirty_two(const uint8_t *const *rows, size_t at, __m512i *out) {
+  read_sixteen(rows, at, out);
+  read_sixteen(rows, at + 16, out + 4);
+}
+
+// The fifth bits of a super-block of Q5_K.
+PI_INLINE void q5_k_fifth(uint32_t format, const uint8_t *const *rows, size_t at, __m512i *fifth) {
+  if (format == PI_Q5_K) read_thirty_two(rows, at + 16, fifth);
+}
+
+// The codes of blocks 2 * pair and 2 * pair + 1 of a super-block of Q4_K or Q5_K: the low and the high nibbles of the same bytes.
+PI_INLINE void q45_k_codes(uint32_t format, const uint8_t *const *rows, size_t at, size_t pair, const __m512i *fifth,
+                           __m512i *even, __m512i *odd) {
+  __m512i v[8];
+  read_thirty_two(rows, at + (format == PI_Q4_K ? 16 : 48) + pair * 32, v);
+  PI_UNROLL
+  for (size_t s = 0; s < 8; s++) {
+    even[s] = low_nibbles(v[s]);
+    odd[s] = high_nibbles(v[s]);
+    if (format == PI_Q5_K) {
+      const __m512i sixteen = _mm512_set1_epi8(16);
+      const __mmask64 in_even = _mm512_test_epi8_mask(fifth[s], _mm512_set1_epi8((char)(1 << (2 * pair))));
+      const __mmask64 in_odd = _mm512_test_epi8_mask(fifth[s], _mm512_set1_epi8((char)(2 << (2 * pair))));
+      even[s] = _mm512_mask_add_epi8(even[s], in_even, even[s], sixteen);
+      odd[s] = _mm512_mask_add_epi8(odd[s], in_odd, odd[s], sixteen);
+    }
+  }
+}
+
+// The two scales of each of the eight blocks of a super-block of Q6_K: scale[2 * b] and scale[2 * b + 1].
+PI_INLINE void q6_k_scales(const uint8_t *const *rows, size_t at, __m512 *scale) {
+  __m512i codes[4];
+  read_sixteen(rows, at + 192, codes);
+  const __m512 d = high_f16(read_four(rows, at + 206));
+  PI_UNROLL
+  for (size_t i = 0; i < 16; i++) scale[i] = _mm512_mul_ps(d, signed_byte_floats(codes[i / 4], i % 4));
+}
+
+// The codes of blocks 4 * half + j and 4 * half + j + 2 of a super-block of Q6_K, 32 too large: they share bytes (low and high nibbles), and
+// all four blocks of a half take pairs of bits of the same bytes.
+PI_INLINE void q6_k_codes(const uint8_t *const *rows, size_t at, size_t half, size_t j, const __m512i *pairs, __m512i *first,
+                          __m512i *second) {
+  const __m512i three = _mm512_set1_epi8(3);
+  __m512i v[8];
+  read_thirty_two(rows, at + half * 64 + j * 32, v);
+  PI_UNROLL
+  for (size_t s = 0; s < 8; s++) {
+    const __m512i p = _mm512_srli_epi16(pairs[s], 2 * (unsigned)j);
+    const __m512i top = _mm512_slli_epi16(_mm512_and_si512(p, three), 4);
+    first[s] = _mm512_or_si512(low_nibbles(v[s]), top);
+    second[s] = _mm512_or_si512(high_nibbles(v[s]), _mm512_and_si512(p, _mm512_set1_epi8(0x30)));
+  }
+}
+
+PI_INLINE void q6_k_pairs(const uint8_t *const *rows, size_t at, size_t half, __m512i *pairs) {
+  read_thirty_two(rows, at + 128 + half * 32, pairs);
+}
+
+// The eight blocks of a super-block of Q4_K or Q5_K.
+PI_INLINE void decode_q45_k(uint32_t format, const uint8_t *const *rows, size_t at, panel_block *out, size_t step) {
+  __m512 scale[8], minimum[8];
+  __m512i fifth[8];
+  q45_k_scales(rows, at, scale, minimum);
+  q5_k_fifth(format, rows, at, fifth);
   for (size_t pair = 0; pair < 4; pair++) {
     panel_block *even = out + 2 * pair * step, *odd = even + step;
-    __m512i v[8];
-    read_sixteen(rows, nibbles + pair * 32, v);
-    read_sixteen(rows, nibbles + pair * 32 + 16, v + 4);
     __m512i low[8], high[8];
+    q45_k_codes(format, rows, at, pair, fifth, low, high);
     PI_UNROLL
     for (size_t s = 0; s < 8; s++) {
-      low[s] = low_nibbles(v[s]);
-      high[s] = high_nibbles(v[s]);
-      if (format == PI_Q5_K) {
-        const __m512i sixteen = _mm512_set1_epi8(16);
-        const __mmask64 in_low = _mm512_test_epi8_mask(fifth[s], _mm512_set1_epi8((char)(1 << (2 * pair))));
-        const __mmask64 in_high = _mm512_test_epi8_mask(fifth[s], _mm512_set1_epi8((char)(2 << (2 * pair))));
-        low[s] = _mm512_mask_add_epi8(low[s], in_low, low[s], sixteen);
-        high[s] = _mm512_mask_add_epi8(high[s], in_high, high[s], sixteen);
-      }
       even->codes[s] = low[s];
       odd->codes[s] = high[s];
     }
     even->start[0] = start_of(low, 8);
     odd->start[0] = start_of(high, 8);
-    const size_t j = pair % 2 * 2;
-    even->scale[0] = _mm512_mul_ps(d, byte_floats(scales[pair / 2], j));
-    odd->scale[0] = _mm512_mul_ps(d, byte_floats(scales[pair / 2], j + 1));
-    even->minimum = _mm512_mul_ps(m, byte_floats(minima[pair / 2], j));
-    odd->minimum = _mm512_mul_ps(m, byte_floats(minima[pair / 2], j + 1));
+  }
+  for (size_t i = 0; i < 8; i++) {
+    out[i * step].scale[0] = scale[i];
+    out[i * step].minimum = minimum[i];
   }
 }
 
 PI_INLINE void decode_q6_k(const uint8_t *const *rows, size_t at, panel_block *out, size_t step) {
-  __m512i scales[4];
-  read_sixteen(rows, at + 192, scales);
-  const __m512 d = high_f16(read_four(rows, at + 206));
-  const __m512i three = _mm512_set1_epi8(3), offset = _mm512_set1_epi8(32);
-  // Blocks 0 and 2 of a half share bytes (low and high nibbles), as 1 and 3 do; all four take pairs of bits of the same bytes.
+  const __m512i offset = _mm512_set1_epi8(32);
+  __m512 scale[16];
+  q6_k_scales(rows, at, scale);
   for (size_t half = 0; half < 2; half++) {
     __m512i pairs[8];
-    read_sixteen(rows, at + 128 + half * 32, pairs);
-    read_sixteen(rows, at + 144 + half * 32, pairs + 4);
+    q6_k_pairs(rows, at, half, pairs);
     for (size_t j = 0; j < 2; j++) {
-      __m512i v[8], low[8], high[8];
-      read_sixteen(rows, at + half * 64 + j * 32, v);
-      read_sixteen(rows, at + half * 64 + j * 32 + 16, v + 4);
+      __m512i low[8], high[8];
+      q6_k_codes(rows, at, half, j, pairs, low, high);
       panel_block *first = out + (half * 4 + j) * step, *second = first + 2 * step;
       PI_UNROLL
       for (size_t s = 0; s < 8; s++) {
-        const __m512i p = _mm512_srli_epi16(pairs[s], 2 * (unsigned)j);
-        const __m512i top = _mm512_slli_epi16(_mm512_and_si512(p, three), 4);
-        const __m512i second_top = _mm512_and_si512(p, _mm512_set1_epi8(0x30));
-        low[s] = _mm512_sub_epi8(_mm512_or_si512(low_nibbles(v[s]), top), offset);
-        high[s] = _mm512_sub_epi8(_mm512_or_si512(high_nibbles(v[s]), second_top), offset);
-        first->codes[s] = low[s];
-        second->codes[s] = high[s];
+        first->codes[s] = low[s] = _mm512_sub_epi8(low[s], offset);
+        second->codes[s] = high[s] = _mm512_sub_epi8(high[s], offset);
       }
       PI_UNROLL
       for (size_t i = 0; i < 2; i++) {
         first->start[i] = start_of(low + 4 * i, 4);
         second->start[i] = start_of(high + 4 * i, 4);
-        first->scale[i] = _mm512_mul_ps(d, signed_byte_floats(scales[half * 2], j * 2 + i));
-        second->scale[i] = _mm512_mul_ps(d, signed_byte_floats(scales[half * 2 + 1], j * 2 + i));
       }
     }
   }
+  for (size_t i = 0; i < 16; i++) out[i / 2 * step].scale[i % 2] = scale[i];
 }
 
 // `blocks` (at most 16) blocks from block `b` on of rows, or of the stripe at rows[0], of `all` blocks; all are multiples of 8
@@ -305,9 +340,17 @@ PI_INLINE void decode_panel(uint32_t format, const uint8_t *const *rows, size_t 
     }
     return;
   }
-  decode_scales(format, rows, b, blocks, all, out, step);
   for (size_t i = 0; i < blocks; i++) {
     ask_for(next, lines);
     decode_block(format, rows, b + i, all, out + i * step);
+  }
+  for (size_t i = 0; i < blocks; i += SCALED_BLOCKS) {
+    const size_t count = blocks - i < SCALED_BLOCKS ? blocks - i : SCALED_BLOCKS;
+    __m512 scale[SCALED_BLOCKS], minimum[SCALED_BLOCKS];
+    sixteen_scales(format, rows, b + i, count, all, scale, minimum);
+    for (size_t j = 0; j < count; j++) {
+      out[(i + j) * step].scale[0] = scale[j];
+      if (has_minima(format)) out[(i + j) * step].minimum = minimum[j];
+    }
   }
 }

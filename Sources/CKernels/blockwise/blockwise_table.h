@@ -45,7 +45,7 @@ static void PI_NAME(multiply)(const pi_matrix *w, size_t row_begin, size_t row_e
 #define PI_MULTIPLY_LISTED(name)                                                                                      \
   static void multiply_listed_##name(const pi_matrix *w, const uint32_t *list, size_t count, const pi_activations *x, \
                                      size_t token_begin, size_t token_end, float *y, size_t stride) {                 \
-    const row_source rows = listed_rows(w, list, count);                                                              \
+    const row_source rows = listed_rows(w, list, count, 4);                                                           \
     if (pi_is_float(PI_##name)) {                                                                                     \
       multiply_floats(PI_##name, &rows, 0, count, x, token_begin, token_end, y, stride);                              \
     } else {                                                                                                          \
@@ -109,4 +109,4 @@ static void PI_NAME(accumulate_listed)(const pi_matrix *w, const uint32_t *list,
 
 #include "dispatch/table.h"
 
-static const pi_kernels table = PI_TABLE(PANEL_FROM_TOKENS, PI_NAME(multiply));
+static const pi_kernels table = PI_TABLE(0, PANEL_FROM_TOKENS, PI_NAME(multiply));

@@ -57,10 +57,12 @@ enum { PI_NOT_AHEAD = 1 };
 // one scale, and scale × (sum of codes) over the whole block, its first half and its second half: `codes` is
 // [tokens, code_stride], `scales` [tokens, block_stride], `sums` [tokens, 3, block_stride]. Padding is zero. `order` says what
 // kind of product the form was written for. How the codes lie belongs to the instruction set that wrote them: PI_BY_PANELS is
-// their natural order, but AVX-512 adds 128 to each, padding included; in PI_BY_ROWS they may be in another order.
+// their natural order, but AVX-512 adds 128 to each, padding included; in PI_BY_ROWS they may be in another order, which is also that of
+// PI_BY_SIXTEENS.
 enum {
-  PI_BY_ROWS = 0,    // few tokens: each row of weights is decoded once per token or small group of tokens
-  PI_BY_PANELS = 1,  // many: a panel of rows is decoded into scratch once and multiplied with all tokens
+  PI_BY_ROWS = 0,      // few tokens: each row of weights is decoded once per token or small group of tokens
+  PI_BY_PANELS = 1,    // many: a panel of rows is decoded into scratch once and multiplied with all tokens
+  PI_BY_SIXTEENS = 2,  // some: sixteen rows at a time are decoded in registers; only where a table says so
 };
 
 typedef struct {
@@ -124,7 +126,9 @@ typedef struct {
   size_t head_size;
   uint32_t key_format;
   uint32_t value_format;
-  size_t ahead;  // bytes to another head, which few queries prefetch meanwhile; 0 for none
+  // A head of the same kind that is read next: few queries prefetch its first `next_count` pages meanwhile, 0 for none.
+  uint8_t *PI_NONNULL const *PI_NULLABLE next_pages;
+  size_t next_key_offset, next_count;
 } pi_cache_head;
 
 static inline size_t pi_attention_padded(size_t head_size) { return (head_size + 15) / 16 * 16; }
@@ -166,6 +170,8 @@ typedef struct {
 typedef struct {
   // From this many tokens on, products with quantised weights are faster by panels; 0 where they never are.
   size_t panel_tokens;
+  // The same by sixteens, with fewer tokens.
+  size_t sixteen_tokens;
   // Whether `multiply` takes striped matrices, and `multiply_leading` too, which the portable set always does. No other product does, nor
   // does a sum of rows.
   uint32_t has_stripes;

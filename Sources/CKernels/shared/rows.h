@@ -3,10 +3,7 @@
 //   PREFETCH_BYTES   how far ahead of its use a weight is asked for in rows that follow one another
 //   LISTED_BYTES     the same in listed rows, rounded up to whole groups of them
 
-enum {
-  LINE_BYTES = 64,
-  GROUP_ROWS = 4,  // listed rows that are read together
-};
+enum { LINE_BYTES = 64 };
 
 // Whether what is read soon is asked for, and into which cache.
 typedef enum { ASKS_NEVER, ASKS_FIRST, ASKS_SECOND } asking;
@@ -108,9 +105,9 @@ PI_INLINE const uint8_t *ahead_of(const row_source *s, size_t n) {
   return row_at(s, n + s->ahead < s->count ? n + s->ahead : n);
 }
 
-// The first rows of the list are asked for at once. One token's products of quantised rows ask for all of them into the second cache: the
+// `group` rows are read together. The first rows of the list are asked for at once. One token's products of quantised rows ask for all of them into the second cache: the
 // first has too few reads under way for rows that the processor's own prefetching does not foresee.
-PI_INLINE row_source listed_rows(const pi_matrix *w, const uint32_t *list, size_t count) {
+PI_INLINE row_source listed_rows(const pi_matrix *w, const uint32_t *list, size_t count, size_t group) {
   row_source s = {
       .data = w->data,
       .row_bytes = w->row_bytes,
@@ -121,7 +118,7 @@ PI_INLINE row_source listed_rows(const pi_matrix *w, const uint32_t *list, size_
       .by_tile = true,
   };
   if (s.width == 0) return s;
-  s.ahead = GROUP_ROWS * ((LISTED_BYTES + GROUP_ROWS * s.width - 1) / (GROUP_ROWS * s.width));
+  s.ahead = group * ((LISTED_BYTES + group * s.width - 1) / (group * s.width));
   for (size_t n = 0; n < s.ahead && n < count; n++) {
     prefetch_second(row_at(&s, n), s.width);
     prefetch_second(row_at(&s, n) + s.width - 1, 1);

@@ -72,8 +72,12 @@ final class Attention {
     let (position, chunks) = (step.tables.positions[0], chunks(step))
     let queries = scratch + worker * sizes.workerFloats
     let (head, index) = (item % c.keyValueHeadCount, item / c.keyValueHeadCount)
-    var target = cache.head(layer: step.layer, head: head, pages: step.tables.pages[0])
-    if isFollowed, head + 1 < c.keyValueHeadCount { target = target.prefetching(ahead: cache.headBytes) }
+    let pages = step.tables.pages[0]
+    var target = cache.head(layer: step.layer, head: head, pages: pages)
+    if isFollowed, head + 1 < c.keyValueHeadCount {
+      let next = cache.head(layer: step.layer, head: head + 1, pages: pages)
+      target = target.prefetching(next, positions: position + 1)
+    }
     rotateQueries(step, row: 0, head: head, into: queries)
     if index == chunks - 1 { store(step, row: 0, head: head, in: target) }
     let state = states + head * sizes.headFloats + index * group * sizes.state
@@ -105,19 +109,27 @@ final class Attention {
   func attendItems(_ step: Step) -> Int { c.keyValueHeadCount * step.tables.tileCount }
 
   /// Attention of a tile of rows with one key/value head, once everything is stored.
-  func attend(_ step: Step, item: Int, worker: Int) {
+  ///
+  /// - Parameter isFollowed: whether this worker takes the next item too, whose keys and values are prefetched meanwhile.
+  func attend(_ step: Step, item: Int, isFollowed: Bool, worker: Int) {
     let (group, size) = (c.queriesPerKeyValueHead, c.headSize)
     let (tile, head) = (step.tables.tiles[item / c.keyValueHeadCount], item % c.keyValueHeadCount)
     let position = step.tables.positions[tile.firstRow]
     let queries = scratch + worker * sizes.workerFloats
     let rest = queries + sizes.tileQueries * sizes.row
     let state = rest + sizes.kernelFloats
+    var target = cache.head(layer: step.layer, head: head, pages: step.tables.pages[tile.firstRow])
+    if isFollowed {
+      let (following, head) = ((item + 1) / c.keyValueHeadCount, (item + 1) % c.keyValueHeadCount)
+      let row = step.tables.tiles[following].firstRow
+      let next = cache.head(layer: step.layer, head: head, pages: step.tables.pages[row])
+      target = target.prefetching(next, positions: step.tables.positions[row] + 1)
+    }
     for row in 0..<tile.count {
       rotateQueries(step, row: tile.firstRow + row, head: head, into: queries + row * group * size)
     }
     kernels.attend(
-      queries: queries, tokens: tile.count, groupSize: group,
-      to: cache.head(layer: step.layer, head: head, pages: step.tables.pages[tile.firstRow]),
+      queries: queries, tokens: tile.count, groupSize: group, to: target,
       visible: position + 1, positions: 0..<position + tile.count, chunk: sizes.chunk, scale: c.attentionScale,
       scratch: rest, states: state)
     for row in 0..<tile.count {

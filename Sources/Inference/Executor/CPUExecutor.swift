@@ -92,7 +92,7 @@ final class CPUExecutor: ModelExecutor {
     let batch = pass.batch
     let rows = RowGroup(batch, kernels: kernels)
     tables.fill(pass, rows: rows, store: store, kernels: kernels)
-    work.shared.setPanels(rows.panelCount)
+    work.shared.setPanels(rows)
     feedForward.begin(rows, arithmetic: batch.arithmetic)
     feedForward.setPredictorPanels(rows)
     // More logits than fit are computed when they are asked for.
@@ -279,7 +279,11 @@ final class CPUExecutor: ModelExecutor {
       if isNeeded {
         worker.sync()
         worker.enter(.attention)
-        worker.pieces(attention.attendItems(step)) { attention.attend(step, item: $0, worker: worker.index) }
+        let items = attention.attendItems(step)
+        let own = worker.stretch(of: items)
+        worker.pieces(items) {
+          attention.attend(step, item: $0, isFollowed: own.contains($0) && own.contains($0 + 1), worker: worker.index)
+        }
       }
     }
     worker.sync()
@@ -291,7 +295,7 @@ final class CPUExecutor: ModelExecutor {
     guard kept != rows else { return }
     if worker.leads {
       work.moveToFront(UnsafeBufferPointer(start: tables.keptRows, count: kept.count))
-      work.shared.setPanels(kept.panelCount)
+      work.shared.setPanels(kept)
       feedForward.setPredictorPanels(kept)
     }
     worker.sync()

@@ -42,7 +42,7 @@ struct DownSlice {
     let form = rows.isAlone ? forms.own[worker.index] : forms.shared
     if !rows.isAlone {
       // Everyone has read what the layer before left there.
-      if worker.leads { form.panelCount = rows.panelCount }
+      if worker.leads { rows.setPanels(of: form) }
       worker.sync()
     }
     worker.each(rows) { row in

@@ -13,19 +13,16 @@ extension FeedForward {
   func predicting(_ rows: RowGroup) -> RowGroup {
     if observer != nil { return rows }
     let count = rows.skipping.count
-    let panels =
-      switch arithmetic {
-      case .byCount: kernels.order(forTokens: count) == .panels ? count : 0
-      case .byPhase: max(0, rows.panelCount - rows.skipping.lowerBound)
-      }
-    return RowGroup(count: count, panelCount: panels, skipping: 0..<count)
+    return RowGroup(
+      count: count, promptCount: max(0, rows.panelCount - rows.skipping.lowerBound), arithmetic: arithmetic,
+      skipping: 0..<count, kernels: kernels)
   }
 
   /// Prepares for ``notePredictorInput(layer:row:rows:residual:_:)``; called by one worker before the others need it.
   func setPredictorPanels(_ rows: RowGroup) {
-    let panels = predicting(rows).panelCount
-    scratch.predictorInput.panelCount = panels
-    for rank in scratch.ranks { rank.rectified.panelCount = panels }
+    let asking = predicting(rows)
+    asking.setPanels(of: scratch.predictorInput)
+    for rank in scratch.ranks { asking.setPanels(of: rank.rectified) }
   }
 
   /// Keeps a row's residual as it is now, never normalised, for the layer's predictor; for a row alone in this worker's buffers.

@@ -83,9 +83,6 @@ final class PageStore {
   /// The memory of a page.
   subscript(page: PageID) -> UnsafeMutablePointer<UInt8>? { pages[page.index] }
 
-  /// Bytes from one head of a layer to the next.
-  var headBytes: Int { keyBytes + valueBytes }
-
   /// Keys and values of one head in these pages.
   func head(layer: Int, head: Int, pages: UnsafePointer<UnsafeMutablePointer<UInt8>>) -> CacheHead {
     let start = (layer * configuration.keyValueHeadCount + head) * (keyBytes + valueBytes)

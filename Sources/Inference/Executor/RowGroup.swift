@@ -3,14 +3,21 @@ import PowerInferKernels
 /// Rows that the steps of a pass compute, and how: by panels or by rows, and which may leave out neurons.
 struct RowGroup: Equatable {
   var count: Int
-  /// The first rows, whose products are made by panels of weight rows; those of the others by single rows.
+  /// The first rows, whose products are made together, as `panelOrder` says; those of the others by single rows.
   var panelCount: Int
+  var panelOrder = Activations.Order.panels
   /// Rows that may leave out neurons: the last ones, or all.
   var skipping: Range<Int>
 
   /// A row by itself is bound by memory and by waiting: whatever is small every worker computes for itself, in buffers of its own,
   /// which costs less than a barrier.
   var isAlone: Bool { count == 1 && panelCount == 0 }
+
+  /// Has the 8-bit form of the rows written for the products that they are computed with.
+  func setPanels(of input: Activations) {
+    input.panelCount = panelCount
+    input.panelOrder = panelOrder
+  }
 
   init(count: Int, panelCount: Int, skipping: Range<Int>) {
     self.count = count
@@ -22,11 +29,13 @@ struct RowGroup: Equatable {
   init(count: Int, promptCount: Int, arithmetic: Batch.Arithmetic, skipping: Range<Int>, kernels: Kernels) {
     self.count = count
     self.skipping = skipping
-    panelCount =
-      switch arithmetic {
-      case .byCount: kernels.order(forTokens: count) == .panels ? count : 0
-      case .byPhase: kernels.hasPanels ? promptCount : 0
-      }
+    switch arithmetic {
+    case .byCount:
+      let order = kernels.order(forTokens: count)
+      panelCount = order == .rows ? 0 : count
+      if order != .rows { panelOrder = order }
+    case .byPhase: panelCount = kernels.hasPanels ? promptCount : 0
+    }
   }
 
   init(_ batch: Batch, kernels: Kernels) {

@@ -32,9 +32,9 @@ final class Workspace {
       for buffer in [residual, cosines, sines] { buffer.deallocate() }
     }
 
-    /// Has 8-bit forms of the first rows written for products by panels, those of the others for products by rows.
-    func setPanels(_ count: Int) {
-      for input in [normed, normedBeside, attended, hidden] { input.panelCount = count }
+    /// Has 8-bit forms written for the products that the rows are computed with.
+    func setPanels(_ rows: RowGroup) {
+      for input in [normed, normedBeside, attended, hidden] { rows.setPanels(of: input) }
     }
   }
 

@@ -95,7 +95,7 @@ extension CPUExecutor {
   func begin(_ pass: Pass) {
     let rows = RowGroup(pass.batch, kernels: kernels)
     tables.fill(pass, rows: rows, store: store, kernels: kernels)
-    work.shared.setPanels(rows.panelCount)
+    work.shared.setPanels(rows)
     feedForward.begin(rows, arithmetic: pass.batch.arithmetic)
     feedForward.setPredictorPanels(rows)
     readyLogits = 0..<0
@@ -137,7 +137,7 @@ extension CPUExecutor {
   /// The rows that a layer computes neurons for.
   func rows(ofLastLayer isLast: Bool) -> RowGroup {
     guard isLast, !configuration.architecture.hasParallelBlocks, tables.kept != tables.rows else { return tables.rows }
-    work.shared.setPanels(tables.kept.panelCount)
+    work.shared.setPanels(tables.kept)
     feedForward.setPredictorPanels(tables.kept)
     return tables.kept
   }
@@ -174,7 +174,7 @@ extension CPUExecutor {
   /// Has the inputs of the output matrix for the wanted rows of the pass.
   func takeOutput(_ input: UnsafePointer<Float>, stride: Int) {
     let kept = tables.kept
-    work.shared.setPanels(kept.panelCount)
+    work.shared.setPanels(kept)
     let (shared, source) = (Unguarded(self), Unguarded(input))
     team.run { member in
       let executor = shared.value
