@@ -32,21 +32,27 @@ extension Kernels {
   ///
   /// The list may be in any order and name a row several times; ascending is fastest. Of a matrix in ``RowLayout/stripes`` a row costs as
   /// much as the 16 of its stripe, unless they follow one another on the list. Quantised formats read the 8-bit form of
-  /// `x`, which must have been filled by these kernels in the order of rows; others its floats.
+  /// `x`, which must have been filled by these kernels in the order of rows or of sixteens; others its floats. Of ``WeightFormat/bf16`` the bits
+  /// are the same in the order of rows only.
   public func multiply(
     _ w: Matrix, listed rows: UnsafeBufferPointer<UInt32>, by x: Activations, tokens: Range<Int>,
     into y: UnsafeMutablePointer<Float>, stride: Int
   ) {
     assert(w.columns == x.columns && tokens.upperBound <= x.capacity)
-    assert(rows.allSatisfy { $0 < w.rows } && (!w.format.usesQuantizedActivations || x.panelCount <= tokens.lowerBound))
+    assert(rows.allSatisfy { $0 < w.rows })
+    let border = min(max(x.panelCount, tokens.lowerBound), tokens.upperBound)
+    assert(!w.format.usesQuantizedActivations || border == tokens.lowerBound || x.panelOrder == .sixteens)
     guard w.layout != .stripes else {
       return multiplyStripes(w, listed: rows, by: x, tokens: tokens, into: y, stride: stride)
     }
     guard let list = rows.baseAddress else { return }
     var matrix = w.view
-    var activations = x.view(.rows)
-    table.multiply_listed(
-      &matrix, list, rows.count, &activations, tokens.lowerBound, tokens.upperBound, y, stride)
+    for (order, some) in [(x.panelOrder, tokens.lowerBound..<border), (.rows, border..<tokens.upperBound)]
+    where !some.isEmpty {
+      var activations = x.view(order)
+      table.multiply_listed(
+        &matrix, list, rows.count, &activations, some.lowerBound, some.upperBound, y, stride)
+    }
   }
 
   /// Writes the numbers of those `values` that the rule keeps, ascending, and returns how many they are.

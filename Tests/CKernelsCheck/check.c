@@ -114,6 +114,14 @@ static tokens make_tokens(const pi_kernels *k, const float *values, size_t colum
   return t;
 }
 
+// The orders that a set has products in.
+static const uint32_t orders[] = {PI_BY_ROWS, PI_BY_PANELS, PI_BY_SIXTEENS};
+static const char *const order_names[] = {"rows", "panels", "sixteens"};
+
+static int has_order(const pi_kernels *k, uint32_t order) {
+  return order == PI_BY_ROWS || (order == PI_BY_PANELS ? k->panel_tokens : k->sixteen_tokens) > 0;
+}
+
 static void free_tokens(tokens t) {
   free(t.values);
   free(t.codes);
@@ -144,11 +152,12 @@ static void check_products(const char *set, const pi_kernels *k, const pi_kernel
       float *y = allocate(rows * count * 4), *expected = allocate(rows * count * 4);
       tokens b = make_tokens(reference, values, columns, count, PI_BY_ROWS);
       reference->multiply(&m, 0, rows, &b.view, 0, count, expected, rows);
-      for (uint32_t order = PI_BY_ROWS; order <= (k->panel_tokens == 0 ? PI_BY_ROWS : PI_BY_PANELS); order++) {
+      for (size_t o = 0; o < sizeof orders / sizeof *orders && has_order(k, orders[o]); o++) {
+        const uint32_t order = orders[o];
         tokens a = make_tokens(k, values, columns, count, order);
         k->multiply(&m, 0, rows, &a.view, 0, count, y, rows);
         snprintf(what, sizeof what, "multiply %s %zux%zu, %zu tokens by %s", f->name, rows, columns, count,
-                 order == PI_BY_ROWS ? "rows" : "panels");
+                 order_names[order]);
         // A few products may nearly cancel; what is rounded is each of them.
         compare_from(set, what, y, expected, rows * count, 2e-5, 0.05);
         free_tokens(a);

@@ -46,14 +46,15 @@ static void check_planar(const char *set, const pi_kernels *k) {
         float *y = allocate(rows * count * 4), *expected = allocate(rows * count * 4);
         uint32_t *list = allocate(rows * 4);
         for (size_t r = 0; r < rows; r++) list[r] = random_word() % (uint32_t)rows;
-        for (uint32_t order = PI_BY_ROWS; order <= (k->panel_tokens == 0 ? PI_BY_ROWS : PI_BY_PANELS); order++) {
+        for (size_t o = 0; o < sizeof orders / sizeof *orders && has_order(k, orders[o]); o++) {
+          const uint32_t order = orders[o];
           tokens x = make_tokens(k, values, columns, count, order);
           k->multiply(&m, 0, rows, &x.view, 0, count, expected, rows);
           k->multiply(&planar, 0, rows, &x.view, 0, count, y, rows);
           snprintf(what, sizeof what, "planar %s %zux%zu, %zu tokens by %s", f->name, rows, columns, count,
-                   order == PI_BY_ROWS ? "rows" : "panels");
+                   order_names[order]);
           expect(memcmp(y, expected, rows * count * 4) == 0, set, what);
-          if (order == PI_BY_ROWS) {
+          if (order != PI_BY_PANELS) {
             k->multiply_listed(&m, list, rows, &x.view, 0, count, expected, rows);
             k->multiply_listed(&planar, list, rows, &x.view, 0, count, y, rows);
             snprintf(what, sizeof what, "planar %s %zux%zu, listed, %zu tokens", f->name, rows, columns, count);

@@ -85,7 +85,7 @@ struct MultiplyTests {
         x.order = order
         let y = kernels.product(w.matrix, x)
         let name = "\(format) \(shape) by \(order) in \(kernels.instructionSet)"
-        if format == .bf16 && order == .panels {
+        if format == .bf16 && order != .rows {
           // Floats are read as they are, or rounded first.
           let worst = min(Self.worst(y, expected), Self.worst(y, rounded))
           #expect(worst < Self.roundingLimit, "\(name)")

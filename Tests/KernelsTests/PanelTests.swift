@@ -3,26 +3,26 @@ import Testing
 
 @testable import PowerInferKernels
 
-/// What only products by panels, and sums in narrow integers, can get wrong.
+/// What only products of many tokens, and sums in narrow integers, can get wrong.
 struct PanelTests {
   private static let formats = WeightFormat.allCases.filter(\.usesQuantizedActivations)
 
   /// The sets that have products in that order.
   private static func sets(_ order: Activations.Order) -> [Kernels] {
-    Kernels.all.filter { order == .rows || $0.order(forTokens: 1 << 20) == order }
+    Kernels.all.filter { kernels in order == .rows || [2, 1 << 20].contains { kernels.order(forTokens: $0) == order } }
   }
 
   /// The same bits for every row and token, whether it lies in a whole tile or in the rest of one, and where a row is longer
   /// than the stretch of columns that scratch holds.
-  @Test(arguments: formats)
-  func tailsGiveTheSameBits(_ format: WeightFormat) {
+  @Test(arguments: formats, [Activations.Order.panels, .sixteens])
+  func tailsGiveTheSameBits(_ format: WeightFormat, _ order: Activations.Order) {
     let (rows, tokens) = (37, 11)
     let columns = max(format.blockElements * 5, 35 * 32)
     let w = OwnedMatrix(format, rows: rows, columns: columns, seed: 31)
     var generator = SeededGenerator(seed: 32)
     let x = Activations(generator.normals(tokens * columns), columns: columns)
-    x.order = .panels
-    for kernels in Self.sets(.panels) {
+    x.order = order
+    for kernels in Self.sets(order) {
       let whole = kernels.product(w.matrix, x)
       for (rowStep, tokenStep) in [(1, 1), (5, 11), (8, 3), (9, 4), (16, 1), (17, 6), (37, 7)] {
         var y = [Float](repeating: .nan, count: tokens * rows)
@@ -33,7 +33,7 @@ struct PanelTests {
               into: &y, stride: rows)
           }
         }
-        #expect(bits(y) == bits(whole), "\(format) by \(rowStep)×\(tokenStep) in \(kernels.instructionSet)")
+        #expect(bits(y) == bits(whole), "\(format) by \(rowStep)×\(tokenStep), \(order), in \(kernels.instructionSet)")
       }
     }
   }

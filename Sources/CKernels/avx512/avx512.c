@@ -100,8 +100,8 @@ PI_INLINE vi dot_codes(vi sum, key_codes keys, int32_t query) {
 
 // Products of 16 tokens by sixteens take 0.88 to 0.95 times as long as by panels, of 32 1.02 to 1.07 times (Zen 4, rows of 576 nibbles in the
 // second cache). Tiles take 16 tokens.
-static const pi_kernels table = PI_TABLE(3, 17, avx512_multiply);
-static const pi_kernels bf16_table = PI_TABLE(3, 17, avx512_multiply_with_bf16);
+static const pi_kernels table = PI_TABLE(2, 17, avx512_multiply);
+static const pi_kernels bf16_table = PI_TABLE(2, 17, avx512_multiply_with_bf16);
 static const pi_kernels amx_table = PI_TABLE(3, 16, amx_multiply);
 
 const pi_kernels *pi_kernels_avx512(void) {

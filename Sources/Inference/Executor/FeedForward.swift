@@ -27,6 +27,8 @@ final class FeedForward {
   /// What every layer decodes with.
   let trial: SourceTrial
   let unions: UnionTrial
+  /// Whether listed rows of gates and ups have the bits of all rows by sixteens, too: floats of 16 bits may be multiplied in other ways.
+  private let picksAreExact: Bool
   /// What layers took, when a trial or a profile wants to know.
   var layerTimes: LayerTimes?
 
@@ -79,6 +81,9 @@ final class FeedForward {
     activity = NeuronActivity(layers: plan.layers.count, neurons: neurons, workers: workers)
     trial = SourceTrial(plan.layers.map(\.sources))
     unions = UnionTrial(isOpen: plan.mode != .dense)
+    picksAreExact = model.weights.layers.allSatisfy { layer in
+      [layer.gate, layer.up].allSatisfy { $0?.format != .bf16 }
+    }
     layerTimes = isProfiled ? LayerTimes(layers: plan.layers.count) : nil
   }
 
@@ -93,13 +98,17 @@ final class FeedForward {
     if rows.isAlone, !isObserved {
       pass = .alone
       if allSkip { trial.begin() }
-    } else if allSkip, rows.panelCount == 0, rows.count <= NeuronScratch.unionCapacity, !isObserved {
+    } else if allSkip, canUnite(rows), rows.count <= NeuronScratch.unionCapacity, !isObserved {
       pass = unions.begin(tokens: rows.count) ? .united : .together
     } else {
       pass = .together
       unions.pass()
     }
     decodes = pass == .alone && allSkip
+  }
+
+  private func canUnite(_ rows: RowGroup) -> Bool {
+    rows.panelCount == 0 || rows.panelOrder == .sixteens && picksAreExact
   }
 
   /// Whether the current pass is of one row that may leave out neurons.
