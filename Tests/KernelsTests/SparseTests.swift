@@ -31,7 +31,9 @@ struct SparseTests {
           list.withUnsafeBufferPointer {
             kernels.multiply(w.matrix, listed: $0, by: x, tokens: tokens, into: &y, stride: stride)
           }
-          #expect(bits(y) == bits(expected), "\(format) \(rows)×\(columns), \(tokens), \(order), in \(kernels.instructionSet)")
+          #expect(
+            bits(y) == bits(expected), "\(format) \(rows)×\(columns), \(tokens), \(order), in \(kernels.instructionSet)"
+          )
         }
       }
     }

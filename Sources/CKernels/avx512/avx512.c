@@ -102,7 +102,7 @@ PI_INLINE vi dot_codes(vi sum, key_codes keys, int32_t query) {
 // second cache). Tiles take 16 tokens.
 static const pi_kernels table = PI_TABLE(2, 17, avx512_multiply);
 static const pi_kernels bf16_table = PI_TABLE(2, 17, avx512_multiply_with_bf16);
-static const pi_kernels amx_table = PI_TABLE(3, 16, amx_multiply);
+static const pi_kernels amx_table = PI_TABLE(2, 16, amx_multiply);
 
 const pi_kernels *pi_kernels_avx512(void) {
   if (!pi_has_avx512()) return NULL;
