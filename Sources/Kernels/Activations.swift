@@ -20,7 +20,7 @@ public final class Activations {
   /// The first tokens, whose 8-bit form is for products of many tokens; that of the others is for products by rows. Change it
   /// while no thread fills or reads.
   public var panelCount = 0
-  /// For which products the form of the first tokens is: ``Order/panels`` or ``Order/sixteens``. Change it like their number.
+  /// The order of the first ``panelCount`` tokens, ``Order/panels`` or ``Order/sixteens``. Change it as you change their number.
   public var panelOrder = Order.panels
 
   /// The order of all tokens, where they have the same.

@@ -47,11 +47,13 @@ extension Kernels {
     }
     guard let list = rows.baseAddress else { return }
     var matrix = w.view
-    for (order, some) in [(x.panelOrder, tokens.lowerBound..<border), (.rows, border..<tokens.upperBound)]
-    where !some.isEmpty {
-      var activations = x.view(order)
-      table.multiply_listed(
-        &matrix, list, rows.count, &activations, some.lowerBound, some.upperBound, y, stride)
+    if border > tokens.lowerBound {
+      var activations = x.view(x.panelOrder)
+      table.multiply_listed(&matrix, list, rows.count, &activations, tokens.lowerBound, border, y, stride)
+    }
+    if border < tokens.upperBound {
+      var activations = x.view(.rows)
+      table.multiply_listed(&matrix, list, rows.count, &activations, border, tokens.upperBound, y, stride)
     }
   }
 

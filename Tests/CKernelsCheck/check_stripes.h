@@ -1,4 +1,4 @@
-// Stripes become the same blocks again. By panels they give the bits that their rows give; by rows sums of their own, which depend
+// Stripes become the same blocks again. By panels and by sixteens they give the bits that their rows give; by rows sums of their own, which depend
 // neither on the other tokens nor on how rows are divided. Included by check.c.
 
 static uint8_t *stripes(const format *f, const uint8_t *w, size_t rows, size_t columns) {

@@ -43,6 +43,16 @@ import Testing
     }
   }
 
+  /// Nor with several tokens at once, of whose passes every other one unites the lists until enough was measured.
+  @Test(arguments: powerInferModels)
+  func gateEqualsDenseTogether(name: String) throws {
+    let (model, tokens) = try open(name)
+    for batchSize in [2, 5, 8, 16] {
+      let dense = try logits(model, tokens, SparsityOptions(mode: .dense), threads: 2, batchSize: batchSize)
+      #expect(try logits(model, tokens, SparsityOptions(mode: .gate), threads: 3, batchSize: batchSize) == dense)
+    }
+  }
+
   /// A few tokens at once take turns between uniting their lists and masking all neurons.
   @Test(arguments: powerInferModels, [SparsityMode.predictor, .gate])
   func fewTokens(name: String, mode: SparsityMode) throws {

@@ -188,7 +188,10 @@ struct MultiplyTests {
     for kernels in Kernels.all {
       #expect(kernels.order(forTokens: 1) == .rows, "\(kernels.instructionSet)")
     }
-    if let avx512 = Kernels(.avx512) { #expect(avx512.order(forTokens: 512) == .panels) }
+    if let avx512 = Kernels(.avx512) {
+      #expect([2, 16].map(avx512.order(forTokens:)) == [.sixteens, .sixteens])
+      #expect([17, 512].map(avx512.order(forTokens:)) == [.panels, .panels])
+    }
   }
 
   /// A product over the shape of a vocabulary, long and thin, touches every row once.

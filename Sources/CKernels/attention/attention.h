@@ -142,7 +142,7 @@ PI_INLINE void score_tile(const pi_cache_head *head, const attention *a, size_t 
     for (size_t q = first; q < all; q += TILE_QUERIES) {
       float *scores = a->scores + q * TILE;
       const float *queries = a->queries + q * size;
-      const size_t ahead = q == first ? next_tile(head, tile) : 0;
+      const size_t ahead = q == first && !a->converts ? next_tile(head, tile) : 0;
 #define CALL(n) score_codes(a->codes, q, n, size, keys, ahead, p, scores)
       if (head->key_format == PI_Q8_0) {
         WITH_CONSTANT(all - q, CALL)
@@ -173,7 +173,7 @@ PI_INLINE void add_tile(const pi_cache_head *head, const attention *a, size_t q,
   const uint8_t *values = a->converts ? (const uint8_t *)a->values : page_values(head, tile);
   const float *weights = a->scores + q * TILE;
   float *sums = states + q * stride;
-  const size_t ahead = q == 0 ? next_tile(head, tile) : 0;
+  const size_t ahead = q == 0 && !a->converts ? next_tile(head, tile) : 0;
 #define CALL(n) add_columns(PI_F32, weights, n, values, bytes, ahead, 0, seen[0], columns, factors, sums, stride)
   if (format == PI_F32) {
     WITH_CONSTANT(count, CALL)

@@ -183,12 +183,12 @@ PI_INLINE uint64_t wanted_rows(const float *h, size_t count) {
   return wanted;
 }
 
-// The rows of the batch from `begin` on that some token wants: others are not read.
-PI_INLINE uint64_t wanted_by_some(const float *h, size_t h_stride, size_t tokens, size_t begin, size_t rows) {
-  if (begin >= rows) return 0;
+// The rows of the batch from `begin` on that each token wants, and, returned, those that some token wants: others are not read.
+PI_INLINE uint64_t wanted_by_tokens(const float *h, size_t h_stride, size_t tokens, size_t begin, size_t rows, uint64_t *own) {
   uint64_t wanted = 0;
-  for (size_t t = 0; t < tokens; t++) {
-    wanted |= wanted_rows(h + t * h_stride + begin, rows - begin < MANY_ROWS ? rows - begin : MANY_ROWS);
+  for (size_t t = 0; t < tokens && begin < rows; t++) {
+    own[t] = wanted_rows(h + t * h_stride + begin, rows - begin < MANY_ROWS ? rows - begin : MANY_ROWS);
+    wanted |= own[t];
   }
   return wanted;
 }
@@ -240,9 +240,9 @@ PI_INLINE void read_batch_scales(uint32_t format, const uint8_t *first, size_t r
 }
 
 // `blocks` (a constant) blocks of a batch's rows, entries from `first` on of the span that begins at block `b`, into every
-// token's y. Rows are made into floats once, next to each other, so that they stay in the first cache. Of the next batch, the
-// rows `ahead` are asked for: wanted rows lie apart, so the processor does not foresee them.
-PI_INLINE void add_many(uint32_t format, const uint8_t *rows, size_t row_bytes, const batch_scales *s, size_t batch,
+// token's y, of its `own` rows. Rows are made into floats once, next to each other, so that they stay in the first cache. Of the next
+// batch, the rows `ahead` are asked for: wanted rows lie apart, so the processor does not foresee them.
+PI_INLINE void add_many(uint32_t format, const uint8_t *rows, size_t row_bytes, const batch_scales *s, const uint64_t *own,
                         uint64_t wanted, uint64_t ahead, size_t b, size_t first, size_t blocks, size_t all, const float *h,
                         size_t h_stride, size_t tokens, float *y, size_t stride) {
   float floats[MANY_ROWS * MANY_BLOCKS * PI_BLOCK] __attribute__((aligned(64)));
@@ -264,27 +264,29 @@ PI_INLINE void add_many(uint32_t format, const uint8_t *rows, size_t row_bytes, 
     }
   }
   for (size_t t = 0; t < tokens; t++) {
-    const uint64_t own = wanted_rows(h + t * h_stride, batch);
-    if (own != 0) add_wanted(floats, own, h + t * h_stride, 2 * blocks, y + t * stride);
+    if (own[t] != 0) add_wanted(floats, own[t], h + t * h_stride, 2 * blocks, y + t * stride);
   }
 }
 
+enum { MANY_TOKENS = 512 };
+
+// At most MANY_TOKENS tokens.
 PI_INLINE void accumulate_many(uint32_t format, const pi_matrix *w, size_t rows, const float *h, size_t h_stride,
                                size_t tokens, size_t begin, size_t end, float *y, size_t stride) {
   const size_t all = w->columns / PI_BLOCK;
-  uint64_t next = wanted_by_some(h, h_stride, tokens, 0, rows);
+  uint64_t masks[2][MANY_TOKENS];
+  uint64_t next = wanted_by_tokens(h, h_stride, tokens, 0, rows, masks[0]);
   for (size_t r = 0; r < rows; r += MANY_ROWS) {
-    const size_t batch = rows - r < MANY_ROWS ? rows - r : MANY_ROWS;
     const uint8_t *data = (const uint8_t *)w->data + r * w->row_bytes;
-    const uint64_t wanted = next;
-    next = wanted_by_some(h, h_stride, tokens, r + MANY_ROWS, rows);
+    const uint64_t wanted = next, *own = masks[r / MANY_ROWS % 2];
+    next = wanted_by_tokens(h, h_stride, tokens, r + MANY_ROWS, rows, masks[(r / MANY_ROWS + 1) % 2]);
     for (size_t b = begin; b < end; b += MANY_SPAN) {
       const size_t blocks = end - b < MANY_SPAN ? end - b : MANY_SPAN;
       batch_scales s;
       if (has_plain_scales(format)) read_batch_scales(format, data, w->row_bytes, wanted, b, blocks, all, &s);
       size_t first = 0;
 #define PI_TILE(count)                                                                                              \
-  add_many(format, data, w->row_bytes, &s, batch, wanted, next, b, first, count, all, h + r, h_stride, tokens, \
+  add_many(format, data, w->row_bytes, &s, own, wanted, next, b, first, count, all, h + r, h_stride, tokens, \
            y + (b + first) * PI_BLOCK, stride)
       for (; first + MANY_BLOCKS <= blocks; first += MANY_BLOCKS) PI_TILE(MANY_BLOCKS);
       if (blocks - first == 2) PI_TILE(2);
@@ -302,7 +304,10 @@ PI_INLINE void accumulate_many(uint32_t format, const pi_matrix *w, size_t rows,
         accumulate_one(PI_##name, w, rows, h + t * h_stride, begin, end, y + t * stride);                              \
       }                                                                                                                \
     } else {                                                                                                           \
-      accumulate_many(PI_##name, w, rows, h, h_stride, tokens, begin, end, y, stride);                                 \
+      for (size_t t = 0; t < tokens; t += MANY_TOKENS) {                                                               \
+        accumulate_many(PI_##name, w, rows, h + t * h_stride, h_stride, tokens - t < MANY_TOKENS ? tokens - t : MANY_TOKENS, \
+                        begin, end, y + t * stride, stride);                                                           \
+      }                                                                                                                \
     }                                                                                                                  \
   }
 PI_FORMATS(PI_ACCUMULATE)

@@ -4,7 +4,7 @@
 // How far ahead of its use a weight is asked for, where rows follow one another. The processor's own prefetching reaches half
 // of the speed of plain reading. Measured on rows of 2048 columns from memory, as shares of plain reading at 6, 9, 12, 16 and
 // 24 KiB: Q4_0 73, 79, 79, 78, 75 %, Q8_0 63, 85, 94, 98, 99 %, Q6_K 72, 82, 87, 91, 87 %.
-enum { PREFETCH_BYTES = 16384, LISTED_BYTES = 8192 };
+enum { PREFETCH_BYTES = 16384, LISTED_BYTES = 8192, GROUP_ROWS = 4 };  // in groups of so many listed rows, unless by sixteens
 
 #include "shared/rows.h"
 
@@ -301,7 +301,7 @@ static void avx512_multiply(const pi_matrix *w, size_t row_begin, size_t row_end
 #define PI_MULTIPLY_LISTED(name)                                                                                     \
   static void multiply_listed_##name(const pi_matrix *w, const uint32_t *list, size_t count, const pi_activations *x, \
                                      size_t token_begin, size_t token_end, float *y, size_t stride) {                \
-    const row_source rows = listed_rows(w, list, count, 4);                                                          \
+    const row_source rows = listed_rows(w, list, count, GROUP_ROWS);                                                 \
     multiply_source(PI_##name, &rows, 0, count, x, token_begin, token_end, y, stride);                               \
   }
 PI_FORMATS(PI_MULTIPLY_LISTED)
@@ -309,7 +309,7 @@ PI_FORMATS(PI_MULTIPLY_LISTED)
 
 static void avx512_multiply_listed(const pi_matrix *w, const uint32_t *list, size_t count, const pi_activations *x,
                                    size_t token_begin, size_t token_end, float *y, size_t stride) {
-  if (by_sixteens(w, x)) {
+  if (by_sixteens(w, x) && !pi_is_striped(w->format)) {
     const row_source rows = listed_rows(w, list, count, PI_STRIPE);
     multiply_sixteens(w->format, &rows, 0, count, x, token_begin, token_end, y, stride);
     return;

@@ -154,8 +154,8 @@ PI_INLINE void stripe_scales(uint32_t format, const uint8_t *stripe, size_t b, s
 
 enum { SCALED_BLOCKS = 8 };  // whose scales are read at once
 
-// The scales and minima of up to SCALED_BLOCKS blocks, from `b` on, of sixteen rows of a format without super-blocks. Of planar rows all are
-// read, even where the row ends before them: its codes are behind its scales.
+// The scales and minima of up to SCALED_BLOCKS blocks, from `b` on, of sixteen rows of a format without super-blocks. Planar rows are always read
+// as if there were so many blocks, which stays within the row: its codes lie behind its scales.
 PI_INLINE void sixteen_scales(uint32_t format, const uint8_t *const *rows, size_t b, size_t blocks, size_t all, __m512 *scale,
                               __m512 *minimum) {
   if (pi_is_striped(format)) {

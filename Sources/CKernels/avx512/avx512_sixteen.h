@@ -5,15 +5,16 @@
 
 enum {
   MOST_TOKENS = 8,  // of one call: their sums and the codes of a block stay in registers
-  // Of rows that lie by themselves parts are read in turns, while what is ahead follows the order of memory: the first cache is too small
-  // for it. 576 nibbles a row, from memory, two threads of a Zen 4: 26 GB/s with 8 KiB ahead in the first cache, 38 with 20 in the second.
-  SIXTEEN_BYTES = 20480,
+  // Of rows that lie by themselves parts are read in turns, while what is ahead follows the order of memory: it must be further ahead than
+  // sixteen rows, by so much, and the first cache is too small for it. 576 nibbles a row, from memory, two threads of a Zen 4: 26 GB/s with
+  // 8 KiB ahead in the first cache, 38 with 20 in the second.
+  BYTES_BEHIND = 16384,
 };
 
-// What is asked for while sixteen rows are read: as many bytes where rows follow one another, else the same bytes of listed rows.
+// What is asked for while sixteen rows are read: as many bytes where rows follow one another without gaps, else as many rows.
 typedef struct {
   asking asks;
-  const uint8_t *ahead;  // NULL for listed rows, which lie at
+  const uint8_t *ahead;           // NULL for rows that lie apart, which begin at
   const uint8_t *row[PI_STRIPE];
 } upcoming_rows;
 
@@ -23,7 +24,7 @@ PI_INLINE void ask_for_blocks(uint32_t format, const upcoming_rows *next, size_t
   prefetch_as(next->asks, next->ahead + PI_STRIPE * span_bytes(format, b), PI_STRIPE * span_bytes(format, blocks));
 }
 
-// Some of the listed rows, while blocks from `b` on are read: row after row, all of them while all blocks are.
+// Some of the rows that lie apart, while blocks from `b` on are read: row after row, all of them while all blocks are.
 PI_INLINE void ask_for_rows(uint32_t format, const upcoming_rows *next, size_t b, size_t all) {
   if (next->ahead || next->asks == ASKS_NEVER) return;
   const size_t steps = (all + SCALED_BLOCKS - 1) / SCALED_BLOCKS, share = (PI_STRIPE + steps - 1) / steps;
@@ -165,7 +166,7 @@ PI_INLINE void sixteen_by_tokens(uint32_t format, const uint8_t *const *rows, co
         stripe_scales(format, rows[0], b + i, all, &own, &more);
         add_block(format, codes, &own, more, &of, b + i, tokens, sum);
       } else {
-        add_block(format, codes, scale + i, minimum[i], &of, b + i, tokens, sum);
+        add_block(format, codes, scale + i, has_minima(format) ? minimum[i] : _mm512_setzero_ps(), &of, b + i, tokens, sum);
       }
     }
   }
@@ -237,12 +238,15 @@ static void multiply_sixteens(uint32_t format, const row_source *s, size_t begin
     } else {
       // In place of rows that are not there the last one is read again.
       for (size_t i = 0; i < PI_STRIPE; i++) rows[i] = row_at(s, n + (i < count ? i : count - 1));
-      for (size_t i = 0; i < PI_STRIPE && s->list; i++) next.row[i] = ahead_of(s, n + (i < count ? i : count - 1));
-      if (!s->list) {
-        next.asks = ASKS_SECOND;
-        next.ahead = rows[0] + (s->ahead > SIXTEEN_BYTES ? s->ahead : SIXTEEN_BYTES);
-      } else if (n + s->ahead >= s->count) {
+      next.asks = ASKS_SECOND;
+      if (!s->list && s->row_bytes == s->width) {
+        next.ahead = rows[0] + PI_STRIPE * s->row_bytes + BYTES_BEHIND;
+      } else if (s->list && n + s->ahead >= s->count) {
         next.asks = ASKS_NEVER;
+      } else {
+        for (size_t i = 0; i < PI_STRIPE; i++) {
+          next.row[i] = s->list ? ahead_of(s, n + (i < count ? i : count - 1)) : rows[i] + PI_STRIPE * s->row_bytes;
+        }
       }
     }
     sixteen_by_all(kernels, rows, &next, wanted, x, token, token_end, y + n, stride);

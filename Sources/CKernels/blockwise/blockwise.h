@@ -114,6 +114,6 @@ PI_INLINE vf float_weights(uint32_t format, const uint8_t *row, size_t c) {
 }
 
 // Of the distances in avx512_multiply.h these are best here.
-enum { PREFETCH_BYTES = 6144, LISTED_BYTES = 6144 };
+enum { PREFETCH_BYTES = 6144, LISTED_BYTES = 6144, GROUP_ROWS = 4 };
 
 #include "shared/rows.h"

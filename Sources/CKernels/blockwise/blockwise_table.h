@@ -45,7 +45,7 @@ static void PI_NAME(multiply)(const pi_matrix *w, size_t row_begin, size_t row_e
 #define PI_MULTIPLY_LISTED(name)                                                                                      \
   static void multiply_listed_##name(const pi_matrix *w, const uint32_t *list, size_t count, const pi_activations *x, \
                                      size_t token_begin, size_t token_end, float *y, size_t stride) {                 \
-    const row_source rows = listed_rows(w, list, count, 4);                                                           \
+    const row_source rows = listed_rows(w, list, count, GROUP_ROWS);                                                  \
     if (pi_is_float(PI_##name)) {                                                                                     \
       multiply_floats(PI_##name, &rows, 0, count, x, token_begin, token_end, y, stride);                              \
     } else {                                                                                                          \

@@ -57,12 +57,12 @@ enum { PI_NOT_AHEAD = 1 };
 // one scale, and scale × (sum of codes) over the whole block, its first half and its second half: `codes` is
 // [tokens, code_stride], `scales` [tokens, block_stride], `sums` [tokens, 3, block_stride]. Padding is zero. `order` says what
 // kind of product the form was written for. How the codes lie belongs to the instruction set that wrote them: PI_BY_PANELS is
-// their natural order, but AVX-512 adds 128 to each, padding included; in PI_BY_ROWS they may be in another order, which is also that of
-// PI_BY_SIXTEENS.
+// their natural order, but AVX-512 adds 128 to each, padding included; in PI_BY_ROWS and PI_BY_SIXTEENS they may be in another order, the
+// same in both.
 enum {
   PI_BY_ROWS = 0,      // few tokens: each row of weights is decoded once per token or small group of tokens
   PI_BY_PANELS = 1,    // many: a panel of rows is decoded into scratch once and multiplied with all tokens
-  PI_BY_SIXTEENS = 2,  // some: sixteen rows at a time are decoded in registers; only where a table says so
+  PI_BY_SIXTEENS = 2,  // some: sixteen rows at a time are decoded in registers; PI_BY_ROWS where a table has no such products
 };
 
 typedef struct {
@@ -193,7 +193,7 @@ typedef struct {
                               const pi_activations *PI_NONNULL x, size_t token_begin, size_t token_end,
                               float *PI_NONNULL y, size_t stride);
   // y[t * stride + i] = sum over c of w[list[i], c] * x[t, c], for `count` rows in any order: the same bits as `multiply` gives
-  // for the row and the token. The 8-bit form is PI_BY_ROWS.
+  // for the row and the token, but for PI_BF16 by sixteens. The 8-bit form is not PI_BY_PANELS, and the matrix not striped.
   void (*PI_NONNULL multiply_listed)(const pi_matrix *PI_NONNULL w, const uint32_t *PI_NONNULL list, size_t count,
                                      const pi_activations *PI_NONNULL x, size_t token_begin, size_t token_end,
                                      float *PI_NONNULL y, size_t stride);

@@ -2,6 +2,7 @@
 // foresee. The including file defines, in bytes,
 //   PREFETCH_BYTES   how far ahead of its use a weight is asked for in rows that follow one another
 //   LISTED_BYTES     the same in listed rows, rounded up to whole groups of them
+//   GROUP_ROWS       how many listed rows are read together
 
 enum { LINE_BYTES = 64 };
 
@@ -105,7 +106,7 @@ PI_INLINE const uint8_t *ahead_of(const row_source *s, size_t n) {
   return row_at(s, n + s->ahead < s->count ? n + s->ahead : n);
 }
 
-// `group` rows are read together. The first rows of the list are asked for at once. One token's products of quantised rows ask for all of them into the second cache: the
+// `group` rows are read together. The first rows of the list are asked for at once. Quantised rows are asked for into the second cache: the
 // first has too few reads under way for rows that the processor's own prefetching does not foresee.
 PI_INLINE row_source listed_rows(const pi_matrix *w, const uint32_t *list, size_t count, size_t group) {
   row_source s = {

@@ -8,8 +8,8 @@ import Synchronization
 /// is the same bits for any number of workers, and for one row at a time or many.
 ///
 /// A row alone needs no meeting of the workers between storing and attending: everyone takes items of
-/// ``decode(_:item:worker:)``, and after the next `sync` the output is there. Several rows: everyone stores some with
-/// ``store(_:row:)``, `sync`, items of ``attend(_:item:worker:)``, `sync`.
+/// ``decode(_:item:isFollowed:worker:)``, and after the next `sync` the output is there. Several rows: everyone stores some with
+/// ``store(_:row:)``, `sync`, items of ``attend(_:item:isFollowed:worker:)``, `sync`.
 final class Attention {
   /// What a layer's attention reads and writes. Queries, keys and values are as projected, not rotated yet; keys are
   /// rotated in place.
@@ -56,7 +56,7 @@ final class Attention {
 
   // MARK: A row alone
 
-  /// Items of ``decode(_:item:worker:)``: every chunk of positions of every key/value head.
+  /// Items of ``decode(_:item:isFollowed:worker:)``: every chunk of positions of every key/value head.
   func decodeItems(_ step: Step) -> Int { c.keyValueHeadCount * chunks(step) }
 
   private func chunks(_ step: Step) -> Int { step.tables.positions[0] / sizes.chunk + 1 }
@@ -105,7 +105,7 @@ final class Attention {
     }
   }
 
-  /// Items of ``attend(_:item:worker:)``: every tile of rows with every key/value head, the longest first.
+  /// Items of ``attend(_:item:isFollowed:worker:)``: every tile of rows with every key/value head, the longest first.
   func attendItems(_ step: Step) -> Int { c.keyValueHeadCount * step.tables.tileCount }
 
   /// Attention of a tile of rows with one key/value head, once everything is stored.

@@ -7,8 +7,8 @@ import PowerInferSparsity
 /// A row alone takes the lists (`FeedForward+Alone.swift`). Several rows together compute all neurons, for nearly every neuron
 /// fires for one of them; a few unite their lists where that was measured to pay (`FeedForward+Batch.swift`): neurons write what
 /// they give, 0 where they are left out, into one vector per row, and every worker then adds the rows of the down projection of those
-/// that give something, for its own share of the columns. Results are the same bits for any number of workers, and rows that
-/// may leave out neurons are summed in the same order alone and together.
+/// that give something, for its own share of the columns. Results are the same bits for any number of workers, and rows whose products
+/// are made by single rows are summed in the same order alone and together.
 final class FeedForward {
   let configuration: ModelConfiguration
   let plan: SparsityPlan
@@ -27,7 +27,7 @@ final class FeedForward {
   /// What every layer decodes with.
   let trial: SourceTrial
   let unions: UnionTrial
-  /// Whether listed rows of gates and ups have the bits of all rows by sixteens, too: floats of 16 bits may be multiplied in other ways.
+  /// Whether listed rows of gates and ups have the bits of all rows by sixteens, too: BF16 may be multiplied in another way.
   private let picksAreExact: Bool
   /// What layers took, when a trial or a profile wants to know.
   var layerTimes: LayerTimes?
@@ -194,7 +194,7 @@ final class FeedForward {
 
   /// output = Σ rows of the down projection times what their neurons give, for some rows of the batch.
   ///
-  /// Those by panels in one sum, the others piece by piece, as ``runAlone(_:index:of:down:maySkip:_:)`` adds them.
+  /// Those whose products are made together in one sum, the others piece by piece, as ``runAlone(_:index:of:down:maySkip:_:)`` adds them.
   private func addRows(
     _ down: Matrix, bias: Vector?, index: Int, rows: RowGroup, of tokens: Range<Int>, _ worker: Worker
   ) {

@@ -1,6 +1,6 @@
 import PowerInferKernels
 
-/// Rows that the steps of a pass compute, and how: by panels or by rows, and which may leave out neurons.
+/// Rows that the steps of a pass compute, and how: together or by single rows, and which may leave out neurons.
 struct RowGroup: Equatable {
   var count: Int
   /// The first rows, whose products are made together, as `panelOrder` says; those of the others by single rows.
