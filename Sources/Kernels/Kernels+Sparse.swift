@@ -32,8 +32,7 @@ extension Kernels {
   ///
   /// The list may be in any order and name a row several times; ascending is fastest. Of a matrix in ``RowLayout/stripes`` a row costs as
   /// much as the 16 of its stripe, unless they follow one another on the list. Quantised formats read the 8-bit form of
-  /// `x`, which must have been filled by these kernels in the order of rows or of sixteens; others its floats. Of ``WeightFormat/bf16`` the bits
-  /// are the same in the order of rows only.
+  /// `x`, which must have been filled by these kernels in the order of rows or of sixteens; others its floats.
   public func multiply(
     _ w: Matrix, listed rows: UnsafeBufferPointer<UInt32>, by x: Activations, tokens: Range<Int>,
     into y: UnsafeMutablePointer<Float>, stride: Int

@@ -11,6 +11,8 @@ public struct Kernels: @unchecked Sendable {
   let table: pi_kernels
   /// How products of one token read weights.
   public var readings = RowReadings()
+  /// Whether some of the weights are BF16, which have products of many tokens by panels only.
+  public var takesBF16 = false
 
   /// The kernels of ``InstructionSet/active``.
   public static let active =
@@ -29,8 +31,9 @@ public struct Kernels: @unchecked Sendable {
 
   /// The order of 8-bit forms that makes products with so many tokens at once fastest.
   public func order(forTokens count: Int) -> Activations.Order {
-    if table.panel_tokens > 0 && count >= table.panel_tokens { return .panels }
-    return table.sixteen_tokens > 0 && count >= table.sixteen_tokens ? .sixteens : .rows
+    func isReached(_ least: Int) -> Bool { least > 0 && count >= least }
+    if takesBF16 { return isReached(table.bf16_panel_tokens) ? .panels : .rows }
+    return isReached(table.panel_tokens) ? .panels : isReached(table.sixteen_tokens) ? .sixteens : .rows
   }
 
   /// Whether products by panels are ever faster.

@@ -139,7 +139,7 @@ static void bf16_panels(const pi_matrix *w, size_t row_begin, size_t row_end, co
 
 static void avx512_multiply_with_bf16(const pi_matrix *w, size_t row_begin, size_t row_end, const pi_activations *x,
                                       size_t token_begin, size_t token_end, float *y, size_t stride) {
-  if (x->order != PI_BY_ROWS && w->format == PI_BF16) {
+  if (x->order == PI_BY_PANELS && w->format == PI_BF16) {
     bf16_panels(w, row_begin, row_end, x, token_begin, token_end, y, stride);
   } else {
     avx512_multiply(w, row_begin, row_end, x, token_begin, token_end, y, stride);

@@ -1,8 +1,9 @@
 // The table of one instruction set, whose functions are all named by PI_NAME; only the products have variants.
-#define PI_TABLE(sixteen_from, panel_from, product)         \
+#define PI_TABLE(sixteen_from, panel_from, bf16_from, product) \
   {                                                         \
       .panel_tokens = (panel_from),                         \
       .sixteen_tokens = (sixteen_from),                     \
+      .bf16_panel_tokens = (bf16_from),                     \
       .has_stripes = PI_HAS_STRIPES,                        \
       .arrange_leading = PI_NAME(arrange_leading),          \
       .multiply_leading = PI_NAME(multiply_leading),        \

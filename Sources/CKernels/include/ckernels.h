@@ -172,6 +172,8 @@ typedef struct {
   size_t panel_tokens;
   // The same by sixteens, with fewer tokens.
   size_t sixteen_tokens;
+  // The same by panels with a model that has BF16 weights, which have no products by sixteens.
+  size_t bf16_panel_tokens;
   // Whether `multiply` takes striped matrices, and `multiply_leading` too, which the portable set always does. No other product does, nor
   // does a sum of rows.
   uint32_t has_stripes;
@@ -193,7 +195,7 @@ typedef struct {
                               const pi_activations *PI_NONNULL x, size_t token_begin, size_t token_end,
                               float *PI_NONNULL y, size_t stride);
   // y[t * stride + i] = sum over c of w[list[i], c] * x[t, c], for `count` rows in any order: the same bits as `multiply` gives
-  // for the row and the token, but for PI_BF16 by sixteens. The 8-bit form is not PI_BY_PANELS, and the matrix not striped.
+  // for the row and the token. The 8-bit form is not PI_BY_PANELS, and the matrix not striped.
   void (*PI_NONNULL multiply_listed)(const pi_matrix *PI_NONNULL w, const uint32_t *PI_NONNULL list, size_t count,
                                      const pi_activations *PI_NONNULL x, size_t token_begin, size_t token_end,
                                      float *PI_NONNULL y, size_t stride);

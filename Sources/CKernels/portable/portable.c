@@ -153,6 +153,6 @@ static void portable_accumulate_rows(const pi_matrix *w, size_t rows, const floa
 #define PI_HAS_STRIPES 0
 #include "dispatch/table.h"
 
-static const pi_kernels table = PI_TABLE(0, 0, portable_multiply);
+static const pi_kernels table = PI_TABLE(0, 0, 0, portable_multiply);
 
 const pi_kernels *pi_kernels_portable(void) { return &table; }

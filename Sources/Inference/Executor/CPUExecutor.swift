@@ -64,6 +64,7 @@ final class CPUExecutor: ModelExecutor {
     var kernels = Kernels.active
     kernels.readings = TuningRecord(options.tuning, kernels: kernels, threads: team.count)
       .readings(for: model.weights.decodedMatrices, kernels: kernels, team: team)
+    kernels.takesBF16 = model.weights.decodedMatrices.contains { $0.format == .bf16 }
     self.kernels = kernels
     profile = options.isProfiled ? Profile(threads: team.count) : nil
     clock = StageClock(profile)

@@ -27,8 +27,6 @@ final class FeedForward {
   /// What every layer decodes with.
   let trial: SourceTrial
   let unions: UnionTrial
-  /// Whether listed rows of gates and ups have the bits of all rows by sixteens, too: BF16 may be multiplied in another way.
-  private let picksAreExact: Bool
   /// What layers took, when a trial or a profile wants to know.
   var layerTimes: LayerTimes?
 
@@ -81,9 +79,6 @@ final class FeedForward {
     activity = NeuronActivity(layers: plan.layers.count, neurons: neurons, workers: workers)
     trial = SourceTrial(plan.layers.map(\.sources))
     unions = UnionTrial(isOpen: plan.mode != .dense)
-    picksAreExact = model.weights.layers.allSatisfy { layer in
-      [layer.gate, layer.up].allSatisfy { $0?.format != .bf16 }
-    }
     layerTimes = isProfiled ? LayerTimes(layers: plan.layers.count) : nil
   }
 
@@ -98,17 +93,15 @@ final class FeedForward {
     if rows.isAlone, !isObserved {
       pass = .alone
       if allSkip { trial.begin() }
-    } else if allSkip, canUnite(rows), rows.count <= NeuronScratch.unionCapacity, !isObserved {
+    } else if allSkip, rows.panelOrder != .panels || rows.panelCount == 0, rows.count <= NeuronScratch.unionCapacity,
+      !isObserved
+    {
       pass = unions.begin(tokens: rows.count) ? .united : .together
     } else {
       pass = .together
       unions.pass()
     }
     decodes = pass == .alone && allSkip
-  }
-
-  private func canUnite(_ rows: RowGroup) -> Bool {
-    rows.panelCount == 0 || rows.panelOrder == .sixteens && picksAreExact
   }
 
   /// Whether the current pass is of one row that may leave out neurons.
