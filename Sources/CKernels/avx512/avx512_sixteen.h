@@ -138,6 +138,20 @@ PI_INLINE void add_super(uint32_t format, const uint8_t *const *rows, size_t b, 
   }
 }
 
+// A stripe.
+PI_INLINE void add_stripe(uint32_t format, const uint8_t *stripe, const uint8_t *ahead, asking asks, size_t all,
+                          const token_rows *x, size_t tokens, __m512 *sum) {
+  const size_t bytes = PI_STRIPE * pi_block_bytes(format);
+  for (size_t b = 0; b < all; b++) {
+    __m512i codes[8];
+    __m512 scale, minimum = _mm512_setzero_ps();
+    prefetch_as(asks, ahead + b * bytes, bytes);
+    unsigned_codes(format, &stripe, b, all, codes);
+    stripe_scales(format, stripe, b, all, &scale, &minimum);
+    add_block(format, codes, &scale, minimum, x, b, tokens, sum);
+  }
+}
+
 // One stripe, or sixteen rows, with `tokens` tokens (a constant); y[t * stride + r] of those `wanted`.
 PI_INLINE void sixteen_by_tokens(uint32_t format, const uint8_t *const *rows, const upcoming_rows *next, __mmask16 wanted,
                                  const pi_activations *x, size_t token, size_t tokens, float *y, size_t stride) {
@@ -146,7 +160,15 @@ PI_INLINE void sixteen_by_tokens(uint32_t format, const uint8_t *const *rows, co
   __m512 sum[MOST_TOKENS];
   PI_UNROLL
   for (size_t t = 0; t < tokens; t++) sum[t] = _mm512_setzero_ps();
-  for (size_t b = 0; b < all; b += SCALED_BLOCKS) {
+  if (pi_is_striped(format)) {
+    // So that the loop itself need not ask which way it is.
+    switch (next->asks) {
+      case ASKS_NEVER: add_stripe(format, rows[0], NULL, ASKS_NEVER, all, &of, tokens, sum); break;
+      case ASKS_FIRST: add_stripe(format, rows[0], next->ahead, ASKS_FIRST, all, &of, tokens, sum); break;
+      default: add_stripe(format, rows[0], next->ahead, ASKS_SECOND, all, &of, tokens, sum);
+    }
+  }
+  for (size_t b = 0; b < all && !pi_is_striped(format); b += SCALED_BLOCKS) {
     if (pi_block_elements(format) == PI_SUPER) {
       ask_for_rows(format, next, b, all);
       ask_for_blocks(format, next, b, 8);
@@ -155,90 +177,40 @@ PI_INLINE void sixteen_by_tokens(uint32_t format, const uint8_t *const *rows, co
     }
     const size_t count = all - b < SCALED_BLOCKS ? all - b : SCALED_BLOCKS;
     __m512 scale[SCALED_BLOCKS], minimum[SCALED_BLOCKS];
-    if (!pi_is_striped(format)) sixteen_scales(format, rows, b, count, all, scale, minimum);
+    sixteen_scales(format, rows, b, count, all, scale, minimum);
     ask_for_rows(format, next, b, all);
     for (size_t i = 0; i < count; i++) {
       __m512i codes[8];
       ask_for_blocks(format, next, b + i, 1);
       unsigned_codes(format, rows, b + i, all, codes);
-      if (pi_is_striped(format)) {
-        __m512 own, more = _mm512_setzero_ps();
-        stripe_scales(format, rows[0], b + i, all, &own, &more);
-        add_block(format, codes, &own, more, &of, b + i, tokens, sum);
-      } else {
-        add_block(format, codes, scale + i, has_minima(format) ? minimum[i] : _mm512_setzero_ps(), &of, b + i, tokens, sum);
-      }
+      add_block(format, codes, scale + i, has_minima(format) ? minimum[i] : _mm512_setzero_ps(), &of, b + i, tokens, sum);
     }
   }
   PI_UNROLL
   for (size_t t = 0; t < tokens; t++) _mm512_mask_storeu_ps(y + t * stride, wanted, sum[t]);
 }
 
-typedef void (*sixteen_kernel)(const uint8_t *const *rows, const upcoming_rows *next, __mmask16 wanted,
-                               const pi_activations *x, size_t token, float *y, size_t stride);
-
-// Numbers of tokens that have a copy; others are made of these, and for each the rows are transposed again.
-enum { COPIES = 6 };
-static const size_t tokens_of_copy[COPIES] = {8, 6, 4, 3, 2, 1};
-
-#define PI_COPY(name, tokens)                                                                                  \
-  static void sixteen_##name##_##tokens(const uint8_t *const *rows, const upcoming_rows *next, __mmask16 wanted, \
-                                        const pi_activations *x, size_t token, float *y, size_t stride) {      \
-    sixteen_by_tokens(PI_##name, rows, next, wanted, x, token, tokens, y + token * stride, stride);            \
-  }
-#define PI_COPIES(name)                                                                                          \
-  PI_COPY(name, 8)                                                                                               \
-  PI_COPY(name, 6)                                                                                               \
-  PI_COPY(name, 4)                                                                                               \
-  PI_COPY(name, 3)                                                                                               \
-  PI_COPY(name, 2)                                                                                               \
-  PI_COPY(name, 1)                                                                                               \
-  static const sixteen_kernel sixteen_##name[COPIES] = {sixteen_##name##_8, sixteen_##name##_6, sixteen_##name##_4, \
-                                                        sixteen_##name##_3, sixteen_##name##_2, sixteen_##name##_1};
-PI_QUANTIZED(PI_COPIES)
-#undef PI_COPIES
-#undef PI_COPY
-
-static const sixteen_kernel *sixteen_kernels(uint32_t format) {
-  switch (format) {
-#define PI_CASE(name) \
-  case PI_##name: return sixteen_##name;
-    PI_QUANTIZED(PI_CASE)
-#undef PI_CASE
-    default: return NULL;
-  }
-}
-
-static void sixteen_by_all(const sixteen_kernel *kernels, const uint8_t *const *rows, upcoming_rows *next, __mmask16 wanted,
-                           const pi_activations *x, size_t token, size_t token_end, float *y, size_t stride) {
-  for (size_t i = 0; i < COPIES; i++) {
-    for (; token_end - token >= tokens_of_copy[i]; token += tokens_of_copy[i]) {
-      kernels[i](rows, next, wanted, x, token, y, stride);
-      next->asks = ASKS_NEVER;
-    }
-  }
-}
-
-// Entries from `begin` to `end` of the source, rows of a quantised format; y[t * stride + n].
-static void multiply_sixteens(uint32_t format, const row_source *s, size_t begin, size_t end, const pi_activations *x,
-                              size_t token, size_t token_end, float *y, size_t stride) {
-  const sixteen_kernel *const kernels = sixteen_kernels(format);
+// Entries from `begin` to `end` of the source with `tokens` tokens (a constant); y[t * stride + n]. `asks` for what comes next, unless other
+// tokens have done so.
+PI_INLINE void sixteens_by_tokens(uint32_t format, const row_source *s, size_t begin, size_t end, bool asks,
+                                  const pi_activations *x, size_t token, size_t tokens, float *y, size_t stride) {
   const bool striped = pi_is_striped(format);
-  if (!kernels) return;
   for (size_t n = striped ? begin / PI_STRIPE * PI_STRIPE : begin; n < end; n += PI_STRIPE) {
     const size_t count = end - n < PI_STRIPE ? end - n : PI_STRIPE;
     __mmask16 wanted = (__mmask16)((1u << count) - 1);
     if (n < begin) wanted &= (__mmask16)(0xffff << (begin - n));
     const uint8_t *rows[PI_STRIPE];
-    upcoming_rows next = {.asks = s->asks};
+    upcoming_rows next;
+    next.ahead = NULL;
     if (striped) {
       rows[0] = row_at(s, n);
+      next.asks = asks ? s->asks : ASKS_NEVER;
       next.ahead = ahead_of(s, n);
-      prefetch_head(format, rows[0], x->columns / PI_BLOCK);
+      if (asks) prefetch_head(format, rows[0], x->columns / PI_BLOCK);
     } else {
       // In place of rows that are not there the last one is read again.
       for (size_t i = 0; i < PI_STRIPE; i++) rows[i] = row_at(s, n + (i < count ? i : count - 1));
-      next.asks = ASKS_SECOND;
+      next.asks = asks ? ASKS_SECOND : ASKS_NEVER;
       if (!s->list && s->row_bytes == s->width) {
         next.ahead = rows[0] + PI_STRIPE * s->row_bytes + BYTES_BEHIND;
       } else if (s->list && n + s->ahead >= s->count) {
@@ -249,6 +221,65 @@ static void multiply_sixteens(uint32_t format, const row_source *s, size_t begin
         }
       }
     }
-    sixteen_by_all(kernels, rows, &next, wanted, x, token, token_end, y + n, stride);
+    sixteen_by_tokens(format, rows, &next, wanted, x, token, tokens, y + token * stride + n, stride);
+  }
+}
+
+typedef void (*sixteen_kernel)(const row_source *s, size_t begin, size_t end, bool asks, const pi_activations *x,
+                               size_t token, float *y, size_t stride);
+
+// Numbers of tokens that have a copy, per format; others are made of these, and for each the rows are transposed again.
+enum { COPIES = 6 };
+static const size_t tokens_of_copy[COPIES] = {8, 6, 4, 3, 2, 1};
+
+#define PI_COPY(name, tokens)                                                                                             \
+  static void sixteens_##name##_##tokens(const row_source *s, size_t begin, size_t end, bool asks, const pi_activations *x, \
+                                         size_t token, float *y, size_t stride) {                                         \
+    sixteens_by_tokens(PI_##name, s, begin, end, asks, x, token, tokens, y, stride);                                      \
+  }
+#define PI_COPIES(name)                                                                          \
+  PI_COPY(name, 8)                                                                               \
+  PI_COPY(name, 6)                                                                               \
+  PI_COPY(name, 4)                                                                               \
+  PI_COPY(name, 3)                                                                               \
+  PI_COPY(name, 2)                                                                               \
+  PI_COPY(name, 1)                                                                               \
+  static const sixteen_kernel sixteens_##name[COPIES] = {                                        \
+      sixteens_##name##_8, sixteens_##name##_6, sixteens_##name##_4, sixteens_##name##_3, sixteens_##name##_2, \
+      sixteens_##name##_1};
+PI_QUANTIZED(PI_COPIES)
+#undef PI_COPIES
+#undef PI_COPY
+
+static const sixteen_kernel *sixteen_kernels(uint32_t format) {
+  switch (format) {
+#define PI_CASE(name) \
+  case PI_##name: return sixteens_##name;
+    PI_QUANTIZED(PI_CASE)
+#undef PI_CASE
+    default: return NULL;
+  }
+}
+
+// Entries from `begin` to `end` of the source, rows of a quantised format; y[t * stride + n].
+static void multiply_sixteens(uint32_t format, const row_source *s, size_t begin, size_t end, const pi_activations *x,
+                              size_t token, size_t token_end, float *y, size_t stride) {
+  const sixteen_kernel *const kernels = sixteen_kernels(format);
+  if (!kernels) return;
+  for (size_t i = 0; i < COPIES; i++) {
+    if (tokens_of_copy[i] != token_end - token) continue;
+    kernels[i](s, begin, end, true, x, token, y, stride);
+    return;
+  }
+  // Sixteen rows after the other, each with all tokens.
+  const size_t first = pi_is_striped(format) ? begin / PI_STRIPE * PI_STRIPE : begin;
+  for (size_t n = first; n < end; n += PI_STRIPE) {
+    const size_t from = n < begin ? begin : n, to = end - n < PI_STRIPE ? end : n + PI_STRIPE;
+    size_t t = token;
+    for (size_t i = 0; i < COPIES; i++) {
+      for (; token_end - t >= tokens_of_copy[i]; t += tokens_of_copy[i]) {
+        kernels[i](s, from, to, t == token, x, t, y, stride);
+      }
+    }
   }
 }
