@@ -152,11 +152,9 @@ PI_INLINE void add_stripe(uint32_t format, const uint8_t *stripe, const uint8_t 
   }
 }
 
-// One stripe, or sixteen rows, with `tokens` tokens (a constant); y[t * stride + r] of those `wanted`.
-PI_INLINE void sixteen_by_tokens(uint32_t format, const uint8_t *const *rows, const upcoming_rows *next, __mmask16 wanted,
-                                 const pi_activations *x, size_t token, size_t tokens, float *y, size_t stride) {
-  const size_t all = x->columns / PI_BLOCK;
-  const token_rows of = tokens_from(x, token);
+// One stripe, or sixteen rows, of `all` blocks with `tokens` tokens (a constant); y[t * stride + r] of those `wanted`.
+PI_INLINE void sixteen_by_tokens(uint32_t format, const uint8_t *const *rows, size_t all, const upcoming_rows *next,
+                                 __mmask16 wanted, token_rows of, size_t tokens, float *y, size_t stride) {
   __m512 sum[MOST_TOKENS];
   PI_UNROLL
   for (size_t t = 0; t < tokens; t++) sum[t] = _mm512_setzero_ps();
@@ -195,6 +193,9 @@ PI_INLINE void sixteen_by_tokens(uint32_t format, const uint8_t *const *rows, co
 PI_INLINE void sixteens_by_tokens(uint32_t format, const row_source *s, size_t begin, size_t end, bool asks,
                                   const pi_activations *x, size_t token, size_t tokens, float *y, size_t stride) {
   const bool striped = pi_is_striped(format);
+  const size_t all = x->columns / PI_BLOCK;
+  const token_rows of = tokens_from(x, token);
+  y += token * stride;
   for (size_t n = striped ? begin / PI_STRIPE * PI_STRIPE : begin; n < end; n += PI_STRIPE) {
     const size_t count = end - n < PI_STRIPE ? end - n : PI_STRIPE;
     __mmask16 wanted = (__mmask16)((1u << count) - 1);
@@ -206,7 +207,7 @@ PI_INLINE void sixteens_by_tokens(uint32_t format, const row_source *s, size_t b
       rows[0] = row_at(s, n);
       next.asks = asks ? s->asks : ASKS_NEVER;
       next.ahead = ahead_of(s, n);
-      if (asks) prefetch_head(format, rows[0], x->columns / PI_BLOCK);
+      if (asks) prefetch_head(format, rows[0], all);
     } else {
       // In place of rows that are not there the last one is read again.
       for (size_t i = 0; i < PI_STRIPE; i++) rows[i] = row_at(s, n + (i < count ? i : count - 1));
@@ -221,7 +222,7 @@ PI_INLINE void sixteens_by_tokens(uint32_t format, const row_source *s, size_t b
         }
       }
     }
-    sixteen_by_tokens(format, rows, &next, wanted, x, token, tokens, y + token * stride + n, stride);
+    sixteen_by_tokens(format, rows, all, &next, wanted, of, tokens, y + n, stride);
   }
 }
 
