@@ -161,7 +161,7 @@ PI_INLINE void sixteen_by_tokens(uint32_t format, const uint8_t *const *rows, si
   if (pi_is_striped(format)) {
     // So that the loop itself need not ask which way it is.
     switch (next->asks) {
-      case ASKS_NEVER: add_stripe(format, rows[0], NULL, ASKS_NEVER, all, &of, tokens, sum); break;
+      case ASKS_NEVER: add_stripe(format, rows[0], next->ahead, ASKS_NEVER, all, &of, tokens, sum); break;
       case ASKS_FIRST: add_stripe(format, rows[0], next->ahead, ASKS_FIRST, all, &of, tokens, sum); break;
       default: add_stripe(format, rows[0], next->ahead, ASKS_SECOND, all, &of, tokens, sum);
     }
