@@ -725,10 +725,22 @@ def test_neurons(browser):
     page.mouse.move(5, 5)
     until(page, "document.querySelector('#neurons').innerText.includes('The latest token.')")
     audit(page, "neurons")
-    tokens.nth(3).hover()
     page.locator("#neurons .strip").focus()
+
+    def point(index, x):
+        tokens.nth(index).dispatch_event("pointerover", {"screenX": x, "screenY": 7, "bubbles": True})
+
+    def is_selected(index):
+        return tokens.nth(index).get_attribute("aria-selected") == "true"
+
+    point(3, 1)
     page.keyboard.press("ArrowRight")
-    check(tokens.nth(4).get_attribute("aria-selected") == "true", "tokens by the keyboard")
+    check(is_selected(4), "tokens by the keyboard")
+    # What comes to lie beneath a pointer that rests chooses nothing.
+    point(6, 1)
+    check(is_selected(4), "a key's choice stays while the pointer rests")
+    point(6, 2)
+    check(is_selected(6), "a pointer that moves chooses again")
     picture(page, "neurons-light")
     page.click("#toggle-theme")
     picture(page, "neurons-dark")

@@ -12,6 +12,8 @@ export class Neurons {
   #chosen = -1; // index of the token that is looked at; -1 the latest
   #isPointed = false; // whether that is because of what the pointer is on in the answer
   #aligned = null; // {element, length, places} of the text that the pointer is on
+  #pointer = null; // where it was last seen over the tokens
+  #resting = null; // where it was when a key chose a token, until it moves
   #controller = null;
   #frame = 0;
 
@@ -46,14 +48,20 @@ export class Neurons {
     this.note = make("p", { className: "quiet small" }, "Ask something to see its neurons.");
     this.figures = make("dl", { className: "figures" });
     this.strip = make("div", { className: "strip", tabIndex: 0, role: "listbox", "aria-label": "Tokens of the answer", hidden: true });
-    this.strip.addEventListener("pointerover", (event) => this.#choose(event.target));
+    this.strip.addEventListener("pointerover", (event) => { if (this.#hasMoved(event)) this.#choose(event.target); });
+    this.strip.addEventListener("pointermove", (event) => this.#hasMoved(event));
     this.strip.addEventListener("click", (event) => this.#choose(event.target));
-    this.strip.addEventListener("pointerleave", () => { this.#isPointed = false; this.#pick(-1); });
+    this.strip.addEventListener("pointerleave", (event) => {
+      if (!this.#hasMoved(event)) return;
+      this.#isPointed = false;
+      this.#pick(-1);
+    });
     this.strip.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!step || !this.#answer) return;
       event.preventDefault();
       this.#isPointed = false;
+      this.#resting = this.#pointer;
       const last = this.#answer.pieces.length - 1;
       const from = this.#chosen < 0 ? last : this.#chosen;
       this.#pick(Math.min(last, Math.max(0, from + step)));
@@ -134,6 +142,14 @@ export class Neurons {
   }
 
   // MARK: Looking
+
+  /** Whether the pointer has moved since a key chose a token: what moves beneath a pointer that rests chooses nothing. */
+  #hasMoved({ screenX, screenY }) {
+    this.#pointer = `${screenX} ${screenY}`;
+    if (this.#pointer === this.#resting) return false;
+    this.#resting = null;
+    return true;
+  }
 
   #choose(target) {
     if (target.getAttribute("role") !== "option") return;
