@@ -44,20 +44,20 @@ import Testing
     #expect(trial.isOver && trial.current == [.gate, .dense])
   }
 
-  @Test func unionsAreTriedForEachNumberOfTokens() {
-    let unions = UnionTrial(isOpen: true)
-    func pass(_ tokens: Int, united: UInt64, masked: UInt64) {
-      let isUniting = unions.begin(tokens: tokens)
-      for _ in 0..<3 { unions.note(nanoseconds: isUniting ? united : masked) }
-      unions.end()
+  @Test func listsAreTriedForEachNumberOfRows() {
+    let lists = ListTrial(isOpen: true)
+    func pass(_ rows: Int, listed: UInt64, together: UInt64) {
+      let isListing = lists.begin(rows: rows)
+      for _ in 0..<3 { lists.note(nanoseconds: isListing ? listed : together) }
+      lists.end()
     }
     for _ in 0..<20 {
-      pass(2, united: 50, masked: 100)
-      pass(3, united: 100, masked: 90)
+      pass(2, listed: 50, together: 100)
+      pass(3, listed: 100, together: 90)
     }
-    #expect(unions.pays(tokens: 2) == true && unions.pays(tokens: 3) == false)
-    #expect(unions.pays(tokens: 16) == nil && unions.pays(tokens: 17) == false)
-    #expect(unions.begin(tokens: 2) && !unions.begin(tokens: 3))
-    #expect(!UnionTrial(isOpen: false).begin(tokens: 2))
+    #expect(lists.pays(rows: 2) == true && lists.pays(rows: 3) == false)
+    #expect(lists.pays(rows: ListTrial.mostRows) == nil && lists.pays(rows: ListTrial.mostRows + 1) == false)
+    #expect(lists.begin(rows: 2) && !lists.begin(rows: 3))
+    #expect(!ListTrial(isOpen: false).begin(rows: 2))
   }
 }

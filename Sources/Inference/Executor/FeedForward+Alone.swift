@@ -136,7 +136,7 @@ extension FeedForward {
   }
 
   /// What is kept of gates: with a threshold, of activated ones.
-  private static func rule(_ threshold: Float?) -> SelectionRule { threshold.map { .magnitude($0) } ?? .above(0) }
+  static func rule(_ threshold: Float?) -> SelectionRule { threshold.map { .magnitude($0) } ?? .above(0) }
 
   /// The leading bits of every gate are read, the others where the neuron may fire.
   private func computeByBits(
@@ -175,7 +175,7 @@ extension FeedForward {
     kernels.prefetch(step.down, listed: own.listed(count))
     if layer.gate != nil {
       if let leading, let up = leading.up?.matrix {
-        let rows = leading.rows(of: own.listed(count), into: own.tokens)
+        let rows = leading.rows(of: own.listed(count), into: own.other)
         kernels.multiply(up, listed: rows, by: step.input, into: own.up, scratch: own.joined)
         addBias(layer.upBias, to: own.up, own.list, count: count)
       } else {

@@ -16,11 +16,9 @@ extension FeedForward {
     if leading != nil { arrange(input, rows, worker) }
     worker.enter(.gateUp)
     let f = configuration.feedForwardSize
-    let isUnited = pass == .united
-    // Pieces of a row group, which scratch has room for; also where the last layer goes on with one row.
-    let pieces = RowPieces(layer.up, tokens: max(count, 2))
+    let pieces = BatchPieces(neurons: f, workers: worker.count, areLong: pass == .listed)
     worker.pieces(pieces.count) { piece in
-      let neurons = pieces[piece].rows
+      let neurons = pieces[piece]
       if let resident = resident[index], !resident[neurons].contains(true) {
         for t in 0..<count {
           (work.shared.hidden.row(t) + neurons.lowerBound).update(repeating: 0, count: neurons.count)
@@ -29,7 +27,11 @@ extension FeedForward {
       }
       if let predictor, let predicted {
         worker.enter(.predictor)
-        score(predictor, neurons: neurons, of: predicted, rows: rows, worker: worker.index)
+        // Scratch has room for a row group.
+        for start in stride(from: neurons.lowerBound, to: neurons.upperBound, by: RowPieces.rowGroup) {
+          let group = start..<min(start + RowPieces.rowGroup, neurons.upperBound)
+          score(predictor, neurons: group, of: predicted, rows: rows, worker: worker.index)
+        }
         worker.enter(.gateUp)
       }
       if let predictions { take(predictions, layer: index, neurons: neurons, rows: rows) }
@@ -43,8 +45,8 @@ extension FeedForward {
         }
         worker.enter(.gateUp)
       }
-      if isUnited {
-        computeUnion(layer, index: index, neurons: neurons, of: input, count: count, worker)
+      if pass == .listed {
+        computeLists(layer, index: index, neurons: neurons, of: input, count: count, worker)
         for t in 0..<count { silenceOthers(index, neurons, row: t) }
         return
       }
@@ -98,87 +100,48 @@ extension FeedForward {
     }
   }
 
-  /// Neurons that are active for any of a few rows, each for the rows it is active for. At most a piece of them.
-  private func computeUnion(
+  /// What some neurons give, each row by a list of its own: those that may be active for it. At most a piece of a row alone.
+  private func computeLists(
     _ layer: LayerWeights, index: Int, neurons: Range<Int>, of input: Activations, count: Int, _ worker: Worker
   ) {
-    let (own, stride) = (scratch.own[worker.index], RowPieces.rowGroup)
-    for t in 0..<count {
-      (work.shared.hidden.row(t) + neurons.lowerBound).update(repeating: 0, count: neurons.count)
-    }
-    let threshold: Float? =
-      switch source(index) {
-      case .threshold(let value): value
-      case .bits(_, let value): value
-      case .dense, .gate, .predictor: nil
-      }
+    let (own, f) = (scratch.own[worker.index], configuration.feedForwardSize)
+    let numbers = UInt32(neurons.lowerBound)..<UInt32(neurons.upperBound)
     let gate = layer.gate ?? layer.up
-    var listed = listCandidates(layer: index, neurons: neurons, count: count, own)
-    kernels.multiply(
-      gate, listed: own.listed(listed), by: input, tokens: 0..<count,
-      into: own.gate, stride: stride)
-    for t in 0..<count {
-      addBias(
-        layer.gate == nil ? layer.upBias : layer.gateBias, to: own.gate + t * stride, own.list, count: listed)
-      if threshold != nil { activateGate(own.gate + t * stride, count: listed) }
-    }
-    listed = dropSilent(threshold: threshold, count: count, listed: listed, own)
-    if layer.gate != nil {
-      kernels.multiply(
-        layer.up, listed: own.listed(listed), by: input,
-        tokens: 0..<count, into: own.up, stride: stride)
+    let gateBias = layer.gate == nil ? layer.upBias : layer.gateBias
+    let (least, threshold): (Float?, Float?) =
+      switch source(index) {
+      case .dense, .gate: (nil, nil)
+      case .threshold(let value): (nil, value)
+      case .predictor(let score): (score, nil)
+      case .bits(_, let value): (0, value)
+      }
+    if least == nil {
+      projections.project(gate, neurons, bias: gateBias, of: input, tokens: 0..<count, into: work.gate)
     }
     for t in 0..<count {
-      activateListed(layer, threshold: threshold, gate: own.gate + t * stride, up: own.up + t * stride, own, listed)
       let hidden = work.shared.hidden.row(t)
-      for entry in 0..<listed where own.tokens[entry] >> UInt32(t) & 1 == 1 {
-        hidden[Int(own.list[entry])] = own.up[t * stride + entry]
+      (hidden + neurons.lowerBound).update(repeating: 0, count: neurons.count)
+      var listed = neurons.count
+      if let least {
+        listed = kernels.select(
+          scratch.scores + t * f + neurons.lowerBound, numbers: numbers, by: .from(least), into: own.list)
+        kernels.multiply(gate, listed: own.listed(listed), by: input, tokens: t..<t + 1, into: own.gate, stride: 0)
+        addBias(gateBias, to: own.gate, own.list, count: listed)
+      } else {
+        own.gate.update(from: work.gate + t * f + neurons.lowerBound, count: listed)
+        listed = own.list(all: numbers)
       }
+      if threshold != nil { activateGate(own.gate, count: listed) }
+      if threshold != nil || configuration.activation == .relu {
+        listed = kernels.select(
+          own.gate, list: own.list, count: listed, by: Self.rule(threshold), into: own.list, values: own.gate)
+      }
+      if layer.gate != nil {
+        kernels.multiply(layer.up, listed: own.listed(listed), by: input, tokens: t..<t + 1, into: own.up, stride: 0)
+      }
+      activateListed(layer, threshold: threshold, gate: own.gate, up: own.up, own, listed)
+      for entry in 0..<listed { hidden[Int(own.list[entry])] = own.up[entry] }
     }
-  }
-
-  /// Lists the neurons that some token may need, with the tokens that may need them.
-  private func listCandidates(layer: Int, neurons: Range<Int>, count: Int, _ own: NeuronScratch.Own) -> Int {
-    let f = configuration.feedForwardSize
-    let everyone = UInt32(1) << UInt32(count) - 1
-    let least: Float? =
-      switch source(layer) {
-      case .predictor(let threshold): threshold
-      case .bits: 0
-      case .dense, .gate, .threshold: nil
-      }
-    var listed = 0
-    for neuron in neurons {
-      var tokens = everyone
-      if let threshold = least {
-        tokens = 0
-        for t in 0..<count where !(scratch.scores[t * f + neuron] < threshold) { tokens |= 1 << UInt32(t) }
-      }
-      own.list[listed] = UInt32(truncatingIfNeeded: neuron)
-      own.tokens[listed] = tokens
-      listed += tokens == 0 ? 0 : 1
-    }
-    return listed
-  }
-
-  /// Takes from the list what turned out silent, or below the threshold, for all tokens.
-  private func dropSilent(threshold: Float?, count: Int, listed: Int, _ own: NeuronScratch.Own) -> Int {
-    guard threshold != nil || configuration.activation == .relu else { return listed }
-    let stride = RowPieces.rowGroup
-    var kept = 0
-    for entry in 0..<listed {
-      var tokens: UInt32 = 0
-      for t in 0..<count {
-        let gate = own.gate[t * stride + entry]
-        let isSilent = threshold.map { abs(gate) < $0 } ?? (gate <= 0)
-        tokens |= (isSilent ? 0 : 1) << UInt32(t)
-        own.gate[t * stride + kept] = gate
-      }
-      own.list[kept] = own.list[entry]
-      own.tokens[kept] = own.tokens[entry] & tokens
-      kept += own.tokens[kept] == 0 ? 0 : 1
-    }
-    return kept
   }
 
   /// up = what the listed neurons give for a token; with a threshold, `gate` is activated already.
@@ -195,5 +158,24 @@ extension FeedForward {
       if configuration.architecture.gating == .gatedBoth { kernels.relu(up, into: up, count: listed) }
       kernels.multiplyElements(gate, up, into: up, count: listed)
     }
+  }
+}
+
+/// A layer's neurons, cut into pieces for several rows.
+private struct BatchPieces {
+  private let neurons: Int
+  private let perPiece: Int
+
+  var count: Int { (neurons + perPiece - 1) / perPiece }
+
+  subscript(piece: Int) -> Range<Int> { piece * perPiece..<min(neurons, (piece + 1) * perPiece) }
+
+  /// - Parameter areLong: because lists of few neurons leave vector lanes empty: as long as those of a row alone, unless workers would have
+  ///   nothing to do.
+  init(neurons: Int, workers: Int, areLong: Bool) {
+    self.neurons = neurons
+    let group = RowPieces.rowGroup
+    let share = neurons / (2 * workers * group) * group
+    perPiece = areLong ? max(group, min(NeuronPieces.perPiece(neurons: neurons), share)) : group
   }
 }

@@ -101,7 +101,7 @@ extension FeedForward {
     count: Int, _ own: NeuronScratch.Own
   ) {
     let dip = configuration.activation.dip
-    let hasDip = own.tokens
+    let hasDip = own.other
     for index in 0..<count { hasDip[index] = lowest[index] < dip.place && dip.place < highest[index] ? 1 : 0 }
     activateGate(lowest, count: count)
     activateGate(highest, count: count)

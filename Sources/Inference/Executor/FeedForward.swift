@@ -5,9 +5,9 @@ import PowerInferSparsity
 /// The feed-forward of every layer, with all neurons or with those that an activation source lists.
 ///
 /// A row alone takes the lists (`FeedForward+Alone.swift`). Several rows together compute all neurons, for nearly every neuron
-/// fires for one of them; a few unite their lists where that was measured to pay (`FeedForward+Batch.swift`): neurons write what
-/// they give, 0 where they are left out, into one vector per row, and every worker then adds the rows of the down projection of those
-/// that give something, for its own share of the columns. Results are the same bits for any number of workers, and rows whose products
+/// fires for one of them; up to 64 that are not computed by panels take a list each where that was measured to pay
+/// (`FeedForward+Batch.swift`): neurons write what they give, 0 where they are left out, into one vector per row, and every worker then
+/// adds the rows of the down projection of those that give something, for its own share of the columns. Results are the same bits for any number of workers, and rows whose products
 /// are made by single rows are summed in the same order alone and together.
 final class FeedForward {
   let configuration: ModelConfiguration
@@ -26,7 +26,7 @@ final class FeedForward {
   let resident: [[Bool]?]
   /// What every layer decodes with.
   let trial: SourceTrial
-  let unions: UnionTrial
+  let lists: ListTrial
   /// What layers took, when a trial or a profile wants to know.
   var layerTimes: LayerTimes?
 
@@ -53,8 +53,8 @@ final class FeedForward {
     case alone
     /// All neurons of all rows are computed; those that a row leaves out give nothing.
     case together
-    /// Only neurons on some row's list are computed, and each gives something to the rows on whose list it is.
-    case united
+    /// Every row computes the neurons on a list of its own.
+    case listed
   }
 
   init(
@@ -78,7 +78,7 @@ final class FeedForward {
     counters = NeuronCounters(layers: plan.layers.count, workers: workers)
     activity = NeuronActivity(layers: plan.layers.count, neurons: neurons, workers: workers)
     trial = SourceTrial(plan.layers.map(\.sources))
-    unions = UnionTrial(isOpen: plan.mode != .dense)
+    lists = ListTrial(isOpen: plan.mode != .dense)
     layerTimes = isProfiled ? LayerTimes(layers: plan.layers.count) : nil
   }
 
@@ -93,13 +93,13 @@ final class FeedForward {
     if rows.isAlone, !isObserved {
       pass = .alone
       if allSkip { trial.begin() }
-    } else if allSkip, rows.panelOrder != .panels || rows.panelCount == 0, rows.count <= NeuronScratch.unionCapacity,
+    } else if allSkip, rows.panelOrder != .panels || rows.panelCount == 0, rows.count <= ListTrial.mostRows,
       !isObserved
     {
-      pass = unions.begin(tokens: rows.count) ? .united : .together
+      pass = lists.begin(rows: rows.count) ? .listed : .together
     } else {
       pass = .together
-      unions.pass()
+      lists.pass()
     }
     decodes = pass == .alone && allSkip
   }
@@ -109,7 +109,7 @@ final class FeedForward {
 
   func end() {
     if decodes { trial.end() }
-    if pass != .alone { unions.end() }
+    if pass != .alone { lists.end() }
   }
 
   /// What a layer's neurons are chosen by, for rows that may leave some out.
@@ -117,7 +117,7 @@ final class FeedForward {
 
   /// ``Workspace/feedForwardOutput`` = down · neurons(input) + bias. Ends in step.
   func run(_ layer: LayerWeights, index: Int, of input: Activations, rows: RowGroup, _ worker: Worker) {
-    let isTiming = worker.leads && (layerTimes != nil || !trial.isOver || unions.isMeasuring)
+    let isTiming = worker.leads && (layerTimes != nil || !trial.isOver || lists.isMeasuring)
     let isWatched = activity.rows > 0
     let start = isTiming || isWatched ? trial.time() : 0
     tap?.show(.feedForward, layer: index, input, count: rows.count, worker)
@@ -143,7 +143,7 @@ final class FeedForward {
     if isTiming {
       let time = trial.time() - start
       if pass != .alone {
-        unions.note(nanoseconds: time)
+        lists.note(nanoseconds: time)
       } else if decodes {
         layerTimes?.add(layer: index, nanoseconds: time)
         trial.note(layer: index, nanoseconds: time)

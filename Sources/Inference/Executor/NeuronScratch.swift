@@ -4,15 +4,12 @@ import PowerInferSparsity
 
 /// What choosing neurons writes: lists, what is computed of them, predictions.
 final class NeuronScratch {
-  /// Rows whose lists of neurons may be united.
-  static let unionCapacity = 16
-
-  /// A worker's own. A piece is of one row's neurons, or a row group of a few rows'.
+  /// A worker's own. A piece is of one row's neurons.
   struct Own {
     let list: UnsafeMutablePointer<UInt32>  // [piece]
-    let tokens: UnsafeMutablePointer<UInt32>  // [piece], for which rows a neuron is active: bit t
-    let gate: UnsafeMutablePointer<Float>  // [piece], or [union, row group]
-    let up: UnsafeMutablePointer<Float>  // [piece], or [union, row group]
+    let other: UnsafeMutablePointer<UInt32>  // [piece], numbers beside the list
+    let gate: UnsafeMutablePointer<Float>  // [piece]
+    let up: UnsafeMutablePointer<Float>  // [piece]
     let predictorInput: Activations  // [1, d], or empty
     let scores: UnsafeMutablePointer<Float>  // [B, row group] or [piece], predictions of a piece
     let rowForm: Activations  // [1, d], a row for products by rows; or empty
@@ -61,10 +58,10 @@ final class NeuronScratch {
     let isPredicting = !layerRanks.isEmpty || plan.mode == .predictor
     let split = plan.layers.compactMap(\.leading).flatMap { [$0.gate, $0.up].compactMap { $0 } }
     let joinedBytes = split.map { Kernels.joinedBytes($0.matrix) }.max() ?? 0
-    let piece = Self.pieceCapacity(neurons: c.feedForwardSize)
+    let piece = NeuronPieces.perPiece(neurons: c.feedForwardSize)
     own = (0..<workers).map { _ in
       Own(
-        list: .allocate(capacity: piece), tokens: .allocate(capacity: piece),
+        list: .allocate(capacity: piece), other: .allocate(capacity: piece),
         gate: .allocate(capacity: piece),
         up: .allocate(capacity: piece),
         predictorInput: Activations(columns: c.hiddenSize, capacity: isPredicting ? 1 : 0),
@@ -90,7 +87,7 @@ final class NeuronScratch {
   deinit {
     for own in own {
       own.list.deallocate()
-      own.tokens.deallocate()
+      own.other.deallocate()
       own.gate.deallocate()
       own.up.deallocate()
       own.scores.deallocate()
@@ -101,14 +98,9 @@ final class NeuronScratch {
     scores.deallocate()
   }
 
-  /// Neurons of a piece at most, or values of a few rows' row group.
-  private static func pieceCapacity(neurons: Int) -> Int {
-    max(NeuronPieces.perPiece(neurons: neurons), unionCapacity * RowPieces.rowGroup)
-  }
-
   /// Floats that a worker has, and that all rows of a batch take.
   static func floats(configuration c: ModelConfiguration, batchSize: Int) -> (own: Int, sums: Int) {
-    (pieceCapacity(neurons: c.feedForwardSize) * 6, max(NeuronPieces.most, batchSize) * c.hiddenSize)
+    (NeuronPieces.perPiece(neurons: c.feedForwardSize) * 6, max(NeuronPieces.most, batchSize) * c.hiddenSize)
   }
 
   /// Floats that products with leading bits take of a row of the batch, and of each worker: a row, and rows that are put together, of
