@@ -17,7 +17,7 @@ final class FeedForwardBench {
     var description: String { "\(prompt) + \(decode) rows" }
   }
 
-  /// A row alone of either phase, a few, more than lists are united for, and both phases at a time.
+  /// A row alone of either phase, a few, more of them, and both phases at a time.
   static let shapes = [
     Shape(prompt: 0, decode: 1), Shape(prompt: 1, decode: 0), Shape(prompt: 0, decode: 3), Shape(prompt: 2, decode: 1),
     Shape(prompt: 0, decode: 19), Shape(prompt: 12, decode: 9), Shape(prompt: 33, decode: 0),

@@ -52,7 +52,7 @@ import Testing
     }
   }
 
-  /// The same neurons for any number of threads, and for rows that come a few at a time, whether their lists are united or not.
+  /// The same neurons for any number of threads, and for rows that come a few at a time, whether they take lists or not.
   @Test(arguments: reluModels)
   func theSameNeuronsForAnyThreads(name: String) throws {
     let (model, tokens) = try open(name)

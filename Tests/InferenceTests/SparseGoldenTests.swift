@@ -28,7 +28,7 @@ import Testing
     "tiny-legacy-quants", "tiny-k-quants", "tiny-biased-f16",
   ]
 
-  /// Token by token; in batches whose lists are united; in such that all neurons are computed for, with positions that cross
+  /// Token by token; in batches of rows with lists; in such that all neurons are computed for, with positions that cross
   /// passes; in one.
   static let passes = [(batchSize: 1, threads: 1), (1, 3), (3, 1), (3, 3), (7, 1), (7, 3), (64, 3)]
 

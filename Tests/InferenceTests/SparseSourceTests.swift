@@ -43,7 +43,7 @@ import Testing
     }
   }
 
-  /// Nor with several tokens at once, of whose passes every other one unites the lists until enough was measured.
+  /// Nor with several tokens at once, which take lists in every other pass until enough was measured.
   @Test(arguments: powerInferModels)
   func gateEqualsDenseTogether(name: String) throws {
     let (model, tokens) = try open(name)
@@ -53,7 +53,7 @@ import Testing
     }
   }
 
-  /// A few tokens at once take turns between uniting their lists and masking all neurons.
+  /// A few tokens at once take turns between lists of their own and masking all neurons.
   @Test(arguments: powerInferModels, [SparsityMode.predictor, .gate])
   func fewTokens(name: String, mode: SparsityMode) throws {
     let (model, tokens) = try open(name)
