@@ -118,6 +118,7 @@ extension FeedForward {
     if least == nil {
       projections.project(gate, neurons, bias: gateBias, of: input, tokens: 0..<count, into: work.gate)
     }
+    let isSelecting = threshold != nil || configuration.activation == .relu
     for t in 0..<count {
       let hidden = work.shared.hidden.row(t)
       (hidden + neurons.lowerBound).update(repeating: 0, count: neurons.count)
@@ -127,14 +128,21 @@ extension FeedForward {
           scratch.scores + t * f + neurons.lowerBound, numbers: numbers, by: .from(least), into: own.list)
         kernels.multiply(gate, listed: own.listed(listed), by: input, tokens: t..<t + 1, into: own.gate, stride: 0)
         addBias(gateBias, to: own.gate, own.list, count: listed)
+        if threshold != nil { activateGate(own.gate, count: listed) }
+        if isSelecting {
+          listed = kernels.select(
+            own.gate, list: own.list, count: listed, by: Self.rule(threshold), into: own.list, values: own.gate)
+        }
       } else {
-        own.gate.update(from: work.gate + t * f + neurons.lowerBound, count: listed)
-        listed = own.list(all: numbers)
-      }
-      if threshold != nil { activateGate(own.gate, count: listed) }
-      if threshold != nil || configuration.activation == .relu {
-        listed = kernels.select(
-          own.gate, list: own.list, count: listed, by: Self.rule(threshold), into: own.list, values: own.gate)
+        let gates = work.gate + t * f + neurons.lowerBound
+        if threshold != nil { activateGate(gates, count: listed) }
+        if isSelecting {
+          listed = kernels.select(
+            gates, numbers: numbers, by: Self.rule(threshold), into: own.list, values: own.gate)
+        } else {
+          own.gate.update(from: gates, count: listed)
+          listed = own.list(all: numbers)
+        }
       }
       if layer.gate != nil {
         kernels.multiply(layer.up, listed: own.listed(listed), by: input, tokens: t..<t + 1, into: own.up, stride: 0)
