@@ -1,6 +1,6 @@
 // The rows that a product takes: some that follow one another, or those of a list, which the processor's own prefetching cannot
-// foresee. The including file defines, in bytes,
-//   PREFETCH_BYTES   how far ahead of its use a weight is asked for in rows that follow one another
+// foresee. The including file defines
+//   PREFETCH_BYTES   how many bytes ahead of its use a weight is asked for in rows that follow one another
 //   LISTED_BYTES     the same in listed rows, rounded up to whole groups of them
 //   GROUP_ROWS       how many listed rows are read together
 

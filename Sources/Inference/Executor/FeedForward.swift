@@ -53,7 +53,7 @@ final class FeedForward {
     case alone
     /// All neurons of all rows are computed; those that a row leaves out give nothing.
     case together
-    /// Every row computes the neurons on a list of its own.
+    /// Every row computes the neurons on a list of its own; where gates decide about it, those of all neurons are computed for all rows first.
     case listed
   }
 
@@ -78,7 +78,9 @@ final class FeedForward {
     counters = NeuronCounters(layers: plan.layers.count, workers: workers)
     activity = NeuronActivity(layers: plan.layers.count, neurons: neurons, workers: workers)
     trial = SourceTrial(plan.layers.map(\.sources))
-    lists = ListTrial(isOpen: plan.mode != .dense)
+    // Where no neuron can be silent, every list would have all of them.
+    let canSkip = configuration.activation == .relu || plan.layers.contains { $0.sources != [.dense] }
+    lists = ListTrial(isOpen: plan.mode != .dense && canSkip)
     layerTimes = isProfiled ? LayerTimes(layers: plan.layers.count) : nil
   }
 
