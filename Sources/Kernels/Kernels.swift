@@ -11,7 +11,7 @@ public struct Kernels: @unchecked Sendable {
   let table: pi_kernels
   /// How products of one token read weights.
   public var readings = RowReadings()
-  /// Whether some of the weights are BF16, which have products of many tokens by panels only.
+  /// Whether some of the weights are BF16. Where that matters, several tokens together go by panels from fewer of them on.
   public var takesBF16 = false
 
   /// The kernels of ``InstructionSet/active``.
@@ -32,7 +32,7 @@ public struct Kernels: @unchecked Sendable {
   /// The order of 8-bit forms that makes products with so many tokens at once fastest.
   public func order(forTokens count: Int) -> Activations.Order {
     func isReached(_ least: Int) -> Bool { least > 0 && count >= least }
-    if takesBF16 { return isReached(table.bf16_panel_tokens) ? .panels : .rows }
+    if takesBF16, table.bf16_panel_tokens > 0 { return isReached(table.bf16_panel_tokens) ? .panels : .rows }
     return isReached(table.panel_tokens) ? .panels : isReached(table.sixteen_tokens) ? .sixteens : .rows
   }
 

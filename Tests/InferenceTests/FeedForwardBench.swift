@@ -53,13 +53,18 @@ final class FeedForwardBench {
       isProfiled: false, observer: nil, tap: nil)
   }
 
+  /// How the last pass chose neurons.
+  var pass: FeedForward.Pass { feedForward.pass }
+
   /// What a layer adds to the residual of each row.
-  func output(_ index: Int, _ inputs: Inputs, _ shape: Shape) -> [[Float]] {
+  func output(
+    _ index: Int, _ inputs: Inputs, _ shape: Shape, arithmetic: Batch.Arithmetic = .byPhase
+  ) -> [[Float]] {
     let (d, count) = (model.configuration.hiddenSize, shape.prompt + shape.decode)
     let rows = RowGroup(
-      count: count, promptCount: shape.prompt, arithmetic: .byPhase, skipping: shape.prompt..<count, kernels: .active)
+      count: count, promptCount: shape.prompt, arithmetic: arithmetic, skipping: shape.prompt..<count, kernels: .active)
     work.shared.setPanels(rows)
-    feedForward.begin(rows, arithmetic: .byPhase)
+    feedForward.begin(rows, arithmetic: arithmetic)
     feedForward.setPredictorPanels(rows)
     let shared = Unguarded(self)
     team.run { member in

@@ -84,6 +84,35 @@ import Testing
     }
   }
 
+  /// Rows that decode together take lists in every second pass, until it is known which way is faster.
+  @Test(arguments: floatModels + blockModels, [SparsityMode.gate, .bits, .predictor, .threshold])
+  func listsChangeNoBit(name: String, mode: SparsityMode) throws {
+    let model = try ExecutorBench.open(name)
+    let c = model.configuration
+    guard var options = try Self.options(model, mode) else { return }
+    for resident in [.all, Self.splits(of: c.feedForwardSize)[2].parts[0]] {
+      options.resident = Array(repeating: resident, count: c.layerCount)
+      for arithmetic in [Batch.Arithmetic.byPhase, .byCount] {
+        let bench = try FeedForwardBench(model, options, threads: 2)
+        for count in [2, 3, 11, 16] {
+          let shape = FeedForwardBench.Shape(prompt: 0, decode: count)
+          for layer in 0..<c.layerCount {
+            let inputs = FeedForwardBench.Inputs(rows: count, width: c.hiddenSize, seed: layer)
+            var passes: [FeedForward.Pass] = []
+            let outputs = (0..<2).map { _ in
+              defer { passes.append(bench.pass) }
+              return bench.output(layer, inputs, shape, arithmetic: arithmetic).map { $0.map(\.bitPattern) }
+            }
+            #expect(outputs[0] == outputs[1], "\(name), \(mode), \(resident), \(arithmetic), \(count) rows")
+            // By panels all are always computed.
+            if arithmetic == .byCount, Kernels.active.order(forTokens: count) == .panels { continue }
+            #expect(passes == [.together, .listed], "\(name), \(mode), \(arithmetic), \(count) rows")
+          }
+        }
+      }
+    }
+  }
+
   /// Largest difference of an output of a layer, whose outputs are about 1, by the order of summation in floats;
   /// 4e-6 was measured.
   static let roundingLimit: Float = 2e-5

@@ -55,9 +55,10 @@ import Testing
       pass(2, listed: 50, together: 100)
       pass(3, listed: 100, together: 90)
     }
-    #expect(lists.pays(rows: 2) == true && lists.pays(rows: 3) == false)
-    #expect(lists.pays(rows: ListTrial.mostRows) == nil && lists.pays(rows: ListTrial.mostRows + 1) == false)
-    #expect(lists.begin(rows: 2) && !lists.begin(rows: 3))
+    #expect(lists.begin(rows: 2) && !lists.isMeasuring)
+    #expect(!lists.begin(rows: 3) && !lists.isMeasuring)
+    #expect(!lists.begin(rows: ListTrial.mostRows) && lists.isMeasuring)
+    #expect(!lists.begin(rows: ListTrial.mostRows + 1) && !lists.isMeasuring)
     #expect(!ListTrial(isOpen: false).begin(rows: 2))
   }
 }

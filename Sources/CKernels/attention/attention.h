@@ -142,7 +142,8 @@ PI_INLINE void score_tile(const pi_cache_head *head, const attention *a, size_t 
     for (size_t q = first; q < all; q += TILE_QUERIES) {
       float *scores = a->scores + q * TILE;
       const float *queries = a->queries + q * size;
-      const size_t ahead = q == first && !a->converts ? next_tile(head, tile) : 0;
+      const bool reads_cache = !a->converts || head->key_format == PI_Q8_0;
+      const size_t ahead = q == first && reads_cache ? next_tile(head, tile) : 0;
 #define CALL(n) score_codes(a->codes, q, n, size, keys, ahead, p, scores)
       if (head->key_format == PI_Q8_0) {
         WITH_CONSTANT(all - q, CALL)

@@ -4,7 +4,7 @@
 // How far ahead of its use a weight is asked for, where rows follow one another. The processor's own prefetching reaches half
 // of the speed of plain reading. Measured on rows of 2048 columns from memory, as shares of plain reading at 6, 9, 12, 16 and
 // 24 KiB: Q4_0 73, 79, 79, 78, 75 %, Q8_0 63, 85, 94, 98, 99 %, Q6_K 72, 82, 87, 91, 87 %.
-enum { PREFETCH_BYTES = 16384, LISTED_BYTES = 8192, GROUP_ROWS = 4 };  // in groups of so many listed rows, unless by sixteens
+enum { PREFETCH_BYTES = 16384, LISTED_BYTES = 8192, GROUP_ROWS = 4 };
 
 #include "shared/rows.h"
 

@@ -5,17 +5,17 @@
 
 enum {
   MOST_TOKENS = 8,  // of one call: their sums and the codes of a block stay in registers
-  // Of rows that lie by themselves parts are read in turns, while what is ahead follows the order of memory: it must be further ahead than
-  // sixteen rows, by so much, and the first cache is too small for it. 576 nibbles a row, from memory, two threads of a Zen 4: 26 GB/s with
-  // 8 KiB ahead in the first cache, 38 with 20 in the second.
+  // Sixteen rows that lie by themselves are read in parts, in turns, while prefetching follows the order of memory. So it must run this many
+  // bytes beyond the current sixteen rows, into the second cache, as the first one is too small. Rows of 576 nibbles from memory, two threads
+  // of a Zen 4: 26 GB/s with 8 KiB ahead in the first cache, 38 GB/s with 20 KiB in the second.
   BYTES_BEHIND = 16384,
 };
 
-// What is asked for while sixteen rows are read: as many bytes where rows follow one another without gaps, else as many rows.
+// What is prefetched while sixteen rows are read: as many bytes where rows follow one another without gaps, else as many rows.
 typedef struct {
   asking asks;
-  const uint8_t *ahead;           // NULL for rows that lie apart, which begin at
-  const uint8_t *row[PI_STRIPE];
+  const uint8_t *ahead;           // where rows follow one another; else NULL
+  const uint8_t *row[PI_STRIPE];  // beginnings of rows that lie apart
 } upcoming_rows;
 
 // What belongs to `blocks` blocks from `b` on, where rows follow one another.
@@ -24,7 +24,8 @@ PI_INLINE void ask_for_blocks(uint32_t format, const upcoming_rows *next, size_t
   prefetch_as(next->asks, next->ahead + PI_STRIPE * span_bytes(format, b), PI_STRIPE * span_bytes(format, blocks));
 }
 
-// Some of the rows that lie apart, while blocks from `b` on are read: row after row, all of them while all blocks are.
+// The part of the rows that lie apart that is due while blocks from `b` on are read: row after row, spread evenly over the blocks of the
+// present rows.
 PI_INLINE void ask_for_rows(uint32_t format, const upcoming_rows *next, size_t b, size_t all) {
   if (next->ahead || next->asks == ASKS_NEVER) return;
   const size_t steps = (all + SCALED_BLOCKS - 1) / SCALED_BLOCKS, share = (PI_STRIPE + steps - 1) / steps;

@@ -109,4 +109,4 @@ static void PI_NAME(accumulate_listed)(const pi_matrix *w, const uint32_t *list,
 
 #include "dispatch/table.h"
 
-static const pi_kernels table = PI_TABLE(0, PANEL_FROM_TOKENS, PANEL_FROM_TOKENS, PI_NAME(multiply));
+static const pi_kernels table = PI_TABLE(0, PANEL_FROM_TOKENS, 0, PI_NAME(multiply));

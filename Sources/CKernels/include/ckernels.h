@@ -172,7 +172,7 @@ typedef struct {
   size_t panel_tokens;
   // The same by sixteens, with fewer tokens.
   size_t sixteen_tokens;
-  // The same by panels with a model that has BF16 weights, which have no products by sixteens.
+  // The same with a model that has BF16 weights, which have no products by sixteens; 0 where they are as fast by rows as by panels.
   size_t bf16_panel_tokens;
   // Whether `multiply` takes striped matrices, and `multiply_leading` too, which the portable set always does. No other product does, nor
   // does a sum of rows.

@@ -2,7 +2,7 @@
 // foresee. The including file defines
 //   PREFETCH_BYTES   how many bytes ahead of its use a weight is asked for in rows that follow one another
 //   LISTED_BYTES     the same in listed rows, rounded up to whole groups of them
-//   GROUP_ROWS       how many listed rows are read together
+//   GROUP_ROWS       how many listed rows are read together; products by sixteens read PI_STRIPE
 
 enum { LINE_BYTES = 64 };
 

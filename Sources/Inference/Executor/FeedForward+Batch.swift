@@ -100,7 +100,8 @@ extension FeedForward {
     }
   }
 
-  /// What some neurons give, each row by a list of its own: those that may be active for it. At most a piece of a row alone.
+  /// What some neurons give, each row by a list of its own: those that may be active for it. At most as many neurons
+  /// as a piece of a row alone has.
   private func computeLists(
     _ layer: LayerWeights, index: Int, neurons: Range<Int>, of input: Activations, count: Int, _ worker: Worker
   ) {
@@ -178,8 +179,8 @@ private struct BatchPieces {
 
   subscript(piece: Int) -> Range<Int> { piece * perPiece..<min(neurons, (piece + 1) * perPiece) }
 
-  /// - Parameter areLong: because lists of few neurons leave vector lanes empty: as long as those of a row alone, unless workers would have
-  ///   nothing to do.
+  /// - Parameter areLong: whether pieces are as long as those of a row alone (shorter only if workers would be idle), because short
+  ///   lists leave vector lanes empty.
   init(neurons: Int, workers: Int, areLong: Bool) {
     self.neurons = neurons
     let group = RowPieces.rowGroup

@@ -1,6 +1,7 @@
-/// Finds out for how many rows at once it pays that each computes the neurons on a list of its own, where else all compute all.
+/// Finds out for how many rows it is faster that each computes only the neurons on its own list, instead of all rows computing all.
 ///
-/// Both ways give the same bits. For each number of rows they take turns, pass by pass, until each has been measured a few times.
+/// Both ways give the same bits: a neuron that is computed but not listed gives 0. For each number of rows they take turns, pass by pass,
+/// until each has been measured a few times.
 final class ListTrial {
   /// Measurements of either way, after one that does not count.
   static let turns = 5
@@ -11,6 +12,7 @@ final class ListTrial {
     var listed: [UInt64] = []
     var together: [UInt64] = []
     var passes = 0
+    /// Whether lists are faster; `nil` until it was measured.
     var pays: Bool?
   }
 
@@ -54,7 +56,4 @@ final class ListTrial {
       records[rows].pays = median(records[rows].listed) < median(records[rows].together)
     }
   }
-
-  /// Whether lists pay for so many rows; `nil` before it was measured.
-  func pays(rows count: Int) -> Bool? { count < records.count ? records[count].pays : false }
 }

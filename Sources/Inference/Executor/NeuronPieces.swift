@@ -7,8 +7,6 @@ final class NeuronPieces: Sendable {
   static let most = 32
   private static let least = 384
 
-  /// Neurons of a piece at most.
-  let perPiece: Int
   /// Every piece's neurons in the file's order; only those of `list` where there is one.
   let ranges: [Range<Int>]
   /// Every piece's part of the list of resident neurons; empty where pieces are whole stretches.
@@ -22,7 +20,6 @@ final class NeuronPieces: Sendable {
   ///   - resident: those that are computed here.
   init(neurons: Int, resident: ResidentNeurons = .all) {
     let perPiece = Self.perPiece(neurons: neurons)
-    self.perPiece = perPiece
     func cut(_ range: Range<Int>) -> [Range<Int>] {
       stride(from: range.lowerBound, to: range.upperBound, by: perPiece).map {
         $0..<min($0 + perPiece, range.upperBound)

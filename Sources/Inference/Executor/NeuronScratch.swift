@@ -4,10 +4,10 @@ import PowerInferSparsity
 
 /// What choosing neurons writes: lists, what is computed of them, predictions.
 final class NeuronScratch {
-  /// A worker's own. A piece is of one row's neurons.
+  /// A worker's own. Every piece has at most as many neurons as one of a row alone.
   struct Own {
     let list: UnsafeMutablePointer<UInt32>  // [piece]
-    let other: UnsafeMutablePointer<UInt32>  // [piece], numbers beside the list
+    let other: UnsafeMutablePointer<UInt32>  // [piece], scratch for as many numbers as the list
     let gate: UnsafeMutablePointer<Float>  // [piece]
     let up: UnsafeMutablePointer<Float>  // [piece]
     let predictorInput: Activations  // [1, d], or empty
