@@ -34,7 +34,7 @@ struct PowerInfer: ParsableCommand {
       var command = try parse(ProcessInput.arguments)
       // Not for the parser's own command, which shows help.
       if configuration.subcommands.contains(where: { $0 == type(of: command) }) {
-        try Environment().checkInstructionSet()
+        try Environment().checkMachineVariables()
       }
       try command.run()
     } catch is OutputClosed {

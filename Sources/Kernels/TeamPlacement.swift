@@ -1,4 +1,5 @@
 import CPowerInferKernels
+import PowerInferPlatform
 import Synchronization
 
 /// Which processors the members of a team run on, and how a member that waits helps one that has none.
@@ -9,8 +10,12 @@ import Synchronization
 /// its own processor, and goes itself to the processor that the late one has lost; or, where both share one, moves the late
 /// one to another. At the end of a run every thread may again use what it could before.
 ///
+/// On a machine with several memory nodes each member stays on the node whose memory holds the rows that it begins with
+/// (``MemoryNodes``): threads of the team for good, the thread that leads a run while it does.
+///
 /// Works on Linux; elsewhere there is none, for no system call moves a thread.
-// Unchecked: `usual` is read and written by who has `isHelping` only; all else is atomic.
+// Unchecked: `usual` is read and written by who has `isHelping` only, `leaderProcessors` by the thread that leads a run; all else
+// is atomic.
 final class TeamPlacement: @unchecked Sendable {
   private struct Standing: ~Copyable {
     let thread = Atomic<UInt>(0)
@@ -23,14 +28,21 @@ final class TeamPlacement: @unchecked Sendable {
   }
 
   private let count: Int
+  /// Where each member stays; empty where there is one memory node.
+  private let homes: [ProcessorSet]
   private let standings: UnsafeMutablePointer<Standing>
   private var usual: [ProcessorSet?]
+  /// What the thread that leads a run could use before; nil where it is not held.
+  private var leaderProcessors: ProcessorSet?
   private let isHelping = Atomic<Bool>(false)
 
   /// - Returns: nil where the system tells no thread's processor, or has only one for them all.
-  init?(count: Int) {
+  init?(count: Int, nodes: MemoryNodes = .current) {
     guard count > 1, pi_current_processor() >= 0 else { return nil }
     self.count = count
+    homes =
+      nodes.count > 1
+      ? (0..<count).map { ProcessorSet(nodes.processors[nodes.node(ofMember: $0, of: count)]) } : []
     usual = Array(repeating: nil, count: count)
     standings = .allocate(capacity: count)
     for member in 0..<count { (standings + member).initialize(to: Standing()) }
@@ -41,9 +53,23 @@ final class TeamPlacement: @unchecked Sendable {
     standings.deallocate()
   }
 
-  /// Says which thread (a `pthread_t`) a member is.
+  /// Says which thread (a `pthread_t`) a member is, which from now on stays on its node.
   func register(_ member: Int, thread: UInt) {
     standings[member].thread.store(thread, ordering: .relaxed)
+    if !homes.isEmpty { _ = homes[member].hold(thread) }
+  }
+
+  /// Makes the calling thread the first member for a run.
+  func begin() {
+    let thread = SystemThread.currentID
+    if !homes.isEmpty { leaderProcessors = ProcessorSet(of: thread) }
+    register(0, thread: thread)
+  }
+
+  /// The run is over: its first member may again use all processors that it could before.
+  func end() {
+    _ = leaderProcessors?.hold(thread(of: 0))
+    leaderProcessors = nil
   }
 
   /// A member is at the barrier of a round.
@@ -111,7 +137,7 @@ final class TeamPlacement: @unchecked Sendable {
     return isDone
   }
 
-  /// Lets a member's thread, which calls this after the end of a run, use all processors that it could before.
+  /// Lets a member's thread, which calls this after the end of a run, use all processors that it could before it was helped.
   func settle(_ member: Int) {
     // Who helped this member may not have done with it.
     while isHelping.load(ordering: .sequentiallyConsistent) { pi_pause() }

@@ -1,5 +1,5 @@
 import Foundation
-import PowerInferPlatform
+public import PowerInferPlatform
 import Synchronization
 
 /// Threads that run one body together and meet at barriers, for the length of a whole forward pass.
@@ -20,7 +20,9 @@ public final class ThreadTeam: Sendable {
   public var count: Int { threads.count + 1 }
 
   /// A team of `workers` (at least one). Where the system refuses a thread the team is smaller; see ``count``.
-  public init(workers: Int) {
+  ///
+  /// - Parameter nodes: over which workers are spread, as far as there is a processor for each.
+  public init(workers: Int, nodes: MemoryNodes = .current) {
     let crew = Crew()
     var threads: [SystemThread] = []
     for index in 1..<max(workers, 1) {
@@ -29,7 +31,7 @@ public final class ThreadTeam: Sendable {
     }
     self.crew = crew
     self.threads = threads
-    crew.open(count: threads.count + 1, threadIDs: threads.map(\.id))
+    crew.open(count: threads.count + 1, threadIDs: threads.map(\.id), nodes: nodes)
   }
 
   deinit {
@@ -118,13 +120,13 @@ private final class Crew: @unchecked Sendable {
   private let leader = Atomic<UInt>(0)
 
   /// Lets the threads begin, now that their number is known.
-  func open(count: Int, threadIDs: [UInt]) {
+  func open(count: Int, threadIDs: [UInt], nodes: MemoryNodes) {
     gate.lock()
     if count > 1 {
       // With a processor for each, spin for about the length of a small product (30 to 100 µs); else give way at once.
       let processors = min(Double(Processors.available), Processors.quota ?? .infinity)
       let hasEnough = Double(count) <= processors
-      placement = hasEnough ? TeamPlacement(count: count) : nil
+      placement = hasEnough ? TeamPlacement(count: count, nodes: nodes) : nil
       for (index, thread) in threadIDs.enumerated() { placement?.register(index + 1, thread: thread) }
       barrier = Barrier(count: count, spins: hasEnough ? 2500 : 20, placement: placement)
       cursors = WorkCursors(members: count)
@@ -155,11 +157,12 @@ private final class Crew: @unchecked Sendable {
 
   func lead(_ body: @escaping @Sendable (Member) -> Void) {
     leader.store(SystemThread.currentID, ordering: .relaxed)
-    placement?.register(0, thread: SystemThread.currentID)
+    placement?.begin()
     self.body = Body(call: body)
     barrier.wait(0, isIdle: true)
     perform(0)
     finish(0)
+    placement?.end()
     self.body = nil
     leader.store(0, ordering: .relaxed)
   }

@@ -19,19 +19,24 @@ public final class FileCopy: @unchecked Sendable {
   /// - Parameters:
   ///   - file: from which to read; it may be closed afterwards.
   ///   - parts: byte ranges of the file that do not overlap, each about as large as what a processor's cache holds.
+  ///   - perform: calls a function once for each number below a limit, in any order, and returns when all calls have; nil for threads of
+  ///     the system's choice.
   ///   - finish: called with the number and the bytes of each part that was read, while these are still in the cache, by several
   ///     threads at once; it may change them.
   /// - Returns: nil where the system does not give so much memory.
   /// - Throws: `FileError` where the file cannot be read, or has become shorter.
   public init?(
-    of file: MappedFile, parts: [Range<Int>], finish: @Sendable (Int, UnsafeMutableRawBufferPointer) -> Void
+    of file: MappedFile, parts: [Range<Int>],
+    perform: ((_ iterations: Int, _ body: @Sendable (Int) -> Void) -> Void)? = nil,
+    finish: @Sendable (Int, UnsafeMutableRawBufferPointer) -> Void
   ) throws(FileError) {
     guard let pages = HugePages(size: file.bytes.count) else { return nil }
     let codes = UnsafeMutableBufferPointer<Int32>.allocate(capacity: parts.count)
     defer { codes.deallocate() }
     // Every part has bytes and a result of its own.
     nonisolated(unsafe) let (target, results) = (pages.start, codes)
-    DispatchQueue.concurrentPerform(iterations: parts.count) { part in
+    let perform = perform ?? { DispatchQueue.concurrentPerform(iterations: $0, execute: $1) }
+    perform(parts.count) { part in
       let range = parts[part]
       results[part] = Self.read(file.descriptor, into: target, range)
       guard results[part] == 0 else { return }

@@ -231,6 +231,16 @@ import Testing
     #expect(try await run(["--help"], variables: ["POWERINFER_ISA": "mmx"]).status == 0)
   }
 
+  @Test func memoryNodesAreSpreadOverOrNot() async throws {
+    let arguments = ["tokenize", "-m", "@model.gguf", "hello"]
+    for choice in ["off", "distribute"] {
+      #expect(try await run(arguments, variables: ["POWERINFER_NUMA": choice]).status == 0)
+    }
+    let outcome = try await run(arguments, variables: ["POWERINFER_NUMA": "isolate"])
+    let expected = "Error: The environment variable POWERINFER_NUMA must be off or distribute, but it is \"isolate\".\n"
+    #expect(outcome.status == 64 && outcome.output == "" && outcome.error == expected)
+  }
+
   @Test func aReaderThatLeavesIsNoError() async throws {
     for arguments in [
       ["inspect", "@model.gguf"], ["tokenize", "-m", "@model.gguf", "hello"], ["template", "-m", "@model.gguf", "hi"],

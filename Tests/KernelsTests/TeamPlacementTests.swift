@@ -49,6 +49,56 @@ import Testing
     }
   }
 
+  /// Each member stays on its memory node, and the thread that leads is free again after the run.
+  @Test func membersStayOnTheirNodes() throws {
+    let mask = Processors.mask
+    guard mask.count > 1 else { return }
+    let nodes = MemoryNodes([Array(mask[..<(mask.count / 2)]), Array(mask[(mask.count / 2)...])])
+    let usual = try #require(ProcessorSet(of: SystemThread.currentID))
+    let team = ThreadTeam(workers: 2, nodes: nodes)
+    for run in 0..<3 {
+      let seen = Mutex<[Int: ProcessorSet]>([:])
+      team.run { member in
+        for round in 0..<40 {
+          // Who sleeps is helped, on its own node.
+          if (round + run) % 2 == member.index { usleep(1000) }
+          member.sync()
+        }
+        let set = ProcessorSet(of: SystemThread.currentID)
+        seen.withLock { $0[member.index] = set }
+      }
+      for (member, set) in seen.withLock({ $0 }) {
+        let home = nodes.processors[member]
+        let others = mask.filter { !home.contains($0) }
+        #expect(!set.isEmpty && !others.contains { set.contains($0) }, "member \(member)")
+      }
+      #expect(ProcessorSet(of: SystemThread.currentID) == usual)
+    }
+  }
+
+  /// Every iteration is done once, by a thread beside its memory.
+  @Test func iterationsRunOnTheirNodes() throws {
+    let mask = Processors.mask
+    guard mask.count > 1 else { return }
+    let nodes = MemoryNodes([[mask[0]], Array(mask[1...])])
+    let usual = try #require(ProcessorSet(of: SystemThread.currentID))
+    let found = Mutex([Int: ProcessorSet]())
+    let calls = Atomic(0)
+    nodes.perform(iterations: 100, at: { Double($0) / 100 }) { iteration in
+      let set = ProcessorSet(of: SystemThread.currentID)
+      found.withLock { $0[iteration] = set }
+      calls.add(1, ordering: .relaxed)
+    }
+    #expect(calls.load(ordering: .relaxed) == 100)
+    for (iteration, set) in found.withLock({ $0 }) {
+      let node = nodes.node(at: Double(iteration) / 100)
+      #expect(set == ProcessorSet(nodes.processors[node]), "\(iteration)")
+    }
+    #expect(found.withLock(\.count) == 100 && ProcessorSet(of: SystemThread.currentID) == usual)
+    nodes.perform(iterations: 0, at: { _ in 0 }) { _ in calls.add(1, ordering: .relaxed) }
+    #expect(calls.load(ordering: .relaxed) == 100)
+  }
+
   /// What waiting members do, one step after the other.
   @Test func twoMembersChangePlaces() throws {
     guard Processors.mask.count > 1, let placement = TeamPlacement(count: 2) else { return }

@@ -1,9 +1,10 @@
 import PowerInferGGUF
 import PowerInferKernels
-import PowerInferModel
 import PowerInferPlatform
 import PowerInferTestKit
 import Testing
+
+@testable import PowerInferModel
 
 /// What makes a valid GGUF file a model, and the sentence for each thing that does not.
 @Suite struct LanguageModelTests {
@@ -93,6 +94,22 @@ import Testing
       #expect(
         UnsafeBufferPointer(start: norm.values, count: 64).elementsEqual(
           UnsafeBufferPointer(start: copy.weights.outputNorm.gain.values, count: 64)))
+    }
+  }
+
+  /// On a machine with several memory nodes, threads of each read their part of every matrix.
+  @Test func weightsOfSeveralMemoryNodesAreTheSame() throws {
+    var tiny = TinyModel(magic: .powerInfer, isTied: false)
+    tiny.weightType = .q4_0
+    let file = try GGUFFile(opening: tiny.write(to: folder.file("model.gguf")))
+    let mask = Processors.mask
+    let nodes = [MemoryNodes([mask]), MemoryNodes([mask, mask]), MemoryNodes([mask, [mask[0]], mask])]
+    let copies = try nodes.map { try #require(try WeightCopy(of: file, reading: .whole, nodes: $0)) }
+    for tensor in file.tensors {
+      let bytes = try copies.map { copy in
+        UnsafeRawBufferPointer(start: try #require(copy.address(of: tensor)), count: tensor.byteCount)
+      }
+      #expect(bytes[1].elementsEqual(bytes[0]) && bytes[2].elementsEqual(bytes[0]), "\(tensor.name)")
     }
   }
 

@@ -40,6 +40,42 @@ import Testing
     #expect(topology.cores(among: [20, 21]) == 2)
   }
 
+  @Test func readsMemoryNodes() throws {
+    let root = try FakeRoot([
+      "sys/devices/system/node/online": "0-1,3", "sys/devices/system/node/node0/cpulist": "0-3,8-11",
+      "sys/devices/system/node/node1/cpulist": "4-7,12-15",
+      // Memory without processors.
+      "sys/devices/system/node/node3/cpulist": "",
+    ])
+    #expect(
+      MemoryNodes(root: root.path, mask: Array(0..<16)).processors == [
+        [0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7, 12, 13, 14, 15],
+      ])
+    #expect(MemoryNodes(root: root.path, mask: [2, 3, 5]).processors == [[2, 3], [5]])
+    #expect(MemoryNodes(root: root.path, mask: [1, 2]).processors == [[1, 2]])
+    // A processor of no node, and nothing told at all.
+    #expect(MemoryNodes(root: root.path, mask: [1, 5, 20]).processors == [[1, 5, 20]])
+    #expect(MemoryNodes(root: root.path + "/none", mask: [0, 1]).processors == [[0, 1]])
+    let odd = try FakeRoot([
+      "sys/devices/system/node/online": "0-1", "sys/devices/system/node/node0/cpulist": "0-1",
+      "sys/devices/system/node/node1/cpulist": "1-2",
+    ])
+    #expect(MemoryNodes(root: odd.path, mask: [0, 1, 2]).processors == [[0, 1, 2]], "a processor of two nodes")
+    #expect(Set(MemoryNodes.current.processors.joined()) == Set(Processors.mask))
+  }
+
+  @Test func dividesAmongMemoryNodes() {
+    let even = MemoryNodes([[0, 1], [2, 3]])
+    #expect((0..<4).map { even.node(ofMember: $0, of: 4) } == [0, 0, 1, 1])
+    #expect((0..<3).map { even.node(ofMember: $0, of: 3) } == [0, 1, 1])
+    #expect(
+      even.node(ofMember: 0, of: 1) == 1 && even.node(at: 0) == 0 && even.node(at: 0.5) == 1 && even.node(at: 1) == 1)
+    let uneven = MemoryNodes([[0, 1, 2, 3, 4, 5], [6, 7], []])
+    #expect(uneven.count == 2 && (0..<8).map { uneven.node(ofMember: $0, of: 8) } == [0, 0, 0, 0, 0, 0, 1, 1])
+    #expect(uneven.node(at: -1) == 0 && uneven.node(at: .nan) == 1 && uneven.node(at: .infinity) == 1)
+    #expect(MemoryNodes([[3]]).node(at: 0.7) == 0)
+  }
+
   @Test func readsQuotasOfVersion2() throws {
     let root = try FakeRoot([
       "proc/self/cgroup": "0::/a/b",

@@ -34,10 +34,11 @@ struct Environment {
     return value
   }
 
-  /// Checks the instruction set that `POWERINFER_ISA` asks for, which the kernels read by themselves.
+  /// Checks the variables that the library reads by itself: `POWERINFER_ISA` and `POWERINFER_NUMA`.
   ///
   /// - Throws: `EnvironmentError`.
-  func checkInstructionSet() throws(EnvironmentError) {
+  func checkMachineVariables() throws(EnvironmentError) {
+    let _: NodeChoice? = try value(of: "POWERINFER_NUMA")
     guard let name = self["POWERINFER_ISA"] else { return }
     do {
       _ = try InstructionSet.requested(name)
@@ -47,6 +48,12 @@ struct Environment {
         variable: "POWERINFER_ISA", expected: "an instruction set of this processor (\(names))", found: name)
     }
   }
+}
+
+/// What `POWERINFER_NUMA` says: whether threads and weights are spread over the machine's memory nodes (`MemoryNodes`).
+private enum NodeChoice: String, SettingValue {
+  static let expectation = "off or distribute"
+  case off, distribute
 }
 
 /// A value that a flag or a variable may hold, and what to call it in a sentence.

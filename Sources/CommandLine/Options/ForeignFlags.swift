@@ -75,7 +75,11 @@ enum ForeignFlags {
     ("--mlock", "memory is never locked; --no-mmap reads the model into memory of its own"),
     ("-fa --flash-attn", "there is one way to compute attention, which keeps no matrix of scores"),
     (
-      "--numa -C --cpu-mask -Cr --cpu-range --cpu-strict --prio --poll -Cb --cpu-mask-batch -Crb --cpu-range-batch "
+      "--numa",
+      "threads and weights are spread over all memory nodes unless POWERINFER_NUMA=off; numactl -N takes some of them alone"
+    ),
+    (
+      "-C --cpu-mask -Cr --cpu-range --cpu-strict --prio --poll -Cb --cpu-mask-batch -Crb --cpu-range-batch "
         + "--cpu-strict-batch --prio-batch --poll-batch",
       "threads run where the system puts them; taskset and numactl say where"
     ),

@@ -16,16 +16,19 @@ final class WeightCopy: Sendable {
     let format: WeightFormat?  // of matrices to be arranged
     let layout: RowLayout
     let columns: Int
+    /// Where in the tensor they are, from 0 to 1.
+    let position: Double
   }
 
-  /// Reads all tensors, on as many threads as there are processors.
+  /// Reads all tensors, on as many threads as there are processors, rows into the memory beside the threads that will read them first.
   ///
   /// - Parameters:
   ///   - file: with all tensors.
   ///   - reading: how neurons will be read.
+  ///   - nodes: among which rows are divided.
   /// - Returns: nil for bytes in memory, for a file in which tensors overlap, and where the system does not give so much memory.
   /// - Throws: `FileError` where a file cannot be read.
-  init?(of file: GGUFFile, reading: NeuronReading) throws {
+  init?(of file: GGUFFile, reading: NeuronReading, nodes: MemoryNodes = .current) throws {
     var pieces: [ObjectIdentifier: [Piece]] = [:]
     var files: [MappedFile] = []
     var layouts: [String: RowLayout] = [:]
@@ -45,7 +48,10 @@ final class WeightCopy: Sendable {
       let parts = (pieces[key] ?? []).sorted { $0.range.lowerBound < $1.range.lowerBound }
       // Bytes that are arranged twice would be in neither order.
       for (piece, next) in zip(parts, parts.dropFirst()) where piece.range.overlaps(next.range) { return nil }
-      let copy = try FileCopy(of: mapped, parts: parts.map(\.range)) { index, bytes in
+      let perform = { (iterations: Int, body: @Sendable (Int) -> Void) in
+        nodes.perform(iterations: iterations, at: { parts[$0].position }, body)
+      }
+      let copy = try FileCopy(of: mapped, parts: parts.map(\.range), perform: perform) { index, bytes in
         let part = parts[index]
         switch part.layout {
         case .blocks: break
@@ -105,9 +111,10 @@ final class WeightCopy: Sendable {
     let unit = max(rowBytes, 1) * (layout == .stripes ? WeightFormat.stripeRows : 1)
     let step = max(1, pieceBytes / unit) * unit
     return stride(from: 0, to: tensor.byteCount, by: step).map { start in
-      Piece(
-        range: offset + start..<offset + min(start + step, tensor.byteCount),
-        format: WeightFormat(rawValue: tensor.type.rawValue), layout: layout, columns: tensor.columns)
+      let end = min(start + step, tensor.byteCount)
+      return Piece(
+        range: offset + start..<offset + end, format: WeightFormat(rawValue: tensor.type.rawValue), layout: layout,
+        columns: tensor.columns, position: Double(start + end) / 2 / Double(tensor.byteCount))
     }
   }
 }
