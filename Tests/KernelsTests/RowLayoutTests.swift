@@ -123,7 +123,7 @@ import Testing
   func productsOfStripes(set: InstructionSet, format: WeightFormat) throws {
     let kernels = try #require(Kernels(set))
     let (rows, columns) = (80, 18 * 32)
-    try withStripes(format, rows: rows, columns: columns) { blocks, stripes in
+    withStripes(format, rows: rows, columns: columns) { blocks, stripes in
       var generator = SeededGenerator(seed: 5)
       let values = generator.normals(9 * columns)
       for tokens in [1, 3, 9] {
