@@ -182,6 +182,7 @@ struct Bench: ParsableCommand {
     let hybrid = try gpuFlag.resolveHybrid(environment)
 
     let isBatched = batchedFlags.isAsked
+    let sequences = max(EngineOptions.defaultCacheSequences, batchedFlags.tests.map(\.sequences).max() ?? 1)
     var table = isBatched ? nil : BenchTable(format)
     var batched = BatchedBench(format: format, repetitions: repetitions)
     for count in counts ?? [Processors.recommended] {
@@ -189,7 +190,7 @@ struct Bench: ParsableCommand {
         ModelOptions.Resolved(
           path: path, threads: count, contextSize: .tokens(longest), batchSize: batchSize, cache: cache,
           sparsity: sparsity, residency: loadingFlags.residency, isProfiled: profile, isDeterministic: isDeterministic,
-          gpu: gpu, hybrid: hybrid))
+          gpu: gpu, hybrid: hybrid, cacheSequences: sequences))
       if isBatched {
         try batched.run(batchedFlags.tests, on: loaded)
         continue

@@ -25,16 +25,18 @@ final class LoadedModel {
     path = options.path
     let residency = options.gpu.residency(options.residency)
     let mode = options.sparsity.options.mode
+    let nodes = MemoryNodes.current.serving(threads: options.threads ?? Processors.recommended)
     // A device, and what computes beside it, take single rows.
     let mayBeSplit = options.gpu.findsDevice
     let first = try LanguageModel(
       opening: options.path, residency: residency, overriding: options.overrides,
-      reading: { mayBeSplit ? .listed : mode.reading($0) })
+      reading: { mayBeSplit ? .listed : mode.reading($0) }, nodes: nodes)
     let engine = try Self.engine(first, options)
     // No device took it after all.
     if engine.gpuName == nil, mayBeSplit, residency != options.residency || residency == .copied {
       model = try LanguageModel(
-        opening: options.path, residency: options.residency, overriding: options.overrides, reading: mode.reading)
+        opening: options.path, residency: options.residency, overriding: options.overrides, reading: mode.reading,
+        nodes: nodes)
       var options = options
       options.gpu = .none
       self.engine = try Self.engine(model, options)
@@ -55,6 +57,7 @@ final class LoadedModel {
     settings.scheduling = options.scheduling
     settings.chatTemplate = options.chatTemplate
     settings.cacheByteLimit = options.cacheByteLimit
+    settings.cacheSequences = options.cacheSequences
     settings.gpu = options.gpu
     settings.hybrid = options.hybrid
     settings.gpuOptions.cacheFolder = GPUFlag.kernelCache

@@ -29,6 +29,12 @@ struct ProcessorSet: Equatable, Sendable {
     if isNumber(processor) { words[processor / 64] &= ~(1 << (processor % 64)) }
   }
 
+  func intersection(_ other: ProcessorSet) -> ProcessorSet {
+    var both = self
+    for index in both.words.indices { both.words[index] &= other.words[index] }
+    return both
+  }
+
   /// Has a thread use these alone, from now on. Where it runs on, or waits for, another one, it moves at once.
   /// - Returns: whether the system did so.
   func hold(_ thread: UInt) -> Bool {

@@ -14,8 +14,8 @@ import Synchronization
 /// (``MemoryNodes``): threads of the team for good, the thread that leads a run while it does.
 ///
 /// Works on Linux; elsewhere there is none, for no system call moves a thread.
-// Unchecked: `usual` is read and written by who has `isHelping` only, `leaderProcessors` by the thread that leads a run; all else
-// is atomic.
+// Unchecked: `usual` and `given` are read and written by who has `isHelping` only, `leader` by the thread that leads a run; all else is
+// atomic.
 final class TeamPlacement: @unchecked Sendable {
   private struct Standing: ~Copyable {
     let thread = Atomic<UInt>(0)
@@ -32,8 +32,10 @@ final class TeamPlacement: @unchecked Sendable {
   private let homes: [ProcessorSet]
   private let standings: UnsafeMutablePointer<Standing>
   private var usual: [ProcessorSet?]
-  /// What the thread that leads a run could use before; nil where it is not held.
-  private var leaderProcessors: ProcessorSet?
+  /// What a member that was moved was given last.
+  private var given: [ProcessorSet?]
+  /// What the thread that leads a run could use before, and what it is held to; nil where it is not.
+  private var leader: (usual: ProcessorSet, held: ProcessorSet)?
   private let isHelping = Atomic<Bool>(false)
 
   /// - Returns: nil where the system tells no thread's processor, or has only one for them all.
@@ -44,6 +46,7 @@ final class TeamPlacement: @unchecked Sendable {
       nodes.count > 1
       ? (0..<count).map { ProcessorSet(nodes.processors[nodes.node(ofMember: $0, of: count)]) } : []
     usual = Array(repeating: nil, count: count)
+    given = usual
     standings = .allocate(capacity: count)
     for member in 0..<count { (standings + member).initialize(to: Standing()) }
   }
@@ -56,20 +59,29 @@ final class TeamPlacement: @unchecked Sendable {
   /// Says which thread (a `pthread_t`) a member is, which from now on stays on its node.
   func register(_ member: Int, thread: UInt) {
     standings[member].thread.store(thread, ordering: .relaxed)
-    if !homes.isEmpty { _ = homes[member].hold(thread) }
+    _ = holdAtHome(member)
   }
 
   /// Makes the calling thread the first member for a run.
   func begin() {
-    let thread = SystemThread.currentID
-    if !homes.isEmpty { leaderProcessors = ProcessorSet(of: thread) }
-    register(0, thread: thread)
+    standings[0].thread.store(SystemThread.currentID, ordering: .relaxed)
+    leader = holdAtHome(0)
   }
 
   /// The run is over: its first member may again use all processors that it could before.
   func end() {
-    _ = leaderProcessors?.hold(thread(of: 0))
-    leaderProcessors = nil
+    guard let leader else { return }
+    self.leader = nil
+    // Unless somebody else has said meanwhile what it may use.
+    if ProcessorSet(of: thread(of: 0)) == leader.held { _ = leader.usual.hold(thread(of: 0)) }
+  }
+
+  /// Keeps a member on its node, as far as its thread may run there.
+  private func holdAtHome(_ member: Int) -> (usual: ProcessorSet, held: ProcessorSet)? {
+    let thread = thread(of: member)
+    guard !homes.isEmpty, let usual = ProcessorSet(of: thread) else { return nil }
+    let held = homes[member].intersection(usual)
+    return !held.isEmpty && held.hold(thread) ? (usual, held) : nil
   }
 
   /// A member is at the barrier of a round.
@@ -111,6 +123,7 @@ final class TeamPlacement: @unchecked Sendable {
       for member in 0..<count where member != late { processors.remove(processor(of: member)) }
       if processors.isEmpty { processors = all }
       if !processors.isEmpty, processors.hold(thread(of: late)) {
+        given[late] = processors
         standings[late].processor.store(-1, ordering: .relaxed)
       }
     }
@@ -126,11 +139,12 @@ final class TeamPlacement: @unchecked Sendable {
       guard isLate(late, round), var mine = usualProcessors(member), let its = usualProcessors(late),
         its.contains(here), mine.contains(there), ProcessorSet([here]).hold(thread(of: late))
       else { return }
+      given[late] = ProcessorSet([here])
       standings[late].processor.store(here, ordering: .relaxed)
       for other in 0..<count where other != member && other != late { mine.remove(processor(of: other)) }
       mine.remove(here)
       mine.insert(there)
-      _ = mine.hold(thread(of: member))
+      if mine.hold(thread(of: member)) { given[member] = mine }
       standings[member].processor.store(there, ordering: .relaxed)
       isDone = true
     }
@@ -143,7 +157,8 @@ final class TeamPlacement: @unchecked Sendable {
     while isHelping.load(ordering: .sequentiallyConsistent) { pi_pause() }
     guard standings[member].isMoved.load(ordering: .acquiring) else { return }
     while !help({
-      _ = usual[member]?.hold(thread(of: member))
+      // Unless somebody else has said meanwhile what it may use.
+      if ProcessorSet(of: thread(of: member)) == given[member] { _ = usual[member]?.hold(thread(of: member)) }
       standings[member].isMoved.store(false, ordering: .relaxed)
     }) { pi_pause() }
   }

@@ -126,7 +126,7 @@ private final class Crew: @unchecked Sendable {
       // With a processor for each, spin for about the length of a small product (30 to 100 µs); else give way at once.
       let processors = min(Double(Processors.available), Processors.quota ?? .infinity)
       let hasEnough = Double(count) <= processors
-      placement = hasEnough ? TeamPlacement(count: count, nodes: nodes) : nil
+      placement = hasEnough ? TeamPlacement(count: count, nodes: nodes.serving(threads: count)) : nil
       for (index, thread) in threadIDs.enumerated() { placement?.register(index + 1, thread: thread) }
       barrier = Barrier(count: count, spins: hasEnough ? 2500 : 20, placement: placement)
       cursors = WorkCursors(members: count)

@@ -25,12 +25,15 @@ public final class LanguageModel: Sendable {
   ///   - residency: how it comes into memory.
   ///   - overrides: keys that are set in place of the file's.
   ///   - reading: how neurons will be read, by the activation function.
+  ///   - nodes: memory nodes of the threads that will read weights.
   /// - Throws: `GGUFError`, ``ModelError`` or ``VocabularyError``.
   public convenience init(
     opening path: String, residency: Residency = .mapped, overriding overrides: [MetadataOverride] = [],
-    reading: (Activation) -> NeuronReading = { _ in .listed }
+    reading: (Activation) -> NeuronReading = { _ in .listed },
+    nodes: MemoryNodes = .current.serving(threads: Processors.recommended)
   ) throws {
-    try self.init(file: GGUFFile(opening: path, overriding: overrides), residency: residency, reading: reading)
+    try self.init(
+      file: GGUFFile(opening: path, overriding: overrides), residency: residency, reading: reading, nodes: nodes)
   }
 
   /// Checks a file that is open already.
@@ -39,16 +42,19 @@ public final class LanguageModel: Sendable {
   ///   - file: the model's.
   ///   - residency: how its weights come into memory.
   ///   - reading: how neurons will be read, by the activation function.
+  ///   - nodes: memory nodes of the threads that will read weights.
   /// - Throws: `GGUFError`, `FileError`, ``ModelError`` or ``VocabularyError``.
   public init(
-    file: GGUFFile, residency: Residency = .mapped, reading: (Activation) -> NeuronReading = { _ in .listed }
+    file: GGUFFile, residency: Residency = .mapped, reading: (Activation) -> NeuronReading = { _ in .listed },
+    nodes: MemoryNodes = .current.serving(threads: Processors.recommended)
   ) throws {
     self.file = file
     let configuration = try ModelConfiguration(metadata: file.metadata, magic: file.magic)
     // Says what is wrong with a file before much of it is read.
     let mapped = try Weights(file: file, configuration: configuration, copy: nil)
     let copy =
-      try residency.copies(file.byteCount) ? WeightCopy(of: file, reading: reading(configuration.activation)) : nil
+      try residency.copies(file.byteCount)
+      ? WeightCopy(of: file, reading: reading(configuration.activation), nodes: nodes) : nil
     weights = try copy.map { try Weights(file: file, configuration: configuration, copy: $0) } ?? mapped
     self.configuration = configuration
     self.copy = copy

@@ -48,6 +48,15 @@ public struct MemoryNodes: Sendable, Equatable {
     self.init(named.count == mask.count && Set(named) == allowed ? nodes : [mask])
   }
 
+  /// Those that so many threads use: all of them, as many as there are threads, or one that stands for all where a single thread, or more
+  /// threads than processors, have no place of their own.
+  public func serving(threads: Int) -> MemoryNodes {
+    let all = processors.flatMap(\.self)
+    if threads < 2 || threads > all.count { return MemoryNodes([all]) }
+    if threads >= count { return self }
+    return MemoryNodes((0..<threads).map { processors[node(ofMember: $0, of: threads)] })
+  }
+
   /// The node of what lies at a position.
   ///
   /// - Parameter position: 0 for the beginning of the whole, 1 for its end.

@@ -16,6 +16,35 @@ import Testing
     return try Engine(model: Self.model.get(), options: options)
   }
 
+  /// Six answers where there is room for little more than one: who gives up pages reads them again.
+  @Test func scarcePagesChangeNoBit() async throws {
+    let requests = (0..<12).map { index in
+      var request = GenerationRequest.random(UInt64(index), prompt: 1 + index * 11 % 40, answer: 60 + index % 20)
+      request.logProbabilities = 3
+      return request
+    }
+    var options = EngineOptions(contextSize: 128, threads: 2, batchSize: 24)
+    options.isDeterministic = true
+    options.scheduling.parallel = 6
+    let layout = try Engine(model: Self.model.get(), options: options).pageLayout
+    options.cacheByteLimit = layout.byteCount * (layout.pages(for: 128) + 1)
+    let engine = try Engine(model: Self.model.get(), options: options)
+    let together = try await withThrowingTaskGroup(of: (Int, Collected).self) { group in
+      for (index, request) in requests.enumerated() {
+        group.addTask { (index, try await engine.generate(request).collect()) }
+      }
+      return try await group.reduce(into: [Int: Collected]()) { $0[$1.0] = $1.1 }
+    }
+    let alone = try self.engine(isDeterministic: true)
+    for (index, request) in requests.enumerated() {
+      let expected = try await alone.generate(request).collect()
+      let found = try #require(together[index])
+      #expect(found.tokens == expected.tokens && found.pieces == expected.pieces, "request \(index)")
+      #expect(found.result?.finishReason == expected.result?.finishReason)
+      #expect(found.result?.finishReason != .cacheFull)
+    }
+  }
+
   @Test func companyChangesNoBit() async throws {
     let requests = (0..<16).map { index in
       var request = GenerationRequest.random(UInt64(index), prompt: 1 + index * 11 % 70, answer: 4 + index % 20)

@@ -76,6 +76,31 @@ import Testing
     }
   }
 
+  /// What somebody else says of the processors of a thread counts, before a run and during one.
+  @Test func membersObeyTheirMasks() throws {
+    let mask = Processors.mask
+    guard mask.count > 1 else { return }
+    let nodes = MemoryNodes([Array(mask[..<(mask.count / 2)]), Array(mask[(mask.count / 2)...])])
+    let me = SystemThread.currentID
+    let usual = try #require(ProcessorSet(of: me))
+    defer { #expect(usual.hold(me)) }
+    let team = ThreadTeam(workers: 2, nodes: nodes)
+    let last = ProcessorSet([mask[mask.count - 1]])
+    #expect(last.hold(me))
+    let seen = Mutex<ProcessorSet?>(nil)
+    team.run { member in
+      let set = ProcessorSet(of: SystemThread.currentID)
+      if member.index == 0 { seen.withLock { $0 = set } }
+    }
+    // None of them is of its node.
+    #expect(seen.withLock { $0 } == last && ProcessorSet(of: me) == last)
+    #expect(usual.hold(me))
+    team.run { member in
+      if member.index == 0 { _ = last.hold(SystemThread.currentID) }
+    }
+    #expect(ProcessorSet(of: me) == last)
+  }
+
   /// Every iteration is done once, by a thread beside its memory.
   @Test func iterationsRunOnTheirNodes() throws {
     let mask = Processors.mask

@@ -76,6 +76,14 @@ import Testing
     #expect(MemoryNodes([[3]]).node(at: 0.7) == 0)
   }
 
+  @Test func fewThreadsUseFewMemoryNodes() {
+    let four = MemoryNodes([[0, 1], [2, 3], [4, 5], [6, 7]])
+    #expect(four.serving(threads: 8) == four && four.serving(threads: 4) == four)
+    #expect(four.serving(threads: 2) == MemoryNodes([[2, 3], [6, 7]]))
+    for threads in [-1, 0, 1, 9, .max] { #expect(four.serving(threads: threads) == MemoryNodes([Array(0..<8)])) }
+    #expect(MemoryNodes([[3]]).serving(threads: 1) == MemoryNodes([[3]]))
+  }
+
   @Test func readsQuotasOfVersion2() throws {
     let root = try FakeRoot([
       "proc/self/cgroup": "0::/a/b",

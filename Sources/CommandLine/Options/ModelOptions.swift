@@ -44,6 +44,8 @@ struct ModelOptions: ParsableArguments {
     var hybrid = HybridOptions()
     /// Most bytes of keys and values; nil for the engine's own limit.
     var cacheByteLimit: Int?
+    /// Full contexts that the cache has room for without such a limit.
+    var cacheSequences = EngineOptions.defaultCacheSequences
     /// How requests share the engine.
     var scheduling = SchedulingOptions()
     /// Whether control tokens count wherever a prompt spells them.

@@ -322,9 +322,11 @@ extension EngineOptions {
     guard !overflow, Memory.isWithinLimit(bytes) else {
       throw EngineError.contextTooLarge(tokens: contextSize, bytes: overflow ? .max : bytes)
     }
+    try Self.check("number of sequences in the cache", cacheSequences, Self.cacheSequencesRange)
     guard let cacheByteLimit else {
       let most = max(1, Memory.available / 2 / max(layout.byteCount, 1))
-      return max(context, min(context * Self.defaultCacheSequences, most))
+      let (pages, overflow) = context.multipliedReportingOverflow(by: cacheSequences)
+      return max(context, min(overflow ? .max : pages, most))
     }
     guard cacheByteLimit >= bytes else {
       throw EngineError.cacheLimitTooSmall(bytes: cacheByteLimit, needed: bytes, contextSize: contextSize)

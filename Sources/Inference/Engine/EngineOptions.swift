@@ -15,10 +15,11 @@ public struct EngineOptions: Sendable {
   public var keyFormat: CacheFormat
   /// How the cache keeps values.
   public var valueFormat: CacheFormat
-  /// Most bytes of keys and values, all sequences and kept prefixes together; `nil` takes room for
-  /// ``defaultCacheSequences`` full contexts, or half of the memory that this machine gives where that is less, but never less
-  /// than one context.
+  /// Most bytes of keys and values, all sequences and kept prefixes together; `nil` takes room for ``cacheSequences`` full contexts,
+  /// or half of the memory that this machine gives where that is less, but never less than one context.
   public var cacheByteLimit: Int?
+  /// Full contexts that the cache has room for where no limit in bytes is given.
+  public var cacheSequences = defaultCacheSequences
   /// Whether what a request computes never depends on the requests beside it, bit for bit: arithmetic then follows the phase of a
   /// row, never the number of rows. Without it results differ within rounding.
   public var isDeterministic = false
@@ -49,7 +50,7 @@ public struct EngineOptions: Sendable {
   /// Large enough that reading the weights is no longer what a prompt waits for, small enough that a pass stays in the
   /// second-level cache.
   public static let defaultBatchSize = 128
-  /// Full contexts that the cache has room for where nothing else is asked for.
+  /// ``cacheSequences`` where nothing else is asked for.
   public static let defaultCacheSequences = 16
 
   /// What an engine takes, in tokens.
@@ -58,6 +59,8 @@ public struct EngineOptions: Sendable {
   public static let threadRange = 1...512
   /// What an engine takes, in tokens.
   public static let batchSizeRange = 1...4096
+  /// What an engine takes.
+  public static let cacheSequencesRange = 1...(1 << 20)
 
   /// Options with the defaults where nothing else is asked for.
   public init(

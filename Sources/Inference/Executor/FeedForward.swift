@@ -6,9 +6,9 @@ import PowerInferSparsity
 ///
 /// A row alone takes the lists (`FeedForward+Alone.swift`). Several rows together compute all neurons, for nearly every neuron
 /// fires for one of them; up to 64 that are not computed by panels take a list each where that was measured to pay
-/// (`FeedForward+Batch.swift`): neurons write what they give, 0 where they are left out, into one vector per row, and every worker then
-/// adds the rows of the down projection of those that give something, for its own share of the columns. Results are the same bits for any number of workers, and rows whose products
-/// are made by single rows are summed in the same order alone and together.
+/// (`FeedForward+Batch.swift`): neurons write what they give, 0 where they are left out, into one vector per row, and every worker
+/// then adds the rows of the down projection of those that give something, for its own share of the columns. Results are the same
+/// bits for any number of workers, and rows whose products are made by single rows are summed in the same order alone and together.
 final class FeedForward {
   let configuration: ModelConfiguration
   let plan: SparsityPlan
@@ -53,7 +53,8 @@ final class FeedForward {
     case alone
     /// All neurons of all rows are computed; those that a row leaves out give nothing.
     case together
-    /// Every row computes the neurons on a list of its own; where gates decide about it, those of all neurons are computed for all rows first.
+    /// Every row computes the neurons on a list of its own; where gates decide about it, those of all neurons are computed for all rows
+    /// first.
     case listed
   }
 

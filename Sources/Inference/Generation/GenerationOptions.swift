@@ -37,7 +37,7 @@ public enum FinishReason: String, Sendable, Equatable, Codable {
   case length
   /// The context is full.
   case contextFull
-  /// The key/value cache has no room for another token: other requests need it.
+  /// The key/value cache has no room for another token, and no other request to take it from.
   case cacheFull
   /// Somebody asked for it.
   case cancelled

@@ -30,10 +30,10 @@ struct PassPlan {
     let readers = able.filter { !$0.isDecoding }
 
     let most = decodeRows(hasReaders: !readers.isEmpty, turn: turn)
-    let decoding = decode(Self.rotated(answers, turn), most: most)
+    let decoding = decode(answers, turn: turn, most: most)
     read(readers, turn: turn, rows: rows - decoding.count)
     pieces += decoding
-    if pieces.isEmpty, most == 0 { pieces = decode(answers, most: rows) }
+    if pieces.isEmpty, most == 0 { pieces = decode(answers, turn: turn, most: rows) }
     if pieces.isEmpty { stuck = unstick(readers) }
   }
 
@@ -45,20 +45,31 @@ struct PassPlan {
     return rows > 1 ? rows - max(1, rows / 4) : turn % 2
   }
 
+  /// Where pages are short, the oldest answers go on. Others give up pages, whose tokens they read again later, or wait.
   private func decode(
-    _ answers: [ScheduledRequest], most: Int
+    _ answers: [ScheduledRequest], turn: Int, most: Int
   ) -> [(request: ScheduledRequest, piece: Batch.Piece)] {
+    let chosen = Set(Self.rotated(answers, turn).prefix(most).map(ObjectIdentifier.init))
     var decoding: [(request: ScheduledRequest, piece: Batch.Piece)] = []
-    for request in answers where decoding.count < most {
-      // Whoever does not run gives way to an answer that does: those that nobody reads first, then the newest prompt.
-      let victims = requests.filter { !$0.isDecoding } + paused
-      if room(1, for: request, from: victims) == 1 {
+    // Oldest first: whoever gives up a page has no piece in this pass yet.
+    for request in answers where chosen.contains(ObjectIdentifier(request)) && request.isDecoding {
+      if room(1, for: request, from: victims(of: request)) == 1 {
         if let piece = piece(of: request, 1) { decoding.append((request, piece)) }
-      } else {
+      } else if !requests.contains(where: { $0 !== request && $0.hasPages(core) }) {
         request.end(.cacheFull, core)
       }
     }
     return decoding
+  }
+
+  /// Who gives up pages for an answer, the last of them first: those whose consumer does not read, then the newest of those that read a
+  /// prompt, or a newer request's answer again, then the newest answer.
+  private func victims(of answer: ScheduledRequest) -> [ScheduledRequest] {
+    let newer = requests.drop { $0 !== answer }.dropFirst()
+    let readers = requests.filter { request in
+      !request.isDecoding && (!request.isAnswering || newer.contains { $0 === request })
+    }
+    return newer.filter(\.isDecoding) + readers + paused
   }
 
   // MARK: Prompts

@@ -28,7 +28,7 @@ final class WeightCopy: Sendable {
   ///   - nodes: among which rows are divided.
   /// - Returns: nil for bytes in memory, for a file in which tensors overlap, and where the system does not give so much memory.
   /// - Throws: `FileError` where a file cannot be read.
-  init?(of file: GGUFFile, reading: NeuronReading, nodes: MemoryNodes = .current) throws {
+  init?(of file: GGUFFile, reading: NeuronReading, nodes: MemoryNodes) throws {
     var pieces: [ObjectIdentifier: [Piece]] = [:]
     var files: [MappedFile] = []
     var layouts: [String: RowLayout] = [:]

@@ -5,7 +5,7 @@ import NIOCore
 
 /// JSON as clients get it.
 enum JSONReply {
-  /// The bytes of a value; keys in alphabetical order where `sorted`.
+  /// The bytes of a value, keys in any order.
   static func data(_ value: some Encodable) throws -> Data {
     // Made anew: an encoder is cheap, and is not said to serve several threads.
     let encoder = JSONEncoder()
