@@ -81,6 +81,33 @@ import Testing
     #expect(engine.cacheUse.pages == 0)
   }
 
+  /// Prompts, answers and what is read again share passes: each gets its own logits.
+  @Test(arguments: [16, 18, 20, 22, 24, 27, 32, 48], 0..<6)
+  func everyoneGetsTheirOwnLogits(pages: Int, round: Int) async throws {
+    let executor = try FakeExecutor(maxRows: 64)
+    executor.endsEvery = .max
+    let engine = try Engine(fake: executor, contextSize: 64, pages: pages) { $0.keepsPrefixes = false }
+    let requests = (0..<40).map { index in
+      GenerationRequest.random(
+        UInt64(40 * round + index), prompt: 2 + index * 13 % 41, answer: 3 + index * 7 % 19)
+    }
+    let found = try await withThrowingTaskGroup(of: (Int, Collected).self) { group in
+      for (index, request) in requests.enumerated() {
+        group.addTask { (index, try await engine.generate(request).collect()) }
+      }
+      return try await group.reduce(into: [Int: Collected]()) { $0[$1.0] = $1.1 }
+    }
+    for (index, request) in requests.enumerated() {
+      let executor = try FakeExecutor()
+      executor.endsEvery = .max
+      let expected = try await Engine(fake: executor).generate(request).collect()
+      #expect(found[index]?.tokens == expected.tokens && found[index]?.text == expected.text, "request \(index)")
+      #expect(found[index]?.result?.finishReason == .length)
+    }
+    #expect(executor.counts.withLock { $0.faults } == [])
+    #expect(engine.cacheUse.pages == 0)
+  }
+
   private func endlessAnswer(_ seed: UInt64) async throws -> Collected {
     let executor = try FakeExecutor()
     executor.endsEvery = .max

@@ -16,16 +16,16 @@ import Testing
     return try Engine(model: Self.model.get(), options: options)
   }
 
-  /// Six answers where there is room for little more than one: who gives up pages reads them again.
+  /// Eight answers at a time where there is room for little more than one: who gives up pages reads them again, beside prompts of others.
   @Test func scarcePagesChangeNoBit() async throws {
-    let requests = (0..<12).map { index in
-      var request = GenerationRequest.random(UInt64(index), prompt: 1 + index * 11 % 40, answer: 60 + index % 20)
+    let requests = (0..<24).map { index in
+      var request = GenerationRequest.random(UInt64(index), prompt: 1 + index * 37 % 90, answer: 10 + index * 7 % 29)
       request.logProbabilities = 3
       return request
     }
     var options = EngineOptions(contextSize: 128, threads: 2, batchSize: 24)
     options.isDeterministic = true
-    options.scheduling.parallel = 6
+    options.scheduling.parallel = 8
     let layout = try Engine(model: Self.model.get(), options: options).pageLayout
     options.cacheByteLimit = layout.byteCount * (layout.pages(for: 128) + 1)
     let engine = try Engine(model: Self.model.get(), options: options)

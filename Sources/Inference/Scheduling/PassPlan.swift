@@ -2,7 +2,7 @@ import PowerInferGPU
 
 /// Chooses what one pass computes: a row for each running answer first, then pieces of prompts, as many rows in all as a pass takes.
 struct PassPlan {
-  /// In the batch's order: prompts, then answers.
+  /// In the batch's order, in which logits come: what is read as a prompt, then answers.
   private(set) var pieces: [(request: ScheduledRequest, piece: Batch.Piece)] = []
   /// What could not get a page although nothing else is computed.
   private(set) var stuck: ScheduledRequest?
@@ -35,6 +35,8 @@ struct PassPlan {
     pieces += decoding
     if pieces.isEmpty, most == 0 { pieces = decode(answers, turn: turn, most: rows) }
     if pieces.isEmpty { stuck = unstick(readers) }
+    // Answers that are read again are among the prompts.
+    pieces = pieces.filter { $0.piece.phase == .prompt } + pieces.filter { $0.piece.phase == .decode }
   }
 
   // MARK: Answers
