@@ -6,8 +6,8 @@ extension MemoryNodes {
   /// Has `body` called once for each of `0..<iterations`, by as many threads as there are processors; on a machine with several
   /// memory nodes by a thread beside the memory that is to hold what `body` writes.
   ///
-  /// Linux places a page of memory on the node of the thread that writes to it first. Where the system refuses threads, those of
-  /// other nodes do the work.
+  /// Linux places a page of memory on the node of the thread that writes to it first. Where the system refuses a
+  /// node's threads, the calling one does the work at the end.
   ///
   /// - Parameter position: from 0 to 1, where the result of each iteration lies in the whole that it is a part of.
   public func perform(

@@ -178,10 +178,12 @@ final class TeamPlacement: @unchecked Sendable {
     return true
   }
 
-  /// The processors that a member could use before it was moved in this run; from now on it counts as moved.
+  /// The processors that a member could use before it was moved in this run, or that somebody else has given it since; from now on it
+  /// counts as moved.
   private func usualProcessors(_ member: Int) -> ProcessorSet? {
-    if !standings[member].isMoved.load(ordering: .relaxed) {
-      usual[member] = ProcessorSet(of: thread(of: member))
+    let current = ProcessorSet(of: thread(of: member))
+    if !standings[member].isMoved.load(ordering: .relaxed) || current != given[member] {
+      (usual[member], given[member]) = (current, current)
       standings[member].isMoved.store(true, ordering: .relaxed)
     }
     return usual[member]

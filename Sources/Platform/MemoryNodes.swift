@@ -48,8 +48,8 @@ public struct MemoryNodes: Sendable, Equatable {
     self.init(named.count == mask.count && Set(named) == allowed ? nodes : [mask])
   }
 
-  /// Those that so many threads use: all of them, as many as there are threads, or one that stands for all where a single thread, or more
-  /// threads than processors, have no place of their own.
+  /// The nodes that so many threads use: all; one per thread where threads are fewer; a single one of all processors for a single thread,
+  /// or for more threads than processors.
   public func serving(threads: Int) -> MemoryNodes {
     let all = processors.flatMap(\.self)
     if threads < 2 || threads > all.count { return MemoryNodes([all]) }

@@ -30,10 +30,11 @@ struct PassPlan {
     let readers = able.filter { !$0.isDecoding }
 
     let most = decodeRows(hasReaders: !readers.isEmpty, turn: turn)
-    let decoding = decode(answers, turn: turn, most: most)
+    let decoding = decode(Self.some(most, of: answers, turn), most: most)
     read(readers, turn: turn, rows: rows - decoding.count)
     pieces += decoding
-    if pieces.isEmpty, most == 0 { pieces = decode(answers, turn: turn, most: rows) }
+    // Those whose turn it was may all have had to wait.
+    if pieces.isEmpty { pieces = decode(answers, most: rows) }
     if pieces.isEmpty { stuck = unstick(readers) }
     // Answers that are read again are among the prompts.
     pieces = pieces.filter { $0.piece.phase == .prompt } + pieces.filter { $0.piece.phase == .decode }
@@ -48,13 +49,13 @@ struct PassPlan {
   }
 
   /// Where pages are short, the oldest answers go on. Others give up pages, whose tokens they read again later, or wait.
+  ///
+  /// - Parameter answers: oldest first, so that whoever gives up a page has no piece in this pass yet.
   private func decode(
-    _ answers: [ScheduledRequest], turn: Int, most: Int
+    _ answers: [ScheduledRequest], most: Int
   ) -> [(request: ScheduledRequest, piece: Batch.Piece)] {
-    let chosen = Set(Self.rotated(answers, turn).prefix(most).map(ObjectIdentifier.init))
     var decoding: [(request: ScheduledRequest, piece: Batch.Piece)] = []
-    // Oldest first: whoever gives up a page has no piece in this pass yet.
-    for request in answers where chosen.contains(ObjectIdentifier(request)) && request.isDecoding {
+    for request in answers where decoding.count < most && request.isDecoding && !request.hasEnded {
       if room(1, for: request, from: victims(of: request)) == 1 {
         if let piece = piece(of: request, 1) { decoding.append((request, piece)) }
       } else if !requests.contains(where: { $0 !== request && $0.hasPages(core) }) {
@@ -166,6 +167,13 @@ struct PassPlan {
     return Batch.Piece(
       sequence: sequence, position: request.position, tokens: tokens, phase: phase,
       wanted: isLast ? tokens.count - 1..<tokens.count : 0..<0)
+  }
+
+  /// As many as are wanted, others at each turn, in the order in which they came.
+  private static func some(_ count: Int, of list: [ScheduledRequest], _ turn: Int) -> [ScheduledRequest] {
+    if list.count <= count { return list }
+    let chosen = Set(rotated(list, turn).prefix(count).map(ObjectIdentifier.init))
+    return list.filter { chosen.contains(ObjectIdentifier($0)) }
   }
 
   private static func rotated<Element>(_ list: [Element], _ turn: Int) -> [Element] {

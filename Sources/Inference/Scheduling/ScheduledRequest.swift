@@ -89,7 +89,7 @@ final class ScheduledRequest {
       let reused = answer.statistics.reusedTokens
       answer.statistics.readTokens = max(answer.statistics.readTokens, position - reused)
       answer.statistics.promptTime = Generator.monotonicSeconds() - beginning
-      channel.send(.progress(done: position - reused, of: promptCount - reused))
+      channel.send(.progress(done: answer.statistics.readTokens, of: promptCount - reused))
       if position == promptCount, keepsPrefix { keepPrefix(core, wholePages: true) }
     }
     return unread == 0
