@@ -9,6 +9,8 @@ import Synchronization
 struct WorkCursors: @unchecked Sendable {
   /// Lists of pieces that may be worked on between two barriers.
   static let listsPerRound = 4
+  /// Pieces that a member takes at once.
+  static let mostAtOnce = 4
   // Two cache lines a member, since processors fetch lines in pairs: 2 halves × 4 cursors.
   private static let stride = 16
   private let cursors: UnsafeMutablePointer<Atomic<Int>>
@@ -54,10 +56,16 @@ struct WorkCursors: @unchecked Sendable {
     for turn in 0..<members {
       let victim = member + turn < members ? member + turn : member + turn - members
       let stretch = Self.stretch(of: count, member: victim, of: members)
+      let next = cursors + (victim * Self.stride + cursor)
       while true {
-        let piece = stretch.lowerBound + cursors[victim * Self.stride + cursor].add(1, ordering: .relaxed).oldValue
-        guard piece < stretch.upperBound else { break }
-        body(piece)
+        // Taking pieces waits until everything written before is visible. So several are taken at once while many are left, but few
+        // enough that a member which is held up keeps little from the others.
+        let left = stretch.count - next.pointee.load(ordering: .relaxed)
+        guard left > 0 else { break }
+        let some = max(1, min(left / 4, Self.mostAtOnce))
+        let first = stretch.lowerBound + next.pointee.wrappingAdd(some, ordering: .relaxed).oldValue
+        guard first < stretch.upperBound else { break }
+        for piece in first..<min(first + some, stretch.upperBound) { body(piece) }
       }
     }
   }

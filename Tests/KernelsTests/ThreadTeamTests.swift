@@ -97,20 +97,21 @@ struct ThreadTeamTests {
     for (list, size) in zip(done, sizes) { #expect((0..<size * rounds).allSatisfy { list[$0] == 1 }) }
   }
 
-  /// A member that is held up does not hold up the pieces of its stretch that it has not begun.
-  @Test func othersHelp() {
+  /// A member that is held up does not hold up the pieces of its stretch that it has not begun, but for those that it took at once: of
+  /// short lists none, of long ones three.
+  @Test(arguments: [(10, 0), (100, 3)]) func othersHelp(pieces: Int, held: Int) {
     let team = ThreadTeam(workers: 2)
     let done = Mutex<[Int: Int]>([:])
     team.run { member in
-      member.pieces(10) { piece in
+      member.pieces(pieces) { piece in
         done.withLock { $0[piece] = member.index }
         // Piece 0 ends when all others are done: the rest of its stretch by the other member therefore.
-        while piece == 0, done.withLock({ $0.count }) < 10 { Thread.sleep(forTimeInterval: 0.001) }
+        while piece == 0, done.withLock({ $0.count }) < pieces - held { Thread.sleep(forTimeInterval: 0.001) }
       }
     }
     let workers = done.withLock { $0 }
-    #expect(workers.count == 10)
-    #expect((1..<5).allSatisfy { workers[$0] != workers[0] })
+    #expect(workers.count == pieces)
+    #expect((1 + held..<pieces / 2).allSatisfy { workers[$0] != workers[0] })
   }
 
   @Test func concurrentRunsTakeTurns() async {

@@ -31,6 +31,18 @@ PI_INLINE vf decay(vf x) {
 
 PI_INLINE float decay_of(float x) { return decay(splat(x))[0]; }
 
+// The greatest lane of a vector without NaN.
+PI_INLINE float greatest_lane(vf v) {
+  PI_UNROLL
+  for (size_t half = PI_LANES / 2; half > 0; half /= 2) {
+    vf other = v;
+    PI_UNROLL
+    for (size_t j = 0; j < half; j++) other[j] = v[j + half];
+    v = choose(other > v, other, v);
+  }
+  return v[0];
+}
+
 #include "attention/attention_scores.h"
 
 // Turns a query's scores of the `count` positions that it sees in a tile into weights relative to its greatest score so far,
@@ -44,9 +56,7 @@ PI_INLINE float weigh(float *scores, size_t count, float scale, float *state) {
     const vf v = load(scores + i);
     most = choose(v > most, v, most);
   }
-  float greatest = most[0];
-  for (size_t j = 1; j < PI_LANES; j++) greatest = most[j] > greatest ? most[j] : greatest;
-  greatest *= scale;
+  float greatest = greatest_lane(most) * scale;
   const float before = state[MAXIMUM];
   const bool rises = greatest > before;
   if (!rises) greatest = before;
@@ -57,7 +67,8 @@ PI_INLINE float weigh(float *scores, size_t count, float scale, float *state) {
     store(scores + i, weight);
     sum += weight;
   }
-  const float factor = rises ? decay_of(before - greatest) : 1;
+  // Of nothing, 0 is left.
+  const float factor = !rises ? 1 : before == -INFINITY ? 0 : decay_of(before - greatest);
   state[MAXIMUM] = greatest;
   state[SUM] = state[SUM] * factor + sum_lanes(sum);
   return factor;
@@ -149,12 +160,18 @@ PI_INLINE void score_tile(const pi_cache_head *head, const attention *a, size_t 
         WITH_CONSTANT(all - q, CALL)
       }
 #undef CALL
-#define CALL(n) score_floats(PI_F32, queries, n, size, (const uint8_t *)a->keys, 0, p, scores)
+#define CALL(n) score_floats(PI_F32, queries, n, size, (const uint8_t *)a->keys, 0, p, TILE_VECTORS, scores)
       else if (a->converts) {
         WITH_CONSTANT(all - q, CALL)
       }
 #undef CALL
-#define CALL(n) score_floats(PI_F16, queries, n, size, keys, ahead, p, scores)
+#define CALL(n) score_floats(PI_F16, queries, n, size, keys, ahead, p, TILE_VECTORS, scores)
+      else if (positions - p > step / 2) {
+        WITH_CONSTANT(all - q, CALL)
+      }
+#undef CALL
+      // Nothing is read of blocks of positions that are not there yet.
+#define CALL(n) score_floats(PI_F16, queries, n, size, keys, ahead, p, TILE_VECTORS / 2, scores)
       else {
         WITH_CONSTANT(all - q, CALL)
       }

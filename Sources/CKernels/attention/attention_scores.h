@@ -19,36 +19,55 @@ PI_INLINE void ask_line(const uint8_t *p, size_t ahead) {
   __builtin_prefetch((const uint8_t *)((uintptr_t)p + ahead), 0, 2);
 }
 
-// Products of `count` (a constant) queries with TILE_VECTORS vectors of keys from `position` of a tile on, F16 or already
+// Products of `count` queries with `vectors` vectors (both constant) of keys from `position` of a tile on, F16 or already
 // floats. Of keys in F16 those `ahead` bytes further are prefetched, line by line, unless that is 0.
 PI_INLINE void score_floats(uint32_t format, const float *queries, size_t count, size_t head_size, const uint8_t *keys,
-                            size_t ahead, size_t position, float *scores) {
+                            size_t ahead, size_t position, size_t vectors, float *scores) {
+  // Of F16, whose head size is even, two columns are a line.
+  const size_t step = format == PI_F16 ? 2 : 1, column_bytes = KEY_BLOCK * (format == PI_F16 ? 2 : 4);
+  const uint8_t *from[TILE_VECTORS];
   vf sum[TILE_QUERIES][TILE_VECTORS];
   PI_UNROLL
-  for (size_t g = 0; g < count; g++)
-    PI_UNROLL
-    for (size_t v = 0; v < TILE_VECTORS; v++) sum[g][v] = (vf){0};
-  for (size_t c = 0; c < head_size; c++) {
-    vf key[TILE_VECTORS];
-    PI_UNROLL
-    for (size_t v = 0; v < TILE_VECTORS; v++) {
-      const size_t p = position + v * PI_LANES, block = p / KEY_BLOCK, lane = p % KEY_BLOCK;
-      const size_t at = (block * head_size + c) * KEY_BLOCK + lane;
-      key[v] = format == PI_F32 ? load((const float *)(const void *)keys + at)
-                                : (vf)load_f16((const uint16_t *)(const void *)keys + at);
-      if (format == PI_F16 && ahead != 0 && at * 2 % LINE == 0) ask_line(keys + at * 2, ahead);
-    }
-    PI_UNROLL
-    for (size_t g = 0; g < count; g++) {
-      const vf q = splat(queries[g * head_size + c]);
-      PI_UNROLL
-      for (size_t v = 0; v < TILE_VECTORS; v++) sum[g][v] += q * key[v];
-    }
+  for (size_t v = 0; v < vectors; v++) {
+    const size_t p = position + v * PI_LANES;
+    from[v] = keys + p / KEY_BLOCK * head_size * column_bytes + p % KEY_BLOCK * column_bytes / KEY_BLOCK;
+    // So that each stays in a register.
+    __asm__("" : "+r"(from[v]));
   }
   PI_UNROLL
   for (size_t g = 0; g < count; g++)
     PI_UNROLL
-    for (size_t v = 0; v < TILE_VECTORS; v++) store(scores + g * TILE + position + v * PI_LANES, sum[g][v]);
+    for (size_t v = 0; v < vectors; v++) sum[g][v] = (vf){0};
+  for (size_t c = 0; c < head_size; c += step) {
+    if (format == PI_F16 && ahead != 0) {
+      // Vectors of the same block share its lines.
+      PI_UNROLL
+      for (size_t v = 0; v < vectors; v++) {
+        if (v * PI_LANES % KEY_BLOCK == 0) ask_line(from[v], ahead);
+      }
+    }
+    PI_UNROLL
+    for (size_t i = 0; i < step; i++) {
+      vf key[TILE_VECTORS];
+      PI_UNROLL
+      for (size_t v = 0; v < vectors; v++) {
+        const uint8_t *at = from[v] + i * column_bytes;
+        key[v] = format == PI_F32 ? load((const float *)(const void *)at) : (vf)load_f16((const uint16_t *)(const void *)at);
+      }
+      PI_UNROLL
+      for (size_t g = 0; g < count; g++) {
+        const vf q = splat(queries[g * head_size + c + i]);
+        PI_UNROLL
+        for (size_t v = 0; v < vectors; v++) sum[g][v] += q * key[v];
+      }
+    }
+    PI_UNROLL
+    for (size_t v = 0; v < vectors; v++) from[v] += step * column_bytes;
+  }
+  PI_UNROLL
+  for (size_t g = 0; g < count; g++)
+    PI_UNROLL
+    for (size_t v = 0; v < vectors; v++) store(scores + g * TILE + position + v * PI_LANES, sum[g][v]);
 }
 
 // Integer accumulators take registers beside the sums, so tiles of codes are half as wide.

@@ -6,7 +6,8 @@ import PowerInferPlatform
 /// The bytes of key/value pages in memory.
 ///
 /// A page is [layer][key/value head]{keys, values} of ``Kernels/attentionTile`` positions, so that attention reads two contiguous
-/// runs per head. The system gives memory as positions come into use; to pages of 2 MiB and more, all at once.
+/// runs per head. Pages of 256 KiB and more are in huge pages of the system, smaller than 2 MiB several side by side, since each head of
+/// each layer lies elsewhere and would miss in the TLB. Memory is the system's until it is written, 2 MiB at a time there.
 final class PageStore {
   let layout: PageLayout
   private let configuration: ModelConfiguration
@@ -15,11 +16,33 @@ final class PageStore {
   private let valueFormat: WeightFormat
   private let keyBytes: Int  // of one head in a page
   private let valueBytes: Int
-  private var pages: [UnsafeMutablePointer<UInt8>?] = []
-  private var spare: [UnsafeMutablePointer<UInt8>] = []
+  private var pages: [Place?] = []
+  /// By number; `nil` for numbers that are free.
+  private var blocks: [Block?] = []
+  /// Numbers of the blocks that have spare pages.
+  private var open: [Int] = []
+  private let pagesPerBlock: Int
+  private var spareCount = 0
 
   /// Freed pages that are kept for the next use, in bytes.
   private static let spareBytes = 32 << 20
+  /// Pages of fewer bytes get ordinary memory.
+  private static let leastHugeBytes = 256 << 10
+  /// A block of several pages has at most so many bytes.
+  private static let blockBytes = 8 << 20
+
+  /// Where a page is.
+  private struct Place {
+    let block: Int
+    let memory: UnsafeMutablePointer<UInt8>
+  }
+
+  /// Memory of one allocation.
+  private struct Block {
+    let memory: UnsafeMutablePointer<UInt8>
+    /// Those of its pages that are not in use.
+    var spare: [UnsafeMutablePointer<UInt8>]
+  }
 
   /// - Parameter layers: the first layers, whose keys and values are kept; `nil` for all.
   /// - Throws: ``EngineError/cacheFormat(_:headSize:)`` where heads cannot be stored in a format.
@@ -36,40 +59,58 @@ final class PageStore {
     layout = PageLayout(
       positions: Kernels.attentionTile,
       layerBytes: Array(repeating: overflow ? .max : layer, count: layerCount))
+    let bytes = layout.byteCount
+    pagesPerBlock = bytes < Self.leastHugeBytes ? 1 : max(1, Self.blockBytes / bytes)
   }
 
-  deinit { for page in pages.compactMap({ $0 }) + spare { free(page) } }
+  deinit { for block in blocks { Foundation.free(block?.memory) } }
 
   func allocate(_ page: PageID) throws {
-    let bytes = layout.byteCount
-    var memory = spare.popLast()
-    if memory == nil {
-      // posix_memalign reports exhaustion; Swift's own allocation would trap.
-      var raw: UnsafeMutableRawPointer?
-      // Each head of each layer lies elsewhere, and pages of 4 KiB would each miss in the TLB.
-      let alignment = bytes >= HugePages.pageSize ? HugePages.pageSize : 64
-      guard Memory.isWithinLimit(bytes), posix_memalign(&raw, alignment, bytes) == 0, let raw else {
-        throw EngineError.outOfCacheMemory(bytes: bytes)
-      }
-      if bytes >= HugePages.pageSize { HugePages.use(for: raw, size: bytes) }
-      memory = raw.assumingMemoryBound(to: UInt8.self)
-    }
+    let number = try open.last ?? addBlock()
+    guard let memory = blocks[number]?.spare.popLast() else { return }
+    spareCount -= 1
+    if blocks[number]?.spare.isEmpty == true { open.removeLast() }
     while pages.count <= page.index { pages.append(nil) }
-    pages[page.index] = memory
+    pages[page.index] = Place(block: number, memory: memory)
   }
 
   func free(_ page: PageID) {
-    guard let memory = pages[page.index] else { return }
+    guard let place = pages[page.index], var block = blocks[place.block] else { return }
     pages[page.index] = nil
-    if (spare.count + 1) * layout.byteCount <= Self.spareBytes {
-      spare.append(memory)
-    } else {
-      free(memory)
-    }
+    if block.spare.isEmpty { open.append(place.block) }
+    block.spare.append(place.memory)
+    spareCount += 1
+    blocks[place.block] = block
+    guard block.spare.count == pagesPerBlock, spareCount * layout.byteCount > Self.spareBytes else { return }
+    Foundation.free(block.memory)
+    blocks[place.block] = nil
+    open.removeAll { $0 == place.block }
+    spareCount -= pagesPerBlock
+  }
+
+  /// - Returns: the number of a block all of whose pages are spare, the last of the open ones.
+  private func addBlock() throws -> Int {
+    let bytes = layout.byteCount
+    // posix_memalign reports exhaustion; Swift's own allocation would trap.
+    var raw: UnsafeMutableRawPointer?
+    let isHuge = bytes >= Self.leastHugeBytes
+    let size = pagesPerBlock.multipliedReportingOverflow(by: bytes)
+    guard !size.overflow, Memory.isWithinLimit(size.partialValue),
+      posix_memalign(&raw, isHuge ? HugePages.pageSize : 64, size.partialValue) == 0, let raw
+    else { throw EngineError.outOfCacheMemory(bytes: bytes) }
+    if isHuge { HugePages.use(for: raw, size: size.partialValue) }
+    let memory = raw.assumingMemoryBound(to: UInt8.self)
+    // The first page is taken first.
+    let block = Block(memory: memory, spare: (0..<pagesPerBlock).reversed().map { memory + $0 * bytes })
+    spareCount += pagesPerBlock
+    let number = blocks.firstIndex { $0 == nil } ?? blocks.count
+    if number == blocks.count { blocks.append(block) } else { blocks[number] = block }
+    open.append(number)
+    return number
   }
 
   func copy(_ source: PageID, to target: PageID, positions: Int) {
-    guard let from = pages[source.index], let to = pages[target.index], positions > 0 else { return }
+    guard let from = self[source], let to = self[target], positions > 0 else { return }
     let block = Kernels.keyBlock
     let keys = (positions + block - 1) / block * block * keyFormat.rowBytes(columns: configuration.headSize)
     let values = positions * valueFormat.rowBytes(columns: configuration.headSize)
@@ -81,7 +122,7 @@ final class PageStore {
   }
 
   /// The memory of a page.
-  subscript(page: PageID) -> UnsafeMutablePointer<UInt8>? { pages[page.index] }
+  subscript(page: PageID) -> UnsafeMutablePointer<UInt8>? { pages[page.index]?.memory }
 
   /// Keys and values of one head in these pages.
   func head(layer: Int, head: Int, pages: UnsafePointer<UnsafeMutablePointer<UInt8>>) -> CacheHead {
@@ -90,6 +131,4 @@ final class PageStore {
       pages: pages, keyOffset: start, valueOffset: start + keyBytes, headSize: configuration.headSize,
       keyFormat: keyFormat, valueFormat: valueFormat)
   }
-
-  private func free(_ memory: UnsafeMutablePointer<UInt8>) { Foundation.free(memory) }
 }
