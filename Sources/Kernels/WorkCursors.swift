@@ -9,7 +9,7 @@ import Synchronization
 struct WorkCursors: @unchecked Sendable {
   /// Lists of pieces that may be worked on between two barriers.
   static let listsPerRound = 4
-  /// Pieces that a member takes at once.
+  /// The most pieces that a member takes at once.
   static let mostAtOnce = 4
   // Two cache lines a member, since processors fetch lines in pairs: 2 halves × 4 cursors.
   private static let stride = 16
@@ -58,8 +58,8 @@ struct WorkCursors: @unchecked Sendable {
       let stretch = Self.stretch(of: count, member: victim, of: members)
       let next = cursors + (victim * Self.stride + cursor)
       while true {
-        // Taking pieces waits until everything written before is visible. So several are taken at once while many are left, but few
-        // enough that a member which is held up keeps little from the others.
+        // The atomic operation waits until all earlier writes are visible. So a member takes several pieces at once while many are
+        // left, but few enough that it keeps little from the others if it is held up.
         let left = stretch.count - next.pointee.load(ordering: .relaxed)
         guard left > 0 else { break }
         let some = max(1, min(left / 4, Self.mostAtOnce))

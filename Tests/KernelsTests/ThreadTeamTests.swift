@@ -97,8 +97,8 @@ struct ThreadTeamTests {
     for (list, size) in zip(done, sizes) { #expect((0..<size * rounds).allSatisfy { list[$0] == 1 }) }
   }
 
-  /// A member that is held up does not hold up the pieces of its stretch that it has not begun, but for those that it took at once: of
-  /// short lists none, of long ones three.
+  /// A member that is held up does not hold up the pieces of its stretch that it has not begun, except those that it took at once: none
+  /// of a short list, three of a long one.
   @Test(arguments: [(10, 0), (100, 3)]) func othersHelp(pieces: Int, held: Int) {
     let team = ThreadTeam(workers: 2)
     let done = Mutex<[Int: Int]>([:])

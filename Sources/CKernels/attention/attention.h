@@ -67,7 +67,7 @@ PI_INLINE float weigh(float *scores, size_t count, float scale, float *state) {
     store(scores + i, weight);
     sum += weight;
   }
-  // Of nothing, 0 is left.
+  // Before the first score there was nothing to scale.
   const float factor = !rises ? 1 : before == -INFINITY ? 0 : decay_of(before - greatest);
   state[MAXIMUM] = greatest;
   state[SUM] = state[SUM] * factor + sum_lanes(sum);
@@ -170,7 +170,7 @@ PI_INLINE void score_tile(const pi_cache_head *head, const attention *a, size_t 
         WITH_CONSTANT(all - q, CALL)
       }
 #undef CALL
-      // Nothing is read of blocks of positions that are not there yet.
+      // The tile has at most half of these positions: the keys of the others are not read.
 #define CALL(n) score_floats(PI_F16, queries, n, size, keys, ahead, p, TILE_VECTORS / 2, scores)
       else {
         WITH_CONSTANT(all - q, CALL)

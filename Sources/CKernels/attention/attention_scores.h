@@ -23,7 +23,7 @@ PI_INLINE void ask_line(const uint8_t *p, size_t ahead) {
 // floats. Of keys in F16 those `ahead` bytes further are prefetched, line by line, unless that is 0.
 PI_INLINE void score_floats(uint32_t format, const float *queries, size_t count, size_t head_size, const uint8_t *keys,
                             size_t ahead, size_t position, size_t vectors, float *scores) {
-  // Of F16, whose head size is even, two columns are a line.
+  // Two columns of F16 keys fill a line; their head size is even.
   const size_t step = format == PI_F16 ? 2 : 1, column_bytes = KEY_BLOCK * (format == PI_F16 ? 2 : 4);
   const uint8_t *from[TILE_VECTORS];
   vf sum[TILE_QUERIES][TILE_VECTORS];
@@ -31,7 +31,7 @@ PI_INLINE void score_floats(uint32_t format, const float *queries, size_t count,
   for (size_t v = 0; v < vectors; v++) {
     const size_t p = position + v * PI_LANES;
     from[v] = keys + p / KEY_BLOCK * head_size * column_bytes + p % KEY_BLOCK * column_bytes / KEY_BLOCK;
-    // So that each stays in a register.
+    // Keeps the compiler from deriving one pointer from another, which takes more registers than there are.
     __asm__("" : "+r"(from[v]));
   }
   PI_UNROLL

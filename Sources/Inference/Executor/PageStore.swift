@@ -6,8 +6,9 @@ import PowerInferPlatform
 /// The bytes of key/value pages in memory.
 ///
 /// A page is [layer][key/value head]{keys, values} of ``Kernels/attentionTile`` positions, so that attention reads two contiguous
-/// runs per head. Pages of 256 KiB and more are in huge pages of the system, smaller than 2 MiB several side by side, since each head of
-/// each layer lies elsewhere and would miss in the TLB. Memory is the system's until it is written, 2 MiB at a time there.
+/// runs per head. Every head of every layer lies somewhere else, which would cost a TLB miss for each 4 KiB. So pages of 256 KiB and
+/// more lie in huge pages of the system, as many side by side as fit into a block of 8 MiB. The system gives memory when it is first
+/// written, 2 MiB at a time in huge pages.
 final class PageStore {
   let layout: PageLayout
   private let configuration: ModelConfiguration
@@ -26,9 +27,9 @@ final class PageStore {
 
   /// Freed pages that are kept for the next use, in bytes.
   private static let spareBytes = 32 << 20
-  /// Pages of fewer bytes get ordinary memory.
+  /// Smaller pages get ordinary memory, each its own.
   private static let leastHugeBytes = 256 << 10
-  /// A block of several pages has at most so many bytes.
+  /// The most bytes of a block that has several pages.
   private static let blockBytes = 8 << 20
 
   /// Where a page is.
@@ -40,7 +41,7 @@ final class PageStore {
   /// Memory of one allocation.
   private struct Block {
     let memory: UnsafeMutablePointer<UInt8>
-    /// Those of its pages that are not in use.
+    /// Its pages that are not in use.
     var spare: [UnsafeMutablePointer<UInt8>]
   }
 
